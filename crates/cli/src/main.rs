@@ -1,0 +1,3 @@
+//! The konsil command.
+
+fn main() {}

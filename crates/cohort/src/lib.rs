@@ -1,0 +1,1 @@
+//! Patients of one centre: dictionary, import, encrypted data sets, cohorts, formulas.

@@ -1,0 +1,1 @@
+//! The only door out: from opened to released.

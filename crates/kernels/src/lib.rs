@@ -1,0 +1,1 @@
+//! Exact local sums in fixed point.

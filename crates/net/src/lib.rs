@@ -1,0 +1,1 @@
+//! Frames between parties: in memory, over TLS, with named faults.

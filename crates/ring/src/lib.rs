@@ -1,0 +1,1 @@
+//! Numbers of the secure engine: rings modulo powers of two, fixed point, packed bits.
