@@ -1,0 +1,107 @@
+//! Plain matrices of ring elements, row by row: the local part of shared matrix products.
+
+use konsil_ring::Word;
+
+/// The sum of element-wise products, modulo 2^128.
+#[must_use]
+pub(crate) fn dot(a: &[Word], b: &[Word]) -> Word {
+    let mut sums = [0_u128; 4];
+    let (chunks_a, chunks_b) = (a.chunks_exact(4), b.chunks_exact(4));
+    let tail = chunks_a.remainder().iter().zip(chunks_b.remainder());
+    let rest = tail.fold(0_u128, |sum, (a, b)| sum.wrapping_add(a.wrapping_mul(*b)));
+    for (a, b) in chunks_a.zip(chunks_b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum = sum.wrapping_add(a.wrapping_mul(*b));
+        }
+    }
+    sums.iter().fold(rest, |sum, part| sum.wrapping_add(*part))
+}
+
+/// The transpose of a `rows` x `columns` matrix.
+#[must_use]
+pub(crate) fn transpose(matrix: &[Word], rows: usize, columns: usize) -> Vec<Word> {
+    const TILE: usize = 16;
+    let mut turned = vec![0; rows * columns];
+    for row_tile in (0..rows).step_by(TILE) {
+        for column_tile in (0..columns).step_by(TILE) {
+            for row in row_tile..(row_tile + TILE).min(rows) {
+                for column in column_tile..(column_tile + TILE).min(columns) {
+                    turned[column * rows + row] = matrix[row * columns + column];
+                }
+            }
+        }
+    }
+    turned
+}
+
+/// The product of an `m` x `k` and a `k` x `n` matrix, modulo 2^128.
+///
+/// Dot products of rows with rows of the transposed right factor, two by two, so that every loaded
+/// element is used twice.
+#[must_use]
+pub(crate) fn multiply(
+    left: &[Word],
+    right: &[Word],
+    (m, k, n): (usize, usize, usize),
+) -> Vec<Word> {
+    let mut product = vec![0; m * n];
+    if k == 0 {
+        return product;
+    }
+    let right = transpose(right, k, n);
+    for (rows, out) in left.chunks(2 * k).zip(product.chunks_mut(2 * n.max(1))) {
+        let (first, second) = rows.split_at(k);
+        if second.is_empty() {
+            for (column, out) in right.chunks(k).zip(out) {
+                *out = dot(first, column);
+            }
+            continue;
+        }
+        let (out_first, out_second) = out.split_at_mut(n);
+        let mut columns = right.chunks_exact(2 * k);
+        let mut at = 0;
+        for pair in &mut columns {
+            let (c, d) = pair.split_at(k);
+            let mut sums = [0_u128; 4];
+            for (((a, b), c), d) in first.iter().zip(second).zip(c).zip(d) {
+                sums[0] = sums[0].wrapping_add(a.wrapping_mul(*c));
+                sums[1] = sums[1].wrapping_add(a.wrapping_mul(*d));
+                sums[2] = sums[2].wrapping_add(b.wrapping_mul(*c));
+                sums[3] = sums[3].wrapping_add(b.wrapping_mul(*d));
+            }
+            out_first[at..at + 2].copy_from_slice(&sums[..2]);
+            out_second[at..at + 2].copy_from_slice(&sums[2..]);
+            at += 2;
+        }
+        let last = columns.remainder();
+        if !last.is_empty() {
+            out_first[at] = dot(first, last);
+            out_second[at] = dot(second, last);
+        }
+    }
+    product
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn tiles_equal_the_definition(m in 0..6_usize, k in 0..6_usize, n in 0..6_usize, seed: u128) {
+            let entry = |i: usize| seed.wrapping_mul(i as u128 * 2 + 1).rotate_left(17);
+            let left: Vec<Word> = (0..m * k).map(entry).collect();
+            let right: Vec<Word> = (0..k * n).map(|i| entry(i + 1000)).collect();
+            let product = multiply(&left, &right, (m, k, n));
+            for i in 0..m {
+                for j in 0..n {
+                    let expected = (0..k).fold(0_u128, |sum, l| {
+                        sum.wrapping_add(left[i * k + l].wrapping_mul(right[l * n + j]))
+                    });
+                    prop_assert_eq!(product[i * n + j], expected);
+                }
+            }
+        }
+    }
+}

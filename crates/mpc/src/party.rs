@@ -1,0 +1,341 @@
+//! What a party of the shared backend holds: links, seeds, the counter of used correlations.
+//!
+//! A party without links is *dry*: it runs the same program on zeros, sends nothing, and so finds
+//! out the exact cost and the list of correlations beforehand.
+
+use crate::correlation::{Correction, Kind};
+use crate::dealer::{combine, combine_sections};
+use crate::prg::{Prg, Seed};
+use crate::session::{Cost, MpcError};
+use crate::wire::{CorrectionSource, FRAME_OVERHEAD_BYTES, Wire, WireError};
+use konsil_ring::Word;
+use std::fmt;
+
+/// How small vectors are opened. Large ones always go through rotating combiners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Topology {
+    /// Everyone sends to everyone: one hop, for links with latency.
+    #[default]
+    Mesh,
+    /// One party, in turn, adds up and sends back: two hops and few messages, for one machine.
+    Star,
+}
+
+/// Vectors of at least this many words go through combiners, a slice at each party.
+const SLICED_WORDS_MIN: usize = 1024;
+
+/// Marks correlations as used, durably, before anything masked with them is sent.
+pub trait BurnLedger: Send {
+    /// Marks all correlations below `end` as used.
+    ///
+    /// # Errors
+    /// A text when the mark could not be made durable; the session then ends.
+    fn burn(&mut self, end: u64) -> Result<(), String>;
+}
+
+/// How many numbers are marked as used at a time.
+const BURN_STEP: u64 = 4096;
+
+/// A party's links and secrets for one session.
+pub struct Links {
+    /// The other parties.
+    pub wire: Box<dyn Wire>,
+    /// The seed that the dealer gave to this party.
+    pub seed: Seed,
+    /// A seed shared with each other party and with nobody else; `None` at this party's own place.
+    pub pairwise: Vec<Option<Seed>>,
+    /// The dealer's corrections, at the one party that receives them.
+    pub corrections: Option<Box<dyn CorrectionSource>>,
+    /// Where used correlations are marked.
+    pub burn: Box<dyn BurnLedger>,
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Links(..)")
+    }
+}
+
+struct Live {
+    wire: Box<dyn Wire>,
+    own: Prg,
+    pairwise: Vec<Option<Prg>>,
+    corrections: Option<Box<dyn CorrectionSource>>,
+    burn: Box<dyn BurnLedger>,
+    burnt_below: u64,
+    rerandomised: u64,
+}
+
+/// Drawn correlated randomness: this party's part.
+pub(crate) struct Drawn {
+    pub(crate) number: u64,
+    pub(crate) words: Vec<Word>,
+    pub(crate) free: usize,
+}
+
+pub(crate) struct Party {
+    me: usize,
+    parties: usize,
+    topology: Topology,
+    live: Option<Live>,
+    next: u64,
+    cost: Cost,
+    kinds: Vec<Kind>,
+}
+
+impl Party {
+    pub(crate) fn live(links: Links, topology: Topology) -> Self {
+        let (me, parties) = (links.wire.me(), links.wire.parties());
+        let live = Live {
+            wire: links.wire,
+            own: Prg::new(&links.seed),
+            pairwise: links
+                .pairwise
+                .iter()
+                .map(|seed| seed.as_ref().map(Prg::new))
+                .collect(),
+            corrections: links.corrections,
+            burn: links.burn,
+            burnt_below: 0,
+            rerandomised: 0,
+        };
+        Self {
+            live: Some(live),
+            ..Self::dry(me, parties, topology)
+        }
+    }
+
+    pub(crate) fn dry(me: usize, parties: usize, topology: Topology) -> Self {
+        let cost = Cost::default();
+        Self {
+            me,
+            parties,
+            topology,
+            live: None,
+            next: 0,
+            cost,
+            kinds: Vec::new(),
+        }
+    }
+
+    pub(crate) fn me(&self) -> usize {
+        self.me
+    }
+
+    pub(crate) fn parties(&self) -> usize {
+        self.parties
+    }
+
+    pub(crate) fn is_dry(&self) -> bool {
+        self.live.is_none()
+    }
+
+    pub(crate) fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    pub(crate) fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    pub(crate) fn wire(&self) -> Option<&dyn Wire> {
+        self.live.as_ref().map(|live| &*live.wire)
+    }
+
+    /// The next batch of correlations.
+    pub(crate) fn draw(&mut self, kind: Kind) -> Result<Drawn, MpcError> {
+        let number = self.next;
+        self.next += 1;
+        let layout = kind.layout();
+        self.cost.correlations += kind.count();
+        self.cost.dealt_bytes += u64::try_from(kind.correction_bytes()).unwrap_or(u64::MAX);
+        let free = layout.free;
+        let Some(live) = &mut self.live else {
+            self.kinds.push(kind);
+            return Ok(Drawn {
+                number,
+                words: Vec::new(),
+                free,
+            });
+        };
+        if number >= live.burnt_below {
+            live.burn.burn(number + BURN_STEP).map_err(MpcError::Burn)?;
+            live.burnt_below = number + BURN_STEP;
+        }
+        let mut words = vec![0; layout.words()];
+        if !matches!(kind, Kind::OwnMask { owner, .. } if owner != self.me) {
+            live.own.fill(number, &mut words);
+        }
+        if let Some(source) = &mut live.corrections
+            && layout.corrected_words() > 0
+        {
+            let mut corrections = vec![0; layout.corrected_words()];
+            source.corrections(number, bytemuck::cast_slice_mut(&mut corrections))?;
+            let tail = words.get_mut(free..).unwrap_or_default();
+            combine_sections(&layout, tail, &corrections);
+        }
+        Ok(Drawn {
+            number,
+            words,
+            free,
+        })
+    }
+
+    /// Adds a fresh sharing of zero, so that the part shows nothing of what it was made from.
+    pub(crate) fn rerandomise(&mut self, part: &mut [Word]) {
+        let Some(live) = &mut self.live else { return };
+        let stream = live.rerandomised;
+        live.rerandomised += 1;
+        let mut mask = vec![0; part.len()];
+        for (other, prg) in live.pairwise.iter().enumerate() {
+            let Some(prg) = prg else { continue };
+            prg.fill(stream, &mut mask);
+            let add = other > self.me;
+            for (part, mask) in part.iter_mut().zip(&mask) {
+                *part = if add {
+                    part.wrapping_add(*mask)
+                } else {
+                    part.wrapping_sub(*mask)
+                };
+            }
+        }
+    }
+
+    /// Puts the parties' parts together: everyone learns the total.
+    pub(crate) fn exchange(
+        &mut self,
+        mut part: Vec<Word>,
+        xor: bool,
+    ) -> Result<Vec<Word>, MpcError> {
+        let rule = if xor {
+            Correction::Xor
+        } else {
+            Correction::Add128
+        };
+        if part.is_empty() {
+            return Ok(part);
+        }
+        if part.len() >= SLICED_WORDS_MIN {
+            self.exchange_sliced(&mut part, rule)?;
+        } else if self.topology == Topology::Mesh {
+            self.exchange_mesh(&mut part, rule)?;
+        } else {
+            self.exchange_star(&mut part, rule)?;
+        }
+        Ok(part)
+    }
+
+    fn exchange_mesh(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+        self.begin_round();
+        for other in self.others() {
+            self.send(other, part)?;
+        }
+        let mut theirs = vec![0; part.len()];
+        for other in self.others() {
+            self.receive(other, &mut theirs)?;
+            combine(rule, part, &theirs);
+        }
+        Ok(())
+    }
+
+    fn exchange_star(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+        let turn = usize::try_from(self.cost.rounds / 2 % 1024).unwrap_or(0);
+        let combiner = turn % self.parties;
+        self.begin_round();
+        if self.me == combiner {
+            let mut theirs = vec![0; part.len()];
+            for other in self.others() {
+                self.receive(other, &mut theirs)?;
+                combine(rule, part, &theirs);
+            }
+            self.begin_round();
+            for other in self.others() {
+                self.send(other, part)?;
+            }
+            Ok(())
+        } else {
+            self.send(combiner, part)?;
+            self.begin_round();
+            self.receive(combiner, part)
+        }
+    }
+
+    fn exchange_sliced(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+        let (len, parties) = (part.len(), self.parties);
+        let slice = move |party: usize| party * len / parties..(party + 1) * len / parties;
+        self.begin_round();
+        for other in self.others() {
+            self.send(other, &part[slice(other)])?;
+        }
+        let mine = slice(self.me);
+        let mut theirs = vec![0; mine.len()];
+        for other in self.others() {
+            self.receive(other, &mut theirs)?;
+            combine(rule, &mut part[mine.clone()], &theirs);
+        }
+        self.begin_round();
+        for other in self.others() {
+            self.send(other, &part[mine.clone()])?;
+        }
+        for other in self.others() {
+            self.receive(other, &mut part[slice(other)])?;
+        }
+        Ok(())
+    }
+
+    /// One party's words, sent to all others. Only the owner's `words` are read.
+    pub(crate) fn broadcast(
+        &mut self,
+        owner: usize,
+        words: Vec<Word>,
+        len: usize,
+    ) -> Result<Vec<Word>, MpcError> {
+        self.begin_round();
+        if owner == self.me {
+            for other in self.others() {
+                self.send(other, &words)?;
+            }
+            return Ok(words);
+        }
+        let mut theirs = vec![0; if self.is_dry() { 0 } else { len }];
+        self.receive(owner, &mut theirs)?;
+        Ok(theirs)
+    }
+
+    /// The other parties, starting with the next one, so that not all send to the first at once.
+    fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let (me, parties) = (self.me, self.parties);
+        (1..parties).map(move |step| (me + step) % parties)
+    }
+
+    fn begin_round(&mut self) {
+        self.cost.rounds += 1;
+        let round = self.cost.rounds;
+        if let Some(live) = &mut self.live {
+            live.wire.begin_round(round);
+        }
+    }
+
+    fn send(&mut self, to: usize, words: &[Word]) -> Result<(), WireError> {
+        let payload: &[u8] = bytemuck::cast_slice(words);
+        self.cost.messages += 1;
+        self.cost.bytes += FRAME_OVERHEAD_BYTES + u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        match &mut self.live {
+            Some(live) => live.wire.send(to, payload),
+            None => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, from: usize, words: &mut [Word]) -> Result<(), WireError> {
+        match &mut self.live {
+            Some(live) => live.wire.receive(from, bytemuck::cast_slice_mut(words)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Party[{} of {}]", self.me, self.parties)
+    }
+}
