@@ -1,1 +1,27 @@
 //! Patients of one centre: dictionary, import, encrypted data sets, cohorts, formulas.
+//!
+//! A [`Dictionary`] is public and the same at every centre. [`import()`] checks a centre's file
+//! against it and gives a [`Dataset`], which rests on disk only sealed ([`save`], [`load`]). A
+//! [`Predicate`] keeps the patients of a cohort, and a [`Design`] turns a model formula into the
+//! columns of a model matrix. What a design looks like depends on the formula and the dictionary
+//! alone, never on a patient: two centres always agree on it.
+
+pub mod dataset;
+pub mod design;
+pub mod dictionary;
+mod error;
+pub mod formula;
+pub mod import;
+
+pub mod store;
+
+pub use dataset::Dataset;
+pub use design::{
+    Design, DesignColumn, DesignMatrix, GroupedRows, GroupedSurvival, Response, SurvivalTimes,
+};
+pub use dictionary::{Dictionary, Kind, Level, Sensitivity, Variable, suggest};
+pub use error::{CohortError, Diagnostic};
+pub use formula::{Formula, FormulaError};
+pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
+
+pub use store::{Key, Stored, load, save};

@@ -1,0 +1,232 @@
+//! A centre's patients as typed columns.
+
+use crate::dictionary::{Dictionary, Kind};
+use crate::error::CohortError;
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt32Array,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use std::fmt;
+use std::sync::Arc;
+
+/// The patients of one centre, checked against a dictionary. Patient data.
+///
+/// Columns are Arrow arrays: numbers `Float64`, integers `Int64`, categories `UInt32` (index of
+/// the level), booleans `Boolean`, all nullable. Identifiers are never among them.
+#[derive(Clone)]
+pub struct Dataset {
+    name: String,
+    dictionary: Arc<Dictionary>,
+    dictionary_hash: String,
+    batch: RecordBatch,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, columns) = (self.batch.num_rows(), self.batch.num_columns());
+        write!(f, "Dataset({:?}, {rows} x {columns})", self.name)
+    }
+}
+
+impl Dataset {
+    pub(crate) fn new(
+        name: &str,
+        dictionary: Arc<Dictionary>,
+        batch: RecordBatch,
+    ) -> Result<Self, CohortError> {
+        for field in batch.schema().fields() {
+            let variable = dictionary.require(field.name())?;
+            if *field.data_type() != arrow_type(variable.kind) || variable.is_identifier() {
+                return Err(CohortError::WrongKind {
+                    name: field.name().clone(),
+                    what: "is stored as another type than the dictionary says".to_owned(),
+                });
+            }
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            dictionary_hash: dictionary.hash(),
+            dictionary,
+            batch,
+        })
+    }
+
+    /// Name of the data set at its centre.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of patients.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// The dictionary that the patients were checked against.
+    #[must_use]
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// Hash of the dictionary.
+    #[must_use]
+    pub fn dictionary_hash(&self) -> &str {
+        &self.dictionary_hash
+    }
+
+    /// Names of the columns, in order.
+    #[must_use]
+    pub fn column_names(&self) -> Vec<String> {
+        let schema = self.batch.schema();
+        schema.fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// The columns as Arrow arrays.
+    #[must_use]
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// Values of a number or integer, and 0 and 1 of a boolean, one for each patient.
+    ///
+    /// # Errors
+    /// [`CohortError::UnknownVariable`]; [`CohortError::WrongKind`] for a category, an
+    /// identifier, and a variable that was not in the imported file.
+    pub fn numeric(&self, name: &str) -> Result<Vec<Option<f64>>, CohortError> {
+        if self.dictionary.require(name)?.kind == Kind::Category {
+            return Err(wrong(name, "is a category, not a number"));
+        }
+        let values = self.values(name)?;
+        Ok(values
+            .into_iter()
+            .map(|v| (!v.is_nan()).then_some(v))
+            .collect())
+    }
+
+    /// Index of the level of each patient: of a category, a boolean (false, true), or an integer
+    /// with public levels; see [`crate::Variable::factor_levels`].
+    ///
+    /// # Errors
+    /// As [`Dataset::numeric`], for a variable without public levels.
+    pub fn levels(&self, name: &str) -> Result<Vec<Option<u32>>, CohortError> {
+        let variable = self.dictionary.require(name)?;
+        let column = self.column(name)?;
+        if let Some(indices) = column.as_any().downcast_ref::<UInt32Array>() {
+            return Ok(indices.iter().collect());
+        }
+        if let Some(flags) = column.as_any().downcast_ref::<BooleanArray>() {
+            return Ok(flags.iter().map(|flag| flag.map(u32::from)).collect());
+        }
+        let levels = variable.factor_levels();
+        let codes = levels.and_then(|levels| {
+            let codes = levels.iter().map(|code| code.parse::<i64>());
+            codes.collect::<Result<Vec<i64>, _>>().ok()
+        });
+        let integers = column.as_any().downcast_ref::<Int64Array>();
+        let Some((codes, integers)) = codes.zip(integers) else {
+            return Err(wrong(name, "has no public list of levels"));
+        };
+        let index = |value: i64| {
+            let position = codes.iter().position(|code| *code == value)?;
+            u32::try_from(position).ok()
+        };
+        Ok(integers.iter().map(|value| value.and_then(index)).collect())
+    }
+
+    /// Values as numbers, categories as index of the level, NaN where missing.
+    pub(crate) fn values(&self, name: &str) -> Result<Vec<f64>, CohortError> {
+        let column = self.column(name)?;
+        let any = column.as_any();
+        if let Some(numbers) = any.downcast_ref::<Float64Array>() {
+            return Ok(numbers.iter().map(|v| v.unwrap_or(f64::NAN)).collect());
+        }
+        if let Some(indices) = any.downcast_ref::<UInt32Array>() {
+            let values = indices.iter().map(|v| v.map_or(f64::NAN, f64::from));
+            return Ok(values.collect());
+        }
+        if let Some(flags) = any.downcast_ref::<BooleanArray>() {
+            let values = flags
+                .iter()
+                .map(|v| v.map_or(f64::NAN, |v| f64::from(u8::from(v))));
+            return Ok(values.collect());
+        }
+        if let Some(integers) = any.downcast_ref::<Int64Array>() {
+            return Ok(integers.iter().map(|v| v.map_or(f64::NAN, exact)).collect());
+        }
+        Err(CohortError::Internal {
+            what: "a data set has a column of an unknown type",
+        })
+    }
+
+    pub(crate) fn check_dictionary(&self, expected: &str) -> Result<(), CohortError> {
+        if self.dictionary_hash == expected {
+            return Ok(());
+        }
+        let first = |hash: &str| hash.chars().take(12).collect();
+        Err(CohortError::OtherDictionary {
+            dataset: self.name.clone(),
+            found: first(&self.dictionary_hash),
+            expected: first(expected),
+        })
+    }
+
+    pub(crate) fn with_batch(&self, batch: RecordBatch) -> Self {
+        Self {
+            batch,
+            ..self.clone()
+        }
+    }
+
+    fn column(&self, name: &str) -> Result<&ArrayRef, CohortError> {
+        let variable = self.dictionary.require(name)?;
+        if variable.is_identifier() {
+            return Err(wrong(name, "identifies patients and cannot be analysed"));
+        }
+        self.batch
+            .column_by_name(name)
+            .ok_or_else(|| wrong(name, "was not in the imported file"))
+    }
+}
+
+/// An imported integer as a floating-point number; both halves of the split are exact, and import
+/// keeps integers within `2^53`.
+fn exact(value: i64) -> f64 {
+    let high = i32::try_from(value >> 32).unwrap_or(0);
+    let low = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
+    f64::from(high) * 4_294_967_296.0 + f64::from(low)
+}
+
+fn wrong(name: &str, what: &str) -> CohortError {
+    CohortError::WrongKind {
+        name: name.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+pub(crate) fn arrow_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Number => DataType::Float64,
+        Kind::Integer => DataType::Int64,
+        Kind::Category => DataType::UInt32,
+        Kind::Boolean => DataType::Boolean,
+    }
+}
+
+/// A batch of nullable columns; without columns it still has its number of rows.
+pub(crate) fn batch_of(
+    columns: Vec<(String, ArrayRef)>,
+    rows: usize,
+) -> Result<RecordBatch, CohortError> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
+        .collect();
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(
+        |_| CohortError::Internal {
+            what: "columns of one data set differ in length",
+        },
+    )
+}

@@ -1,0 +1,275 @@
+//! Data sets at rest: Parquet inside AES-256-GCM, in chunks.
+//!
+//! A file is a header and sealed chunks of 64 KiB. The data key is derived (HKDF-SHA-256) from the
+//! key file and a random salt in the header, so that it serves one file only. Chunk `i` has the
+//! nonce `prefix (4 bytes) | i (7 bytes) | 1 if last else 0`, and every chunk is bound to the whole
+//! header, which holds the data set's name: cutting, changing, swapping chunks and renaming the
+//! file are all found. Putting back an older file of the same name is not found here; the audit
+//! log keeps the digest that [`save`] returns.
+//!
+//! The plain text exists in memory only.
+
+mod key;
+
+pub use key::Key;
+
+use crate::dataset::{Dataset, batch_of};
+use crate::dictionary::{Dictionary, hex};
+use crate::error::CohortError;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use bytes::Bytes;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::metadata::KeyValue;
+use datafusion::parquet::file::properties::WriterProperties;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+const MAGIC: &[u8; 8] = b"KONSILD\x01";
+const CHUNK_BYTES: usize = 64 << 10;
+const TAG_BYTES: usize = 16;
+const SALT_BYTES: usize = 32;
+const PREFIX_BYTES: usize = 4;
+const EXTENSION: &str = "konsil";
+const INFO: &[u8] = b"konsil data set v1";
+
+/// What [`save`] wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The sealed file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of the sealed file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Seals a data set into `<dir>/<name>.konsil`, replacing an earlier one at once or not at all.
+///
+/// # Errors
+/// [`CohortError::DatasetName`] and [`CohortError::Io`].
+pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stored, CohortError> {
+    let path = path_of(dir, name)?;
+    let plain = to_parquet(dataset)?;
+    let sealed = seal(name, &plain, key)?;
+    fs::create_dir_all(dir).map_err(|source| CohortError::io(dir, source))?;
+    let mut suffix = [0_u8; 8];
+    random(&mut suffix)?;
+    let temporary = dir.join(format!(".{name}.{}.part", hex(&suffix)));
+    let written = write_and_rename(dir, &temporary, &path, &sealed);
+    if let Err(source) = written {
+        // Without the rename the earlier data set still stands; the part is useless.
+        let _ = fs::remove_file(&temporary);
+        return Err(CohortError::io(&path, source));
+    }
+    Ok(Stored {
+        bytes: sealed.len() as u64,
+        sha256: hex(&Sha256::digest(&sealed)),
+        path,
+    })
+}
+
+/// Opens a sealed data set of `<dir>/<name>.konsil`.
+///
+/// # Errors
+/// [`CohortError::Tampered`] if anything but what [`save`] wrote under that name with that key is
+/// found; [`CohortError::DatasetName`] and [`CohortError::Io`].
+pub fn load(dir: &Path, name: &str, key: &Key) -> Result<Dataset, CohortError> {
+    let path = path_of(dir, name)?;
+    let sealed = fs::read(&path).map_err(|source| CohortError::io(&path, source))?;
+    let tampered = |what| CohortError::Tampered {
+        file: path.clone(),
+        what,
+    };
+    let plain = unseal(name, &sealed, key).map_err(tampered)?;
+    from_parquet(name, plain).map_err(|_| tampered("the sealed table cannot be read"))
+}
+
+fn path_of(dir: &Path, name: &str) -> Result<PathBuf, CohortError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let starts = name.starts_with(plain);
+    let rest = name.chars().all(|c| plain(c) || c == '-' || c == '_');
+    if !starts || !rest || name.len() > 64 {
+        return Err(CohortError::DatasetName {
+            name: name.to_owned(),
+        });
+    }
+    Ok(dir.join(format!("{name}.{EXTENSION}")))
+}
+
+fn write_and_rename(
+    dir: &Path,
+    temporary: &Path,
+    path: &Path,
+    sealed: &[u8],
+) -> std::io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(temporary)?;
+    file.write_all(sealed)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    // The rename itself must survive a power cut.
+    File::open(dir)?.sync_all()
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), CohortError> {
+    getrandom::fill(bytes).map_err(|_| CohortError::Internal {
+        what: "the operating system gave no random bytes",
+    })
+}
+
+fn header(name: &str, salt: &[u8; SALT_BYTES], prefix: &[u8; PREFIX_BYTES]) -> Vec<u8> {
+    let mut header = MAGIC.to_vec();
+    // A name has at most 64 bytes, see `path_of`.
+    header.push(u8::try_from(name.len()).unwrap_or(0));
+    header.extend_from_slice(name.as_bytes());
+    header.extend_from_slice(salt);
+    header.extend_from_slice(prefix);
+    header
+}
+
+fn data_key(key: &Key, salt: &[u8; SALT_BYTES]) -> Option<LessSafeKey> {
+    let pseudorandom = Salt::new(HKDF_SHA256, salt).extract(key.bytes());
+    let expanded = pseudorandom.expand(&[INFO], &AES_256_GCM).ok()?;
+    Some(LessSafeKey::new(UnboundKey::from(expanded)))
+}
+
+fn nonce(prefix: &[u8; PREFIX_BYTES], chunk: usize, last: bool) -> Nonce {
+    let mut bytes = [0_u8; 12];
+    let counter = (chunk as u64).to_be_bytes();
+    let fields = prefix
+        .iter()
+        .chain(counter.iter().skip(1))
+        .copied()
+        .chain([u8::from(last)]);
+    for (byte, field) in bytes.iter_mut().zip(fields) {
+        *byte = field;
+    }
+    Nonce::assume_unique_for_key(bytes)
+}
+
+fn seal(name: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
+    let (mut salt, mut prefix) = ([0_u8; SALT_BYTES], [0_u8; PREFIX_BYTES]);
+    random(&mut salt)?;
+    random(&mut prefix)?;
+    let internal = CohortError::Internal {
+        what: "the data key could not be made",
+    };
+    let Some(data_key) = data_key(key, &salt) else {
+        return Err(internal);
+    };
+    let header = header(name, &salt, &prefix);
+    let mut sealed = header.clone();
+    let chunks = plain.chunks(CHUNK_BYTES);
+    let count = chunks.len();
+    for (index, chunk) in chunks.enumerate() {
+        let nonce = nonce(&prefix, index, index + 1 == count);
+        let mut buffer = Zeroizing::new(chunk.to_vec());
+        let tag = data_key
+            .seal_in_place_separate_tag(nonce, Aad::from(&header), &mut buffer)
+            .map_err(|_| CohortError::Internal {
+                what: "a chunk could not be sealed",
+            })?;
+        sealed.extend_from_slice(&buffer);
+        sealed.extend_from_slice(tag.as_ref());
+    }
+    Ok(sealed)
+}
+
+fn unseal(name: &str, sealed: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    let short = "the header is cut";
+    let (magic, rest) = sealed.split_first_chunk::<8>().ok_or(short)?;
+    if magic != MAGIC {
+        return Err("it is no sealed data set of this version");
+    }
+    let (length, rest) = rest.split_first().ok_or(short)?;
+    let (found, rest) = rest.split_at_checked(usize::from(*length)).ok_or(short)?;
+    if found != name.as_bytes() {
+        return Err("it was saved under another name");
+    }
+    let (salt, rest) = rest.split_first_chunk::<SALT_BYTES>().ok_or(short)?;
+    let (prefix, chunks) = rest.split_first_chunk::<PREFIX_BYTES>().ok_or(short)?;
+    let header = header(name, salt, prefix);
+    let data_key = data_key(key, salt).ok_or("the data key could not be made")?;
+    if chunks.is_empty() {
+        return Err("it has no content");
+    }
+    let chunks = chunks.chunks(CHUNK_BYTES + TAG_BYTES);
+    let count = chunks.len();
+    let mut plain = Zeroizing::new(Vec::with_capacity(count * CHUNK_BYTES));
+    for (index, chunk) in chunks.enumerate() {
+        let nonce = nonce(prefix, index, index + 1 == count);
+        let mut buffer = Zeroizing::new(chunk.to_vec());
+        let opened = data_key
+            .open_in_place(nonce, Aad::from(&header), &mut buffer)
+            .map_err(|_| "the content does not fit its seal, or the key is another one")?;
+        plain.extend_from_slice(opened);
+    }
+    Ok(plain)
+}
+
+fn to_parquet(dataset: &Dataset) -> Result<Zeroizing<Vec<u8>>, CohortError> {
+    let unwritten = |_| CohortError::Internal {
+        what: "the table could not be written",
+    };
+    let dictionary = dataset.dictionary();
+    let note = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_key_value_metadata(Some(vec![
+            note("konsil.dictionary.name", dictionary.name.clone()),
+            note("konsil.dictionary.version", dictionary.version.to_string()),
+            note("konsil.dictionary", dictionary.to_csv()),
+            note("konsil.rows", dataset.rows().to_string()),
+        ]))
+        .build();
+    let mut buffer = Zeroizing::new(Vec::new());
+    let schema: SchemaRef = dataset.batch().schema();
+    let mut writer =
+        ArrowWriter::try_new(&mut *buffer, schema, Some(properties)).map_err(unwritten)?;
+    writer.write(dataset.batch()).map_err(unwritten)?;
+    writer.close().map_err(unwritten)?;
+    Ok(buffer)
+}
+
+fn from_parquet(name: &str, plain: Zeroizing<Vec<u8>>) -> Result<Dataset, CohortError> {
+    let unread = || CohortError::Internal {
+        what: "the table could not be read",
+    };
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(Bytes::from_owner(plain)).map_err(|_| unread())?;
+    let notes = builder.metadata().file_metadata().key_value_metadata();
+    let notes = notes.cloned().unwrap_or_default();
+    let note = |key: &str| {
+        let found = notes.iter().find(|note| note.key == key);
+        found.and_then(|note| note.value.clone()).ok_or_else(unread)
+    };
+    let title = format!(
+        "{}@{}",
+        note("konsil.dictionary.name")?,
+        note("konsil.dictionary.version")?
+    );
+    let dictionary = Dictionary::parse(&title, &note("konsil.dictionary")?)?;
+    let rows: usize = note("konsil.rows")?.parse().map_err(|_| unread())?;
+    let schema = builder.schema().clone();
+    let reader = builder.build().map_err(|_| unread())?;
+    let batches: Vec<_> = reader.collect::<Result<_, _>>().map_err(|_| unread())?;
+    let batch = concat_batches(&schema, &batches).map_err(|_| unread())?;
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, array)| (field.name().clone(), Arc::clone(array)));
+    // The schema is rebuilt without the notes, so that a loaded data set equals the saved one.
+    let batch = batch_of(columns.collect(), rows)?;
+    Dataset::new(name, Arc::new(dictionary), batch)
+}
