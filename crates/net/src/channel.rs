@@ -114,7 +114,9 @@ impl Channel {
     /// [`WireError::FrameTooLarge`] when the payload is longer than its kind allows (the link stays
     /// usable), else the reason why the link ended.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<(), WireError> {
-        self.link.send(kind, payload)?;
+        self.link
+            .send(kind, payload)
+            .map_err(|error| self.dated(error))?;
         let peer = self.link.peer();
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         peer.messages.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +133,7 @@ impl Channel {
     /// delivered first.
     pub fn receive(&self) -> Result<Frame, WireError> {
         loop {
-            if let Some(frame) = self.link.receive(WAIT)? {
+            if let Some(frame) = self.next(WAIT)? {
                 return Ok(frame);
             }
         }
@@ -142,8 +144,7 @@ impl Channel {
     /// # Errors
     /// As [`Channel::receive`].
     pub fn receive_until(&self, deadline: Instant) -> Result<Option<Frame>, WireError> {
-        self.link
-            .receive(deadline.saturating_duration_since(Instant::now()))
+        self.next(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Waits for the next frame and copies its payload into `into`.
@@ -154,6 +155,19 @@ impl Channel {
     pub fn receive_into(&self, kind: Kind, into: &mut [u8]) -> Result<(), WireError> {
         let frame = self.receive()?;
         self.unpack(frame, kind, into)
+    }
+
+    fn next(&self, wait: Duration) -> Result<Option<Frame>, WireError> {
+        self.link.receive(wait).map_err(|error| self.dated(error))
+    }
+
+    /// A loss is named by the round in which it is felt, which may be later than the one in which
+    /// the link broke.
+    fn dated(&self, error: WireError) -> WireError {
+        match error {
+            WireError::PeerLost { .. } => self.link.peer().lost(),
+            other => other,
+        }
     }
 
     pub(crate) fn unpack(
@@ -184,7 +198,7 @@ impl Channel {
     /// Why the link broke, if it did. Does not wait, and leaves waiting frames where they are.
     #[must_use]
     pub fn alarm(&self) -> Option<WireError> {
-        self.link.alarm()
+        self.link.alarm().map(|error| self.dated(error))
     }
 
     /// Tells the channel which round it is in, so that its errors can name it.

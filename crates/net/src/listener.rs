@@ -27,6 +27,11 @@ const PENDING_MAX: usize = 256;
 /// Of these, connections from one address.
 const PENDING_PER_ADDRESS_MAX: usize = 128;
 
+/// Connections of one key that wait for their session.
+const PENDING_PER_KEY_MAX: usize = 32;
+/// How long a connection waits for its session.
+const UNCLAIMED_MAX: Duration = Duration::from_secs(60);
+
 /// How often a wait for a peer looks whether it was called off.
 const TICK: Duration = Duration::from_millis(25);
 
@@ -307,10 +312,14 @@ impl Switchboard {
         }
     }
 
-    /// Adds a connection. When 256 wait already, it is refused with `busy`.
+    /// Adds a connection. When 256 wait already, or 32 of the same key, it is refused with `busy`;
+    /// connections that nobody has asked for in a minute are refused as well.
     pub fn put(&self, incoming: Incoming) {
+        self.expire(UNCLAIMED_MAX);
         let mut waiting = lock(&self.inner.waiting);
-        if waiting.len() >= PENDING_MAX {
+        let same = |(_, other): &&(Instant, Incoming)| other.peer_key == incoming.peer_key;
+        let of_key = waiting.iter().filter(same).count();
+        if waiting.len() >= PENDING_MAX || of_key >= PENDING_PER_KEY_MAX {
             drop(waiting);
             incoming.refuse("busy");
             return;

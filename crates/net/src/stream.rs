@@ -164,6 +164,8 @@ pub(crate) struct Stream {
     pub(crate) tls: Connection,
     pub(crate) intake: Intake,
     pub(crate) ready: VecDeque<Frame>,
+    /// What was wrong with frames that came together with the end of the handshake.
+    deferred: Option<WireError>,
     pool: Pool,
 }
 
@@ -178,6 +180,7 @@ impl Stream {
             tls,
             intake,
             ready: VecDeque::new(),
+            deferred: None,
             pool: Pool::default(),
         }
     }
@@ -195,8 +198,9 @@ impl Stream {
             if !self.tls.is_handshaking() {
                 break Ok(());
             }
-            if let Err(error) = self.fill(party, wait) {
-                break Err(error);
+            match self.fill(party, wait) {
+                Err(error) if self.tls.is_handshaking() => break Err(error),
+                filled => self.deferred = filled.err(),
             }
         };
         if done.is_err() {
@@ -232,6 +236,9 @@ impl Stream {
                     Kind::Abort => return Err(Peer::new(party).aborted(&frame.payload)),
                     _ => return Ok(frame),
                 }
+            }
+            if let Some(error) = self.deferred.take() {
+                return Err(error);
             }
             self.fill(party, wait)?;
         }
