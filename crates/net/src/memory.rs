@@ -127,10 +127,12 @@ impl Pipe {
         }
     }
 
-    /// Takes a frame on its way; `false` when the link has ended.
-    fn push(&self, frame: Vec<u8>) -> bool {
+    /// Takes a frame on its way, at the latest when there is room for it; `false` when the link has
+    /// ended. Last words need no room.
+    fn push(&self, frame: Vec<u8>, last: bool) -> bool {
         let mut flow = lock(&self.flow);
-        while flow.bytes > 0
+        while !last
+            && flow.bytes > 0
             && flow.bytes.saturating_add(frame.len()) > self.capacity_bytes
             && !flow.abandoned
         {
@@ -349,7 +351,7 @@ impl Link for MemoryLink {
         let mut frame = spare.unwrap_or_else(|| Vec::with_capacity(bytes));
         frame.extend_from_slice(&header);
         frame.extend_from_slice(payload);
-        if self.out.push(frame) {
+        if self.out.push(frame, false) {
             return Ok(());
         }
         // The peer may have said why it went.
@@ -405,7 +407,7 @@ impl Link for MemoryLink {
             return;
         };
         if let Ok(header) = sender.next(last, payload) {
-            self.out.push([&header[..], payload].concat());
+            self.out.push([&header[..], payload].concat(), true);
         }
         self.out.close();
         self.input.abandon();

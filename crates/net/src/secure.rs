@@ -11,7 +11,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ struct Out {
     pending: Vec<u8>,
     written: usize,
     last: Instant,
+    /// A frame was broken off: nothing that follows could be understood.
+    broken: bool,
     ended: bool,
 }
 
@@ -96,6 +98,7 @@ pub(crate) fn open(
         pending: Vec::new(),
         written: 0,
         last: Instant::now(),
+        broken: false,
         ended: false,
     };
     let link = Arc::new(SecureLink {
@@ -180,6 +183,24 @@ impl SecureLink {
         Ok(())
     }
 
+    /// The sending half, for last words. A send that is still blocked at the deadline is broken
+    /// off.
+    fn out_before(&self, deadline: Instant) -> MutexGuard<'_, Out> {
+        loop {
+            match self.out.try_lock() {
+                Ok(out) => return out,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    self.inbox.part(self.peer.lost());
+                    return lock(&self.out);
+                }
+            }
+        }
+    }
+
     /// Why a write failed: the peer's last words, if the reader finds any, else its loss.
     fn broken(&self) -> WireError {
         let known = self.inbox.wait_failure(LAST_WORDS);
@@ -216,7 +237,10 @@ impl Link for SecureLink {
         match sent {
             // Refused before its first byte was sent: the link is as it was.
             Err(WireError::FrameTooLarge { .. }) | Ok(()) => {}
-            Err(ref error) => self.fail(error.clone()),
+            Err(ref error) => {
+                out.broken = true;
+                self.fail(error.clone());
+            }
         }
         sent
     }
@@ -234,22 +258,21 @@ impl Link for SecureLink {
     }
 
     fn end(&self, last: Kind, payload: &[u8]) {
-        let mut out = lock(&self.out);
+        let deadline = Instant::now() + LAST_WORDS;
+        let mut out = self.out_before(deadline);
         if out.ended {
             return;
         }
         out.ended = true;
-        let deadline = Instant::now() + LAST_WORDS;
-        // A frame that was broken off cannot be followed by another one.
-        if self.write(&mut out, Some(deadline)).is_ok() && out.pending.is_empty() {
-            let header = out.sender.next(last, payload);
-            if let Ok(header) = header
-                && self.encrypt(&mut out, &[&header, payload]).is_ok()
-            {
-                lock(&self.tls).send_close_notify();
-                let _ = collect(&mut lock(&self.tls), &mut out.pending);
-                let _ = self.write(&mut out, Some(deadline));
-            }
+        if !out.broken
+            && self.write(&mut out, Some(deadline)).is_ok()
+            && out.pending.is_empty()
+            && let Ok(header) = out.sender.next(last, payload)
+            && self.encrypt(&mut out, &[&header, payload]).is_ok()
+        {
+            lock(&self.tls).send_close_notify();
+            let _ = collect(&mut lock(&self.tls), &mut out.pending);
+            let _ = self.write(&mut out, Some(deadline));
         }
         drop(out);
         *lock(&self.linger) = Some(Instant::now() + LINGER);

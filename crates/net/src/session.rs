@@ -213,7 +213,7 @@ impl Target<'_> {
     fn try_connect(&self, options: &Options, wait: Wait<'_>) -> Result<Channel, WireError> {
         let party = self.hello.to.index();
         let limit = options.handshake_deadline;
-        let socket = dial(self.address, limit)?;
+        let socket = dial(self.address, wait.at_most(limit))?;
         socket
             .set_nodelay(true)
             .map_err(|error| WireError::Io(error.kind()))?;
@@ -248,12 +248,13 @@ impl Target<'_> {
 }
 
 /// Connects a socket to the first of the address's meanings that answers.
-fn dial(address: &str, limit: Duration) -> Result<TcpStream, WireError> {
+fn dial(address: &str, wait: Wait<'_>) -> Result<TcpStream, WireError> {
     let io = |error: std::io::Error| WireError::Io(error.kind());
     let meanings: Vec<SocketAddr> = address.to_socket_addrs().map_err(io)?.collect();
     let mut refusal = WireError::Io(ErrorKind::AddrNotAvailable);
     for meaning in meanings {
-        match TcpStream::connect_timeout(&meaning, limit) {
+        let left = wait.deadline.saturating_duration_since(Instant::now());
+        match TcpStream::connect_timeout(&meaning, left.max(Duration::from_millis(1))) {
             Ok(socket) => return Ok(socket),
             Err(error) => refusal = io(error),
         }

@@ -380,3 +380,25 @@ fn blocked_sender_wakes_up() {
         wait_for(|| sending.is_finished());
     });
 }
+
+/// Nor can a blocked sender keep its own side from ending the link.
+#[test]
+fn blocked_sender_is_broken_off() {
+    let options = Options {
+        inbox_bytes: 1000,
+        ..Options::default()
+    };
+    let (one, two) = link(&options);
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut sent = Ok(());
+            while sent.is_ok() {
+                sent = one.send(Kind::Round, &vec![0; 8 << 20]);
+            }
+        });
+        thread::sleep(millis(50));
+        one.abort("enough");
+        wait_for(|| sending.is_finished());
+        while two.receive().is_ok() {}
+    });
+}
