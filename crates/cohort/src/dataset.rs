@@ -178,6 +178,10 @@ impl Dataset {
         }
     }
 
+    pub(crate) fn has_column(&self, name: &str) -> Result<(), CohortError> {
+        self.column(name).map(|_| ())
+    }
+
     fn column(&self, name: &str) -> Result<&ArrayRef, CohortError> {
         let variable = self.dictionary.require(name)?;
         if variable.is_identifier() {

@@ -12,7 +12,7 @@ pub mod dictionary;
 mod error;
 pub mod formula;
 pub mod import;
-
+pub mod predicate;
 pub mod store;
 
 pub use dataset::Dataset;
@@ -23,5 +23,5 @@ pub use dictionary::{Dictionary, Kind, Level, Sensitivity, Variable, suggest};
 pub use error::{CohortError, Diagnostic};
 pub use formula::{Formula, FormulaError};
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
-
+pub use predicate::Predicate;
 pub use store::{Key, Stored, load, save};

@@ -75,7 +75,8 @@ impl Design {
     /// Computes the model matrix of a centre's patients.
     ///
     /// Patients with a missing value in any variable of the formula, or outside the breaks of a
-    /// `cut()`, are left out and counted, as R's `na.omit` does.
+    /// `cut()`, are left out and counted, as R's `na.omit` does. (R would keep a patient for
+    /// `x & y` with `x` false and `y` missing; here a missing variable always counts.)
     ///
     /// # Errors
     /// [`CohortError::OtherDictionary`] for a data set of another dictionary,

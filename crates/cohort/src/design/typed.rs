@@ -572,11 +572,23 @@ fn logical(step: Step) -> Typed {
 fn interval_labels(points: &[f64]) -> Vec<String> {
     let mut texts = Vec::new();
     for digits in 3..=12 {
-        texts = points.iter().map(|point| general(*point, digits)).collect();
+        texts = points
+            .iter()
+            .map(|point| break_label(*point, digits))
+            .collect();
         if texts.windows(2).all(|pair| pair.first() != pair.last()) {
             break;
         }
     }
     let pairs = texts.iter().zip(texts.iter().skip(1));
     pairs.map(|(from, to)| format!("({from},{to}]")).collect()
+}
+
+/// R pads positive infinity to the width of the negative one.
+fn break_label(point: f64, digits: usize) -> String {
+    let text = general(point, digits);
+    if text == "Inf" {
+        return " Inf".to_owned();
+    }
+    text
 }
