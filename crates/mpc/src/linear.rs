@@ -109,17 +109,16 @@ impl Inverse {
         multiply(session, &self.scales, &image)
     }
 
-    /// The diagonal of the inverse with 60 fractional bits, because variances are small. 3 rounds.
+    /// The whole inverse with 60 fractional bits, because variances are small. 4 rounds.
     ///
     /// # Errors
     /// [`MpcError::Wire`].
-    pub fn diagonal_60(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
-        let diagonal = self
-            .scaled
-            .pick((0..self.order).map(|i| i * (self.order + 1)));
-        let raw = session.multiply_raw(&diagonal, &self.scales)?;
+    pub fn all_60(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
+        let cells = self.order * self.order;
+        let by_row = self.scales.pick((0..cells).map(|at| at / self.order));
+        let raw = session.multiply_raw(&self.scaled, &by_row)?;
         let fine = session.truncate(&raw, 20)?;
-        let raw = session.multiply_raw(&fine, &self.scales)?;
+        let raw = session.multiply_raw(&fine, &self.scales.repeat(self.order))?;
         session.truncate(&raw, FRACTION_BITS)
     }
 }

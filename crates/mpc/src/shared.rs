@@ -135,6 +135,18 @@ impl Shared {
         )
     }
 
+    /// The column with the elements at `places` replaced by those of `other`, in that order.
+    #[must_use]
+    pub fn replaced(&self, places: &[usize], other: &Self) -> Self {
+        let mut part = self.part.clone();
+        for (place, new) in places.iter().zip(&other.part) {
+            if let Some(old) = part.get_mut(*place) {
+                *old = *new;
+            }
+        }
+        Self::from_part(part)
+    }
+
     /// Columns put one after another.
     #[must_use]
     pub fn concat<'a>(columns: impl IntoIterator<Item = &'a Self>) -> Self {

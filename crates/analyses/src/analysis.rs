@@ -1,0 +1,186 @@
+//! What every analysis is: a request, a run at each centre, and tables at the researcher.
+
+use crate::table::Table;
+use konsil_cohort::{CohortError, Dataset, Dictionary, FormulaError};
+use konsil_disclosure::{Policy, Refusal, Release, ReleaseError};
+use konsil_mpc::{MpcError, Opening, Session};
+use konsil_ring::EncodeError;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What the researcher asks: one `[[analysis]]` of a study file. Public, part of the approval.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// Name within the study; the result files carry it.
+    pub id: String,
+    /// Which analysis: a name of the registry.
+    pub kind: String,
+    /// The model or the grouping, in R's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<String>,
+    /// Variables to describe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<String>,
+    /// Groups to compare: a variable with levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// `binomial` or `poisson`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Whether nothing but the result is opened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
+    /// Newton steps; fixed beforehand, so that duration and bytes tell nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// Times at which a curve is shown, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<u32>,
+}
+
+/// What is fixed for a run besides the request. Public.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The disclosure rules in force.
+    pub policy: Policy,
+    /// Rows of each centre's data set, rounded up to a public bucket.
+    pub rows_at_most: Vec<usize>,
+}
+
+/// One centre's patients of the cohort; `None` while planning.
+pub type Patients<'a> = Option<&'a Dataset>;
+
+/// What an analysis ends with at the researcher.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Findings {
+    /// Heading for reports.
+    pub title: String,
+    /// Result tables.
+    pub tables: Vec<Table>,
+    /// Remarks: what was suppressed, whether it converged.
+    pub notes: Vec<String>,
+}
+
+/// A request that was checked against the dictionary.
+pub trait Analysis: Send + Sync {
+    /// Everything the analysis can reveal; the session refuses the rest.
+    fn openings(&self) -> &'static [Opening];
+
+    /// What will be revealed, in words and numbers, for the plan. One line each.
+    fn reveals(&self) -> Vec<String>;
+
+    /// How the question was understood (the expanded design), for the plan.
+    fn understood(&self) -> Vec<String>;
+
+    /// Runs at one centre: local step, secure step, release.
+    ///
+    /// # Errors
+    /// [`AnalysisError`]; the same at all centres unless one of them fails alone.
+    fn run(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        patients: Patients<'_>,
+    ) -> Result<(), AnalysisError>;
+
+    /// Turns the released numbers into tables, at the researcher.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Release`] when numbers are missing.
+    fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError>;
+}
+
+/// Why an analysis cannot be asked, or ended without a result. Never carries a value.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The formula.
+    #[error("{}", .0.render())]
+    Formula(FormulaError),
+    /// A request that makes no sense.
+    #[error("analysis `{id}`: {what}")]
+    Request {
+        /// The analysis.
+        id: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// This centre's patients cannot be used.
+    #[error(transparent)]
+    Cohort(#[from] CohortError),
+    /// A local sum has no fixed-point encoding.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Disclosure control withheld the result.
+    #[error("{0}")]
+    Withheld(Refusal),
+    /// The secure computation.
+    #[error(transparent)]
+    Mpc(MpcError),
+    /// Columns that are linear combinations of others; names are public.
+    #[error("collinear: {} cannot be told apart from other columns; leave one out", columns.join(", "))]
+    Collinear {
+        /// Names of the columns.
+        columns: Vec<String>,
+    },
+    /// A coefficient runs to infinity.
+    #[error(
+        "separation: the columns predict the response (almost) alone; drop a term, or merge levels"
+    )]
+    Separation,
+    /// The researcher's side.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+impl AnalysisError {
+    /// The code under which `konsil explain` tells more.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Formula(error) => error.code,
+            Self::Request { .. } => "K0201",
+            Self::Cohort(_) => "K0301",
+            Self::Encode(_) => "K0302",
+            Self::Withheld(Refusal::Mpc(_)) | Self::Mpc(_) => "K0401",
+            Self::Withheld(_) => "K0501",
+            Self::Collinear { .. } => "K0218",
+            Self::Separation => "K0217",
+            Self::Release(_) => "K0402",
+        }
+    }
+
+    /// A request error.
+    #[must_use]
+    pub fn request(request: &Request, what: impl Into<String>) -> Self {
+        Self::Request {
+            id: request.id.clone(),
+            what: what.into(),
+        }
+    }
+}
+
+impl From<MpcError> for AnalysisError {
+    fn from(error: MpcError) -> Self {
+        Self::Mpc(error)
+    }
+}
+
+impl From<FormulaError> for AnalysisError {
+    fn from(error: FormulaError) -> Self {
+        Self::Formula(error)
+    }
+}
+
+impl From<Refusal> for AnalysisError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Mpc(error) => Self::Mpc(error),
+            other => Self::Withheld(other),
+        }
+    }
+}
+
+/// What a request is prepared from.
+pub(crate) type Prepare = fn(&Request, &Dictionary) -> Result<Box<dyn Analysis>, AnalysisError>;

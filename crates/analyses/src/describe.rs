@@ -1,0 +1,211 @@
+//! Numbers that describe numeric variables, as `summary` and `table1` need them: for each *cell* (a
+//! variable, or a variable within a group) count, missing, mean, standard deviation, quartiles.
+
+use crate::analysis::AnalysisError;
+use crate::quantiles::{Column, Grid, interpolate, quartiles};
+use konsil_cohort::{Dictionary, Kind, Variable, suggest};
+use konsil_disclosure::{Policy, large_enough, suppress};
+use konsil_kernels::moments;
+use konsil_mpc::{Opening, Session, Shared, linear};
+
+/// Most points of a variable's grid: 2^40.
+const POINTS_MAX: f64 = 1_099_511_627_776.0;
+
+/// A numeric variable with its public range and grid.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Numeric {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) grid: Grid,
+    centre: f64,
+    scale: f64,
+}
+
+impl Numeric {
+    /// The variable as the dictionary describes it.
+    pub(crate) fn new(variable: &Variable) -> Result<Self, String> {
+        let name = &variable.name;
+        let range = variable.range().ok_or_else(|| {
+            format!("`{name}` has no min and max in the dictionary; quartiles need a public range")
+        })?;
+        // numbers without declared decimals are found to a millionth
+        let step = variable.step().unwrap_or(1e-6);
+        let points = ((range.1 - range.0) / step).round() + 1.0;
+        if !(1.0..=POINTS_MAX).contains(&points) {
+            return Err(format!(
+                "`{name}` has more than 2^40 possible values; declare fewer decimals"
+            ));
+        }
+        let half = (range.1 - range.0) / 2.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 2^40, see above"
+        )]
+        let points = points as u64;
+        Ok(Self {
+            name: name.clone(),
+            label: label(variable),
+            grid: Grid {
+                start: range.0,
+                step,
+                points,
+            },
+            centre: f64::midpoint(range.0, range.1),
+            scale: if half > 0.0 { half } else { 1.0 },
+        })
+    }
+}
+
+/// The label of a variable, with its unit.
+pub(crate) fn label(variable: &Variable) -> String {
+    let label = if variable.label.is_empty() {
+        &variable.name
+    } else {
+        &variable.label
+    };
+    match &variable.unit {
+        Some(unit) if !unit.is_empty() => format!("{label}, {unit}"),
+        _ => label.clone(),
+    }
+}
+
+/// Whether a variable is described by its levels rather than as a number.
+pub(crate) fn has_levels(variable: &Variable) -> bool {
+    !variable.levels.is_empty() || matches!(variable.kind, Kind::Boolean | Kind::Category)
+}
+
+/// The variable of a name, or an error with a suggestion.
+pub(crate) fn find<'a>(dictionary: &'a Dictionary, name: &str) -> Result<&'a Variable, String> {
+    let variable = dictionary.variable(name).ok_or_else(|| {
+        let names = dictionary
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str());
+        let hint = suggest(name, names).map(|name| format!("; did you mean `{name}`?"));
+        format!(
+            "no variable `{name}` in dictionary {}{}",
+            dictionary.title(),
+            hint.unwrap_or_default()
+        )
+    })?;
+    if variable.is_identifier() {
+        return Err(format!("`{name}` names patients and cannot be analysed"));
+    }
+    Ok(variable)
+}
+
+/// One cell at one centre: its values, in any order.
+pub(crate) struct LocalCell<'a> {
+    pub(crate) numeric: &'a Numeric,
+    pub(crate) values: Vec<Option<f64>>,
+}
+
+/// Where the shares of the cells go.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    /// The path of the quartiles, to the centres.
+    pub(crate) path: Opening,
+    /// Verdicts, counts and sums: `[cell][verdict, n, missing verdict, missing]`.
+    pub(crate) counts: Opening,
+    /// `[cell][sum, squares]`, fixed point.
+    pub(crate) sums: Opening,
+    /// Places of order statistics: `[cell][6]`.
+    pub(crate) places: Opening,
+}
+
+/// Describes cells: verdicts on shares, then release of what passed.
+///
+/// Rounds: 7 for the verdicts, 7 for each step of the finest grid.
+pub(crate) fn describe(
+    session: &mut dyn Session,
+    policy: &Policy,
+    names: Names,
+    cells: &[LocalCell<'_>],
+) -> Result<(), AnalysisError> {
+    let mut local = Vec::with_capacity(4 * cells.len());
+    let mut sorted = Vec::with_capacity(cells.len());
+    for cell in cells {
+        let numeric = cell.numeric;
+        let sums = moments(cell.values.iter().copied(), (numeric.centre, numeric.scale))?;
+        local.extend([sums.known, sums.missing, sums.sum, sums.squares]);
+        let mut values: Vec<f64> = cell.values.iter().flatten().copied().collect();
+        values.sort_by(f64::total_cmp);
+        sorted.push(values);
+    }
+    let pooled = session.input(&local)?;
+    let column = |at: usize| pooled.pick((0..cells.len()).map(|cell| 4 * cell + at));
+    let (known, missing, sum, squares) = (column(0), column(1), column(2), column(3));
+    let verdict = large_enough(session, policy, &known)?;
+    // nobody missing is no small cell
+    let some = linear::reaches(session, &missing, 1)?;
+    let many = linear::reaches(session, &missing, policy.threshold)?;
+    let missing_verdict = many.plus(&linear::complement(session, &some));
+    let shown = Shared::concat([&verdict, &missing_verdict, &verdict, &verdict]);
+    let all = Shared::concat([&known, &missing, &sum, &squares]);
+    let masked = suppress(session, &shown, &all)?;
+    let part = |at: usize| masked.slice(at * cells.len(), (at + 1) * cells.len());
+    let by_cell = |parts: &[Shared]| Shared::concat(parts).transposed(parts.len(), cells.len());
+    session.release(
+        names.counts,
+        &by_cell(&[verdict.clone(), part(0), missing_verdict, part(1)]),
+    )?;
+    session.release(names.sums, &by_cell(&[part(2), part(3)]))?;
+    let columns = cells.iter().zip(&sorted);
+    let columns: Vec<Column<'_>> = columns
+        .map(|(cell, sorted)| Column {
+            sorted,
+            grid: cell.numeric.grid,
+        })
+        .collect();
+    let places = quartiles(session, names.path, &columns, (&known, &verdict))?;
+    let places: Vec<u128> = places.into_iter().map(u128::from).collect();
+    let places = session.constant(&places);
+    Ok(session.release(names.places, &places)?)
+}
+
+/// What is known of one cell after the release; `None` where it was suppressed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Described {
+    pub(crate) known: Option<f64>,
+    pub(crate) missing: Option<f64>,
+    pub(crate) mean: Option<f64>,
+    pub(crate) deviation: Option<f64>,
+    pub(crate) quartiles: Option<[f64; 3]>,
+}
+
+/// Reads one cell back from released numbers (counts, sums, places).
+pub(crate) fn read_cell(
+    numeric: &Numeric,
+    counts: &[f64],
+    sums: &[f64],
+    places: &[f64],
+) -> Described {
+    let (Some([verdict, known, missing_verdict, missing]), Some([sum, squares])) =
+        (counts.first_chunk::<4>(), sums.first_chunk::<2>())
+    else {
+        return Described {
+            known: None,
+            missing: None,
+            mean: None,
+            deviation: None,
+            quartiles: None,
+        };
+    };
+    let shown = *verdict > 0.5;
+    let mean = sum / known;
+    let variance = (squares - sum * mean) / (known - 1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "places are whole numbers below 2^40"
+    )]
+    let places: Vec<u64> = places.iter().map(|place| *place as u64).collect();
+    Described {
+        known: shown.then_some(*known),
+        missing: (*missing_verdict > 0.5).then_some(*missing),
+        mean: shown.then(|| numeric.centre + numeric.scale * mean),
+        deviation: shown.then(|| numeric.scale * variance.max(0.0).sqrt()),
+        quartiles: shown.then(|| interpolate(&places, numeric.grid, *known)),
+    }
+}

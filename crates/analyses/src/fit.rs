@@ -1,0 +1,131 @@
+//! What regressions share: the secure inverse with its verdict, variances, coefficient tables.
+
+use crate::analysis::AnalysisError;
+use crate::design::Model;
+use crate::table::{Cell, Table};
+use konsil_mpc::linear::{Inverse, complement, inverse};
+use konsil_mpc::{MpcError, Opening, Session, Shared};
+use konsil_ring::encode;
+
+/// Fractional bits of released variances.
+pub(crate) const VARIANCE_BITS: u32 = 60;
+
+/// The full symmetric matrix from its lower triangle, row by row.
+pub(crate) fn symmetric(triangle: &Shared, order: usize) -> Shared {
+    triangle.pick((0..order * order).map(|at| {
+        let (i, j) = (at / order, at % order);
+        let (row, column) = (i.max(j), i.min(j));
+        row * (row + 1) / 2 + column
+    }))
+}
+
+/// Opens, column by column, whether the columns can be told apart: 0 for each that can.
+pub(crate) fn check_sound(
+    session: &mut dyn Session,
+    opening: Opening,
+    model: &Model,
+    inverse: &Inverse,
+) -> Result<(), AnalysisError> {
+    let sound = session.to_integers(&inverse.sound)?;
+    let unsound = complement(session, &sound);
+    let opened = session.open(opening, &unsound)?;
+    let names = model
+        .names()
+        .zip(opened)
+        .filter(|(_, unsound)| *unsound != 0);
+    let columns: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
+    if columns.is_empty() {
+        Ok(())
+    } else {
+        Err(AnalysisError::Collinear { columns })
+    }
+}
+
+/// Inverts the symmetric matrix of a triangle and opens the verdict.
+pub(crate) fn sound_inverse(
+    session: &mut dyn Session,
+    opening: Opening,
+    model: &Model,
+    triangle: &Shared,
+) -> Result<Inverse, AnalysisError> {
+    let order = model.order();
+    let inverse = inverse(session, &symmetric(triangle, order), order)?;
+    check_sound(session, opening, model, &inverse)?;
+    Ok(inverse)
+}
+
+/// Diagonal of the inverse in raw scale, 60 fractional bits, still divided by nothing for the
+/// columns (`cov_jj`; the researcher divides by `scale_j^2`), complete for the intercept.
+pub(crate) fn variances(
+    session: &mut dyn Session,
+    model: &Model,
+    inverse: &Inverse,
+) -> Result<Shared, MpcError> {
+    let order = model.order();
+    let full = inverse.all_60(session)?;
+    let diagonal = full.pick((0..order).map(|i| i * (order + 1)));
+    if !model.design.has_intercept {
+        return Ok(diagonal);
+    }
+    let factors = model.intercept_factors();
+    let mut weights = Vec::with_capacity(order * order);
+    for left in &factors {
+        for right in &factors {
+            weights.push(encode(left * right)?.cast_signed());
+        }
+    }
+    let intercept = session.truncate(&full.times_integers(&weights).total(), 40)?;
+    Ok(Shared::concat([&intercept, &diagonal.slice(1, order)]))
+}
+
+/// Standard errors from released variances.
+pub(crate) fn standard_errors(model: &Model, variances: &[f64], dispersion: f64) -> Vec<f64> {
+    let scales = model.columns.iter().map(|(_, scale)| scale);
+    (variances.iter().zip(scales))
+        .map(|(variance, scale)| (variance.max(0.0) * dispersion).sqrt() / scale)
+        .collect()
+}
+
+/// The table of coefficients with broom's columns.
+pub(crate) fn tidy(
+    model: &Model,
+    estimates: &[f64],
+    errors: &[f64],
+    (quantile, p_value, exponentiate): (f64, &dyn Fn(f64) -> f64, bool),
+) -> Table {
+    let mut columns = vec![
+        "term",
+        "estimate",
+        "std.error",
+        "statistic",
+        "p.value",
+        "conf.low",
+        "conf.high",
+    ];
+    if exponentiate {
+        columns.extend(["exp.estimate", "exp.conf.low", "exp.conf.high"]);
+    }
+    let mut table = Table::new("tidy", &columns);
+    for ((name, estimate), error) in model.names().zip(estimates).zip(errors) {
+        let statistic = estimate / error;
+        let (low, high) = (estimate - quantile * error, estimate + quantile * error);
+        let mut row = vec![Cell::Text(name.to_owned())];
+        let numbers = [*estimate, *error, statistic, p_value(statistic), low, high];
+        row.extend(numbers.map(Cell::Number));
+        if exponentiate {
+            row.extend([*estimate, low, high].map(|value| Cell::Number(value.exp())));
+        }
+        table.rows.push(row);
+    }
+    table
+}
+
+/// Inverts the symmetric matrix of a triangle; nothing is opened.
+pub(crate) fn plain_inverse(
+    session: &mut dyn Session,
+    model: &Model,
+    triangle: &Shared,
+) -> Result<Inverse, MpcError> {
+    let order = model.order();
+    inverse(session, &symmetric(triangle, order), order)
+}

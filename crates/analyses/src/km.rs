@@ -1,0 +1,401 @@
+//! Kaplan-Meier curves by group over all centres, with the log-rank test.
+//!
+//! # Local step
+//! Each centre counts its events and censorings by group on the public time grid of the dictionary.
+//!
+//! # Secure step
+//! Patients at risk are running sums. Survival is a product over the grid of `1 - d/n`, Greenwood's
+//! sum and the log-rank sums follow, all on shares. The median and its limits are found on shares.
+//! A point of the curve is shown when, since the last shown one, at least as many events have
+//! happened as the policy's threshold and as many patients are still at risk.
+//!
+//! # Opens
+//! To the centres: whether cohort and events are large enough. No count at any time.
+//!
+//! # Release
+//! For each group: patients, events, median with limits, the points of the curve that may be shown;
+//! observed and expected events with their covariance. Groups that are too small: nothing.
+//!
+//! # Sources
+//! Kaplan and Meier (1958); Greenwood (1926); limits on the log scale (Kalbfleisch and Prentice
+//! 2002, 1.4); log-rank: Mantel (1966), Peto and Peto (1972).
+
+use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::km_steps::{curves, log_rank, medians, shown_points};
+use crate::statistics::{Z_975, p_chi_squared};
+use crate::table::{Cell, Table};
+use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
+use konsil_disclosure::{Release, admit, large_enough, suppress};
+use konsil_kernels::grid_counts;
+use konsil_mpc::{Audience, Opening, Session, Shared};
+use konsil_ring::Word;
+
+/// Everything this analysis opens or releases.
+pub const OPENINGS: [Opening; 6] = [ADMITTED, GROUPS, MEDIANS, CURVE, RISK, LOG_RANK];
+
+const ADMITTED: Opening = Opening {
+    name: "km.admitted",
+    says: "Whether the cohort has enough patients, events and centres.",
+    to: Audience::Centres,
+};
+const GROUPS: Opening = Opening {
+    name: "km.groups",
+    says: "Patients and events of each group over all centres, unless too few.",
+    to: Audience::Researcher,
+};
+const MEDIANS: Opening = Opening {
+    name: "km.medians",
+    says: "Median survival of each group and its 95 % limits.",
+    to: Audience::Researcher,
+};
+const CURVE: Opening = Opening {
+    name: "km.curve",
+    says: "Survival and Greenwood's sum at times between which enough events happened.",
+    to: Audience::Researcher,
+};
+const RISK: Opening = Opening {
+    name: "km.risk",
+    says: "Patients at risk, and events since the last shown time, at the same times.",
+    to: Audience::Researcher,
+};
+const LOG_RANK: Opening = Opening {
+    name: "km.logrank",
+    says: "Observed and expected events of each group and their covariance.",
+    to: Audience::Researcher,
+};
+
+/// Most points of the time grid.
+const GRID_MAX: f64 = 20_000.0;
+/// Times at which the curve may be shown unless the request says otherwise.
+const POINTS: u32 = 60;
+
+struct Km {
+    plan: GroupedSurvival,
+    start: f64,
+    step: f64,
+    points: usize,
+    shown: usize,
+}
+
+/// Checks a request: survival times have a public range and step.
+///
+/// # Errors
+/// [`AnalysisError`] for a formula that is no grouped survival, or a grid that is too fine.
+pub fn prepare(
+    request: &Request,
+    dictionary: &Dictionary,
+) -> Result<Box<dyn Analysis>, AnalysisError> {
+    let error = |what: String| AnalysisError::request(request, what);
+    let Some(text) = &request.formula else {
+        return Err(error(
+            "needs a formula, such as `Surv(months, died) ~ arm`".to_owned(),
+        ));
+    };
+    let plan = GroupedSurvival::plan(&Formula::parse(text)?, dictionary)?;
+    let Some((low, high)) = plan.time_range else {
+        return Err(error(format!(
+            "`{}` needs min and max in the dictionary",
+            plan.time
+        )));
+    };
+    let step = dictionary
+        .variable(&plan.time)
+        .and_then(|it| it.step())
+        .unwrap_or(1.0);
+    let points = ((high - low) / step).round() + 1.0;
+    if !(2.0..=GRID_MAX).contains(&points) {
+        let what = "has {points} grid points; 2 to 20000 are possible: declare fewer decimals, or a smaller max";
+        return Err(error(what.replace("{points}", &points.to_string())));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 2 and 20000, see above"
+    )]
+    let points = points as usize;
+    let shown = request.points.unwrap_or(POINTS);
+    if !(2..=1000).contains(&shown) {
+        return Err(error("shows between 2 and 1000 points".to_owned()));
+    }
+    let shown = usize::try_from(shown).unwrap_or(points).min(points);
+    Ok(Box::new(Km {
+        plan,
+        start: low,
+        step,
+        points,
+        shown,
+    }))
+}
+
+impl Km {
+    fn groups(&self) -> usize {
+        self.plan.labels.len()
+    }
+
+    /// Grid places at which the curve may be shown: evenly spread, the last one included.
+    fn places(&self) -> Vec<usize> {
+        (1..=self.shown)
+            .map(|at| at * self.points / self.shown - 1)
+            .collect()
+    }
+
+    fn time(&self, place: f64) -> f64 {
+        // whole multiples of the step, without the dust of binary fractions
+        ((self.start + place * self.step) * 1e9).round() / 1e9
+    }
+
+    /// Events, then censorings, `[group][point]`; and this centre's patients and events.
+    fn counts(&self, patients: Patients<'_>) -> Result<(Vec<Word>, usize, usize), AnalysisError> {
+        let mut events = Vec::with_capacity(2 * self.groups() * self.points);
+        let mut censored = Vec::with_capacity(self.groups() * self.points);
+        let (mut all, mut happened) = (0, 0);
+        let rows = patients
+            .map(|dataset| self.plan.rows(dataset))
+            .transpose()?;
+        for group in 0..self.groups() {
+            let mine = rows.iter().flat_map(|rows| {
+                let times = rows.time.iter().zip(&rows.event).zip(&rows.group);
+                times.filter(move |(_, of)| usize::try_from(**of) == Ok(group))
+            });
+            let mine: Vec<(f64, bool)> = mine.map(|((time, event), _)| (*time, *event)).collect();
+            all += mine.len();
+            happened += mine.iter().filter(|(_, event)| *event).count();
+            let counts = grid_counts(mine, (self.start, self.step), self.points);
+            events.extend(counts.events);
+            censored.extend(counts.censored);
+        }
+        events.extend(censored);
+        Ok((events, all, happened))
+    }
+}
+
+impl Analysis for Km {
+    fn openings(&self) -> &'static [Opening] {
+        &OPENINGS
+    }
+
+    fn reveals(&self) -> Vec<String> {
+        let (groups, shown) = (self.groups(), self.shown);
+        let mut lines = vec![format!(
+            "{groups} curves of at most {shown} points, medians with limits, patients, events; groups and points with few events suppressed"
+        )];
+        if groups > 1 {
+            lines.push(format!(
+                "log-rank: {groups} observed, {groups} expected, their covariance"
+            ));
+        }
+        lines
+    }
+
+    fn understood(&self) -> Vec<String> {
+        let last = self.time((self.points - 1) as f64);
+        let grid = format!(
+            "time {} from {} to {last} in steps of {} ({} points, exact where that is the data's unit)",
+            self.plan.time, self.start, self.step, self.points
+        );
+        let groups = format!("groups: {}", self.plan.labels.join(", "));
+        [grid, groups]
+            .into_iter()
+            .chain(self.plan.notes.iter().cloned())
+            .collect()
+    }
+
+    fn run(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        patients: Patients<'_>,
+    ) -> Result<(), AnalysisError> {
+        let (counts, all, happened) = self.counts(patients)?;
+        let happened = u64::try_from(happened).unwrap_or(u64::MAX);
+        admit(session, ADMITTED, &setting.policy, (all, &[happened]))?;
+        let pooled = session.input(&counts)?;
+        let half = self.groups() * self.points;
+        let counts = (pooled.slice(0, half), pooled.slice(half, 2 * half));
+        let curves = curves(session, &counts, (self.groups(), self.points))?;
+        let sizes = curves.sizes();
+        let verdicts = large_enough(session, &setting.policy, &sizes)?;
+        // a group shows its size when it is large enough, all else when it also has the events
+        let events = verdicts.slice(self.groups(), 2 * self.groups());
+        let both = session.multiply_raw(&verdicts.slice(0, self.groups()), &events)?;
+        let verdicts = Shared::concat([&verdicts.slice(0, self.groups()), &both]);
+        let masked = suppress(session, &verdicts, &sizes)?;
+        session.release(GROUPS, &Shared::concat([&verdicts, &masked]))?;
+        let medians = medians(session, &curves, Z_975)?;
+        let medians = suppress(session, &Shared::concat([&both, &both, &both]), &medians)?;
+        session.release(MEDIANS, &medians)?;
+        let shown = shown_points(session, &setting.policy, &curves, &self.places())?;
+        session.release(CURVE, &shown.values)?;
+        session.release(RISK, &shown.counts)?;
+        if self.groups() > 1 {
+            let sums = log_rank(session, &curves, &both)?;
+            session.release(LOG_RANK, &sums)?;
+        }
+        Ok(())
+    }
+
+    fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
+        let groups = self.groups();
+        let sizes = release.counts(GROUPS)?;
+        let medians = release.counts(MEDIANS)?;
+        let of = |values: &[f64], row: usize, group: usize| {
+            values.get(row * groups + group).copied().unwrap_or(0.0)
+        };
+        let mut tidy = Table::new(
+            "tidy",
+            &[
+                "strata",
+                "records",
+                "events",
+                "median",
+                "conf.low",
+                "conf.high",
+                "suppressed",
+            ],
+        );
+        let name = |label: &String| match &self.plan.group {
+            Some(group) => format!("{group}={label}"),
+            None => label.clone(),
+        };
+        for (group, label) in self.plan.labels.iter().enumerate() {
+            let (sized, full) = (of(&sizes, 0, group) > 0.5, of(&sizes, 1, group) > 0.5);
+            let count = |row: usize, shown: bool| {
+                if shown {
+                    Cell::Count(of(&sizes, row, group))
+                } else {
+                    Cell::Missing
+                }
+            };
+            // place + 1, and 0 where the curve does not get there
+            let time = |row: usize| match of(&medians, row, group) {
+                place if full && place > 0.5 => Cell::Number(self.time(place - 1.0)),
+                _ => Cell::Missing,
+            };
+            let row = [
+                count(2, sized),
+                count(3, full),
+                time(0),
+                time(1),
+                time(2),
+                Cell::Flag(!full),
+            ];
+            tidy.rows
+                .push([vec![Cell::Text(name(label))], row.to_vec()].concat());
+        }
+        let mut tables = vec![tidy, self.curve_table(release, &name)?];
+        if groups > 1 {
+            tables.push(self.test_table(&release.reals(LOG_RANK)?));
+        }
+        let notes = vec![
+            "points of the curve with too few events since the last one are not shown".to_owned(),
+        ];
+        Ok(Findings {
+            title: "Kaplan-Meier".to_owned(),
+            tables,
+            notes,
+        })
+    }
+}
+
+impl Km {
+    fn curve_table(
+        &self,
+        release: &Release,
+        name: &dyn Fn(&String) -> String,
+    ) -> Result<Table, AnalysisError> {
+        let groups = self.groups();
+        let values = release.reals(CURVE)?;
+        let counts = release.counts(RISK)?;
+        let mut table = Table::new(
+            "km",
+            &[
+                "strata",
+                "time",
+                "n.risk",
+                "n.event",
+                "n.censor",
+                "surv",
+                "std.err",
+                "lower",
+                "upper",
+                "n.risk.rounded",
+            ],
+        );
+        for (group, label) in self.plan.labels.iter().enumerate() {
+            for (at, place) in self.places().into_iter().enumerate() {
+                let (Some(value), Some(count)) = (
+                    values
+                        .get(2 * (at * groups + group)..)
+                        .and_then(<[f64]>::first_chunk::<2>),
+                    counts
+                        .get(3 * (at * groups + group)..)
+                        .and_then(<[f64]>::first_chunk::<3>),
+                ) else {
+                    continue;
+                };
+                if count[0] < 0.5 {
+                    continue;
+                }
+                let (survival, error) = (value[0], value[1].max(0.0).sqrt());
+                table.rows.push(vec![
+                    Cell::Text(name(label)),
+                    Cell::Number(self.time(place as f64)),
+                    Cell::Count(count[1]),
+                    Cell::Count(count[2]),
+                    Cell::Missing,
+                    Cell::Number(survival),
+                    Cell::Number(error),
+                    Cell::Number(survival * (-Z_975 * error).exp()),
+                    Cell::Number((survival * (Z_975 * error).exp()).min(1.0)),
+                    Cell::Flag(false),
+                ]);
+            }
+        }
+        Ok(table)
+    }
+
+    /// The log-rank test from observed, expected and covariance.
+    fn test_table(&self, sums: &[f64]) -> Table {
+        let groups = self.groups();
+        let mut table = Table::new(
+            "glance",
+            &[
+                "statistic.log",
+                "df",
+                "p.value.log",
+                "strata",
+                "observed",
+                "expected",
+            ],
+        );
+        let (observed, rest) = sums.split_at(groups.min(sums.len()));
+        let (expected, covariance) = rest.split_at(groups.min(rest.len()));
+        let used: Vec<usize> = (0..groups).filter(|group| expected[*group] > 0.0).collect();
+        let kept = used.split_last().map(|(_, kept)| kept).unwrap_or_default();
+        let difference: Vec<f64> = kept.iter().map(|g| observed[*g] - expected[*g]).collect();
+        let matrix: Vec<f64> = (kept.iter())
+            .flat_map(|g| kept.iter().map(move |h| covariance[g * groups + h]))
+            .collect();
+        let df = kept.len() as f64;
+        let statistic = crate::statistics::quadratic_form(&matrix, &difference);
+        for (group, label) in self.plan.labels.iter().enumerate() {
+            let hidden = expected[group] <= 0.0;
+            let number = |value: f64| {
+                if hidden {
+                    Cell::Missing
+                } else {
+                    Cell::Number(value)
+                }
+            };
+            table.rows.push(vec![
+                statistic.map_or(Cell::Missing, Cell::Number),
+                Cell::Count(df),
+                statistic.map_or(Cell::Missing, |it| Cell::Number(p_chi_squared(it, df))),
+                Cell::Text(label.clone()),
+                number(observed[group]),
+                number(expected[group]),
+            ]);
+        }
+        table
+    }
+}

@@ -1,0 +1,233 @@
+//! Linear regression over all centres.
+//!
+//! # Local step
+//! Each centre sums the products of its columns with each other and with the response, moved and
+//! scaled into the dictionary's ranges.
+//!
+//! # Secure step
+//! The sums over the centres are shares already. `X'X` is inverted on shares; coefficients,
+//! variances and residual sum of squares are computed on shares. Nothing is iterated, so that the
+//! analysis is always sealed.
+//!
+//! # Opens
+//! To the centres: whether the cohort is large enough; which columns cannot be told apart.
+//!
+//! # Release
+//! Coefficients, the diagonal of the inverse of `X'X`, residual and total sum of squares, number of
+//! patients.
+//!
+//! # Sources
+//! Normal equations on columns of a unit diagonal; Seber and Lee (2003), Linear Regression, 3 and 4.
+
+use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::design::Model;
+use crate::fit::{VARIANCE_BITS, sound_inverse, standard_errors, tidy, variances};
+use crate::sealed::residual_squares;
+use crate::statistics::{p_fisher, p_student, t_975};
+use crate::table::{Cell, Table};
+use konsil_cohort::Dictionary;
+use konsil_cohort::design::Response;
+use konsil_disclosure::{Release, admit};
+use konsil_kernels::gram_sums;
+use konsil_mpc::{Audience, Opening, Session, Shared, fixed, normalise};
+use konsil_ring::encode_count;
+
+/// Everything this analysis opens or releases.
+pub const OPENINGS: [Opening; 6] = [ADMITTED, UNSOUND, COEFFICIENTS, VARIANCES, SQUARES, COUNTS];
+
+const ADMITTED: Opening = Opening {
+    name: "lm.admitted",
+    says: "Whether the cohort has enough patients and centres.",
+    to: Audience::Centres,
+};
+const UNSOUND: Opening = Opening {
+    name: "lm.collinear",
+    says: "For each column of the model, whether it is a combination of others.",
+    to: Audience::Centres,
+};
+const COEFFICIENTS: Opening = Opening {
+    name: "lm.coefficients",
+    says: "The coefficients.",
+    to: Audience::Researcher,
+};
+const VARIANCES: Opening = Opening {
+    name: "lm.variances",
+    says: "The variances of the coefficients, up to the residual variance.",
+    to: Audience::Researcher,
+};
+const SQUARES: Opening = Opening {
+    name: "lm.squares",
+    says: "Residual and total sum of squares.",
+    to: Audience::Researcher,
+};
+const COUNTS: Opening = Opening {
+    name: "lm.counts",
+    says: "How many patients there are over all centres.",
+    to: Audience::Researcher,
+};
+
+struct Lm {
+    model: Model,
+    /// Centre and scale of the response.
+    response: (f64, f64),
+}
+
+/// Checks a request.
+///
+/// # Errors
+/// [`AnalysisError`] for a formula that does not fit the dictionary.
+pub fn prepare(
+    request: &Request,
+    dictionary: &Dictionary,
+) -> Result<Box<dyn Analysis>, AnalysisError> {
+    let model = Model::new(request, dictionary)?;
+    if request.family.is_some() {
+        return Err(AnalysisError::request(request, "has no family; use glm"));
+    }
+    let response = match &model.design.response {
+        Response::Numeric { centre, scale } if model.design.has_intercept => (*centre, *scale),
+        Response::Numeric { centre, scale } => (0.0, centre.abs() + scale),
+        _ => (0.0, 1.0),
+    };
+    Ok(Box::new(Lm { model, response }))
+}
+
+impl Analysis for Lm {
+    fn openings(&self) -> &'static [Opening] {
+        &OPENINGS
+    }
+
+    fn reveals(&self) -> Vec<String> {
+        let p = self.model.order();
+        vec![format!(
+            "{p} coefficients, {p} standard errors, 2 sums of squares, patients"
+        )]
+    }
+
+    fn understood(&self) -> Vec<String> {
+        self.model.understood()
+    }
+
+    fn run(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        patients: Patients<'_>,
+    ) -> Result<(), AnalysisError> {
+        let rows = self.model.rows(patients)?;
+        admit(session, ADMITTED, &setting.policy, (rows.y.len(), &[]))?;
+        let offset = |at: usize| rows.offset.get(at).copied().unwrap_or(0.0);
+        let (centre, scale) = self.response;
+        let moved = rows
+            .y
+            .iter()
+            .enumerate()
+            .map(|(at, y)| (y - offset(at) - centre) / scale);
+        let y: Vec<f64> = moved.collect();
+        let order = self.model.order();
+        let sums = gram_sums(&rows.x, &y, order)?;
+        let n = encode_count(u64::try_from(y.len()).unwrap_or(u64::MAX));
+        let mine = [
+            &sums.products[..],
+            &sums.with_response,
+            &sums.response,
+            &[n],
+        ]
+        .concat();
+        let pooled = session.input(&mine)?;
+        let products = pooled.slice(0, sums.products.len());
+        let rest = pooled.slice(sums.products.len(), pooled.len());
+        let with_response = rest.slice(0, order);
+        let (total, squares, n) = (
+            rest.slice(order, order + 1),
+            rest.slice(order + 1, order + 2),
+            rest.slice(order + 2, order + 3),
+        );
+        let inverse = sound_inverse(session, UNSOUND, &self.model, &products)?;
+        let beta = inverse.times(session, &with_response)?;
+        let variances = variances(session, &self.model, &inverse)?;
+        let residual = residual_squares(session, (&squares, &with_response), &beta)?;
+        let about_mean = if self.model.design.has_intercept {
+            let mean = normalise::divide(session, &total, &n.integer_to_fixed())?;
+            squares.minus(&fixed::multiply(session, &total, &mean)?)
+        } else {
+            squares
+        };
+        session.release(COEFFICIENTS, &beta)?;
+        session.release(VARIANCES, &variances)?;
+        session.release(SQUARES, &Shared::concat([&residual, &about_mean]))?;
+        Ok(session.release(COUNTS, &n)?)
+    }
+
+    fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
+        let (centre, scale) = self.response;
+        let scaled = release.reals(COEFFICIENTS)?;
+        let mut estimates: Vec<f64> = self
+            .model
+            .raw(&scaled)
+            .iter()
+            .map(|estimate| estimate * scale)
+            .collect();
+        let intercept = self.model.design.has_intercept;
+        if let Some(first) = estimates.first_mut().filter(|_| intercept) {
+            *first += centre;
+        }
+        let squares = release.reals(SQUARES)?;
+        let number = |at: usize| squares.get(at).map_or(f64::NAN, |it| it * scale * scale);
+        let (residual, total) = (number(0), number(1));
+        let n = release.counts(COUNTS)?.first().copied().unwrap_or(f64::NAN);
+        let p = estimates.len() as f64;
+        let (df, df_model) = (n - p, p - f64::from(u8::from(intercept)));
+        let variance = residual / df;
+        let diagonal = release.reals_scaled(VARIANCES, VARIANCE_BITS)?;
+        let errors = standard_errors(&self.model, &diagonal, variance);
+        let p_value = |t: f64| p_student(t, df);
+        let tidy = tidy(
+            &self.model,
+            &estimates,
+            &errors,
+            (t_975(df), &p_value, false),
+        );
+        let r_squared = 1.0 - residual / total;
+        let statistic = (total - residual) / df_model / variance;
+        let adjusted = 1.0 - (1.0 - r_squared) * (n - f64::from(u8::from(intercept))) / df;
+        let likelihood = -n / 2.0 * ((2.0 * std::f64::consts::PI * residual / n).ln() + 1.0);
+        let mut glance = Table::new(
+            "glance",
+            &[
+                "r.squared",
+                "adj.r.squared",
+                "sigma",
+                "statistic",
+                "p.value",
+                "df",
+                "logLik",
+                "AIC",
+                "BIC",
+                "deviance",
+                "df.residual",
+                "nobs",
+            ],
+        );
+        glance.rows.push(vec![
+            Cell::Number(r_squared),
+            Cell::Number(adjusted),
+            Cell::Number(variance.sqrt()),
+            Cell::Number(statistic),
+            Cell::Number(p_fisher(statistic, df_model, df)),
+            Cell::Count(df_model),
+            Cell::Number(likelihood),
+            Cell::Number(2.0 * (p + 1.0) - 2.0 * likelihood),
+            Cell::Number((p + 1.0) * n.ln() - 2.0 * likelihood),
+            Cell::Number(residual),
+            Cell::Count(df),
+            Cell::Count(n),
+        ]);
+        let title = "Linear regression".to_owned();
+        Ok(Findings {
+            title,
+            tables: vec![tidy, glance],
+            notes: Vec::new(),
+        })
+    }
+}
