@@ -76,7 +76,8 @@ impl Design {
     ///
     /// Patients with a missing value in any variable of the formula, or outside the breaks of a
     /// `cut()`, are left out and counted, as R's `na.omit` does. (R would keep a patient for
-    /// `x & y` with `x` false and `y` missing; here a missing variable always counts.)
+    /// `x & y` with `x` false and `y` missing; here a missing variable always counts. A variable
+    /// that the formula takes away again, as in `a + b - b`, counts for R and does not here.)
     ///
     /// # Errors
     /// [`CohortError::OtherDictionary`] for a data set of another dictionary,
