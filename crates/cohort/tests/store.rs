@@ -1,0 +1,162 @@
+//! Sealed data sets: what is saved comes back, and what was touched does not.
+
+use konsil_cohort::{CohortError, Dataset, Dictionary, ImportOptions, Key, import, load, save};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const CHUNK: usize = 64 * 1024 + 16;
+
+fn dataset(dir: &Path, rows: u32) -> Dataset {
+    let text = "name,type,levels,min,max\nx,number,,0,10\nn,integer,,0,1000000\nsex,category,F|M,,\nd,boolean,,,\n";
+    let dictionary = Dictionary::parse("hmsp@4", text).unwrap();
+    let mut file = "x,n,sex,d\n,,,\n".to_owned();
+    for row in 0..rows {
+        let sex = if row % 2 == 0 { "F" } else { "M" };
+        let x = f64::from(row * 7919 % 10_007) / 1_001.0;
+        file.push_str(&format!("{x},{row},{sex},{}\n", row % 3 == 0));
+    }
+    let path = dir.join("file.csv");
+    fs::write(&path, file).unwrap();
+    let imported = import(&path, &dictionary, &ImportOptions::new("clinic")).unwrap();
+    imported.0
+}
+
+#[test]
+fn a_data_set_comes_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    for rows in [0, 1, 20_000] {
+        let dataset = dataset(dir.path(), rows);
+        let stored = save(dir.path(), "clinic", &dataset, &key).unwrap();
+        assert_eq!(stored.bytes, fs::metadata(&stored.path).unwrap().len());
+        let mode = fs::metadata(&stored.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let key = Key::open(&dir.path().join("key")).unwrap();
+        let loaded = load(dir.path(), "clinic", &key).unwrap();
+        assert_eq!(loaded.batch(), dataset.batch());
+        assert_eq!(loaded.dictionary(), dataset.dictionary());
+        assert_eq!(loaded.name(), "clinic");
+    }
+    let left: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+// The same data set twice gives different bytes: salt and key are new each time.
+#[test]
+fn the_content_is_not_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    let dataset = dataset(dir.path(), 100);
+    let stored = save(dir.path(), "clinic", &dataset, &key).unwrap();
+    let first = fs::read(&stored.path).unwrap();
+    let again = save(dir.path(), "clinic", &dataset, &key).unwrap();
+    assert_ne!(stored.sha256, again.sha256);
+    for word in [&b"PAR1"[..], b"konsil.dictionary", b"sex"] {
+        assert!(!first.windows(word.len()).any(|window| window == word));
+    }
+}
+
+#[test]
+fn whatever_is_touched_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    let stored = save(dir.path(), "clinic", &dataset(dir.path(), 20_000), &key).unwrap();
+    let good = fs::read(&stored.path).unwrap();
+    let header = 8 + 1 + "clinic".len() + 32 + 4;
+    assert!(good.len() > header + 3 * CHUNK, "too small to swap chunks");
+    let refused = |bytes: &[u8], what: &str| {
+        fs::write(&stored.path, bytes).unwrap();
+        let error = load(dir.path(), "clinic", &key).unwrap_err();
+        assert!(
+            matches!(error, CohortError::Tampered { .. }),
+            "{what}: {error}"
+        );
+    };
+    for at in (0..header).chain((header..good.len()).step_by(good.len() / 50)) {
+        let mut flipped = good.clone();
+        flipped[at] ^= 1;
+        refused(&flipped, &format!("bit of byte {at}"));
+    }
+    for length in [
+        0,
+        5,
+        8,
+        header - 1,
+        header,
+        header + 10,
+        header + CHUNK,
+        good.len() - 1,
+    ] {
+        refused(&good[..length], &format!("cut to {length}"));
+    }
+    let mut longer = good.clone();
+    longer.push(0);
+    refused(&longer, "a byte more");
+    let mut swapped = good.clone();
+    let (first, second) = swapped[header..].split_at_mut(CHUNK);
+    first.swap_with_slice(&mut second[..CHUNK]);
+    refused(&swapped, "chunks swapped");
+    let mut without_second = good[..header + CHUNK].to_vec();
+    without_second.extend_from_slice(&good[header + 2 * CHUNK..]);
+    refused(&without_second, "a chunk removed");
+    fs::write(&stored.path, &good).unwrap();
+    assert!(load(dir.path(), "clinic", &key).is_ok());
+}
+
+#[test]
+fn a_renamed_file_and_another_key_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    let stored = save(dir.path(), "clinic", &dataset(dir.path(), 10), &key).unwrap();
+    fs::copy(&stored.path, dir.path().join("other.konsil")).unwrap();
+    let renamed = load(dir.path(), "other", &key).unwrap_err();
+    assert!(matches!(renamed, CohortError::Tampered { .. }), "{renamed}");
+    let other = Key::create(&dir.path().join("key2")).unwrap();
+    let wrong = load(dir.path(), "clinic", &other).unwrap_err();
+    assert!(matches!(wrong, CohortError::Tampered { .. }), "{wrong}");
+    let absent = load(dir.path(), "absent", &key).unwrap_err();
+    assert!(matches!(absent, CohortError::Io { .. }));
+}
+
+#[test]
+fn names_cannot_leave_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    let dataset = dataset(dir.path(), 1);
+    let long = "a".repeat(65);
+    for name in ["", "../x", "a/b", ".x", "Clinic", "-a", "a.b", &long] {
+        let error = save(dir.path(), name, &dataset, &key).unwrap_err();
+        assert!(matches!(error, CohortError::DatasetName { .. }), "{name}");
+        assert!(load(dir.path(), name, &key).is_err());
+    }
+}
+
+#[test]
+fn keys_are_for_their_owner_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    let key = Key::create(&path).unwrap();
+    assert_eq!(format!("{key:?}"), "Key(..)");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert!(matches!(Key::create(&path), Err(CohortError::Io { .. })));
+    for mode in [0o640, 0o604, 0o620, 0o610, 0o601] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let error = Key::open(&path).unwrap_err();
+        assert!(error.to_string().contains("key-file-mode"), "{error}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    assert!(Key::open(&path).is_ok());
+    for bytes in [31, 33, 0] {
+        let path = dir.path().join(format!("short{bytes}"));
+        fs::write(&path, vec![1; bytes]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(Key::open(&path), Err(CohortError::KeyFile { .. })));
+    }
+}
