@@ -100,10 +100,10 @@ pub enum CohortError {
     },
     /// A formula was refused.
     #[error(transparent)]
-    Formula(Diagnostic),
+    Formula(Box<Diagnostic>),
     /// A cohort definition was refused.
     #[error(transparent)]
-    Predicate(Diagnostic),
+    Predicate(Box<Diagnostic>),
     /// A term of a formula has no finite value for a complete patient.
     #[error(
         "term `{term}` is not finite for some patients; narrow the cohort or the dictionary's range"
@@ -168,6 +168,13 @@ impl CohortError {
             line,
             what: what.into(),
         }
+    }
+}
+
+impl From<Diagnostic> for CohortError {
+    /// A refused formula; refused cohort definitions are made by `Predicate::parse` alone.
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Formula(Box::new(diagnostic))
     }
 }
 

@@ -1,5 +1,11 @@
 //! Import: what is read, what is found, and that nothing is imported by halves.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use konsil_cohort::{
     CohortError, Dataset, Dictionary, ImportOptions, ImportReport, import, split_by,
 };

@@ -2,6 +2,8 @@
 //!
 //! `vectors/model_matrix.R` (R 4.2, survival 3.5) wrote the patients and the expected columns.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use konsil_cohort::{Dataset, Design, Dictionary, Formula, ImportOptions, import};
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! Sealed data sets: what is saved comes back, and what was touched does not.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use konsil_cohort::{CohortError, Dataset, Dictionary, ImportOptions, Key, import, load, save};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

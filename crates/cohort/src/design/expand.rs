@@ -125,7 +125,7 @@ impl<'a> Builder<'a> {
                 let all = promoted == Some((position, part))
                     || self.expansion.needs_all_levels(position, part);
                 let variants = self.variants(part, all)?;
-                products = cross(products, &variants);
+                products = cross(&products, &variants);
                 if products.len() + columns.len() > COLUMNS_MAX {
                     let message = format!("the design has more than {COLUMNS_MAX} columns");
                     let span = self.typing.formula.right.span.clone();
@@ -238,12 +238,12 @@ fn intercept_column() -> DesignColumn {
 
 /// All products, the earlier part varying fastest, as R orders the columns of an interaction.
 fn cross(
-    before: Vec<(String, Vec<Factor>)>,
+    before: &[(String, Vec<Factor>)],
     variants: &[(String, Factor)],
 ) -> Vec<(String, Vec<Factor>)> {
     let mut products = Vec::with_capacity(before.len() * variants.len());
     for (name, factor) in variants {
-        for (prefix, factors) in &before {
+        for (prefix, factors) in before {
             let separator = if prefix.is_empty() { "" } else { ":" };
             let mut factors = factors.clone();
             factors.push(factor.clone());

@@ -50,9 +50,8 @@ pub(super) fn parse(name: &str, csv_text: &str) -> Result<Dictionary, CohortErro
         .delimiter(delimiter)
         .from_reader(csv_text.as_bytes());
     let mut records = reader.records();
-    let header = match records.next() {
-        Some(Ok(header)) => header,
-        _ => return Err(whole.error("name", "the file is empty; the header line is missing")),
+    let Some(Ok(header)) = records.next() else {
+        return Err(whole.error("name", "the file is empty; the header line is missing"));
     };
     let order = columns_of(&header, &whole)?;
     let mut variables: Vec<Variable> = Vec::new();

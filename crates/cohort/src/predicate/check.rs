@@ -106,8 +106,8 @@ impl Checker<'_> {
             Expr::Value(value) => self.literal(&value.value, expression),
             Expr::UnaryOp { op, expr } => self.unary(op, expr, expression, deeper),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, expression, deeper),
-            Expr::IsNull(inner) => self.missing(inner, false),
-            Expr::IsNotNull(inner) => self.missing(inner, true),
+            Expr::IsNull(inner) => self.missing(inner, false, deeper),
+            Expr::IsNotNull(inner) => self.missing(inner, true, deeper),
             Expr::InList {
                 expr,
                 list,
@@ -369,18 +369,16 @@ impl Checker<'_> {
         Err(error)
     }
 
-    fn missing(&self, inner: &Expr, negated: bool) -> Result<Checked, Diagnostic> {
-        let name = match self.check(inner, 0)? {
-            Checked::Category(name)
-            | Checked::Condition(Condition::Flag { name, .. })
-            | Checked::Number {
-                number: Number::Variable { name, .. },
-                ..
-            } => name,
-            _ => {
-                let message = "IS NULL stands after a variable";
-                return Err(self.error(WRONG_TYPE, inner, message));
-            }
+    fn missing(&self, inner: &Expr, negated: bool, depth: usize) -> Result<Checked, Diagnostic> {
+        let (Checked::Category(name)
+        | Checked::Condition(Condition::Flag { name, .. })
+        | Checked::Number {
+            number: Number::Variable { name, .. },
+            ..
+        }) = self.check(inner, depth)?
+        else {
+            let message = "IS NULL stands after a variable";
+            return Err(self.error(WRONG_TYPE, inner, message));
         };
         Ok(Checked::Condition(Condition::Missing { name, negated }))
     }

@@ -43,7 +43,170 @@ impl Predicate {
     /// [`CohortError::Predicate`] with the place in the text: not SQL, longer than 4,096
     /// characters, nested deeper than 32, a name that is no variable or an identifier, a text that
     /// is no level, equality of numbers with decimals, or any construct outside of the list above.
-    pub /// Parses on a thread of its own with a large stack: a chain such as `x + 1 + 1 ...` gives a tree
+    pub fn parse(text: &str, dictionary: &Dictionary) -> Result<Self, CohortError> {
+        let condition = parse(text, dictionary)
+            .map_err(|diagnostic| CohortError::Predicate(Box::new(diagnostic)))?;
+        Ok(Self {
+            condition,
+            dictionary_hash: dictionary.hash(),
+        })
+    }
+
+    /// The patients for whom the definition is true, in their order.
+    ///
+    /// # Errors
+    /// [`CohortError::OtherDictionary`], and [`CohortError::WrongKind`] for a variable that was
+    /// not in the imported file.
+    pub fn apply(&self, dataset: &Dataset) -> Result<Dataset, CohortError> {
+        dataset.check_dictionary(&self.dictionary_hash)?;
+        execute::apply(&self.condition, dataset)
+    }
+
+    /// The definition in one canonical spelling, which parses to the same definition.
+    #[must_use]
+    pub fn to_sql(&self) -> String {
+        sql::condition(&self.condition, false)
+    }
+
+    /// Names of the variables that the definition reads, sorted.
+    #[must_use]
+    pub fn variables_used(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.condition.collect_names(&mut names);
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// A condition on one patient.
+#[derive(Debug, Clone, PartialEq)]
+enum Condition {
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    Not(Box<Condition>),
+    Constant(bool),
+    /// A boolean variable, or an integer one that is 0 or 1.
+    Flag {
+        name: String,
+        boolean: bool,
+    },
+    Compare(Comparison, Number, Number),
+    /// A category has one of the levels, by code and index.
+    Levels {
+        name: String,
+        levels: Vec<(String, u32)>,
+        negated: bool,
+    },
+    OneOf {
+        number: Number,
+        values: Vec<f64>,
+        negated: bool,
+    },
+    Between {
+        number: Number,
+        low: Number,
+        high: Number,
+        negated: bool,
+    },
+    Missing {
+        name: String,
+        negated: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    Unequal,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+/// A number computed from one patient.
+#[derive(Debug, Clone, PartialEq)]
+enum Number {
+    Variable { name: String, boolean: bool },
+    Literal(f64),
+    Negative(Box<Number>),
+    Arithmetic(Arithmetic, Box<Number>, Box<Number>),
+    Call(Function, Vec<Number>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Function {
+    Abs,
+    Coalesce,
+    Least,
+    Greatest,
+}
+
+impl Function {
+    const ALL: [Self; 4] = [Self::Abs, Self::Coalesce, Self::Least, Self::Greatest];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Abs => "abs",
+            Self::Coalesce => "coalesce",
+            Self::Least => "least",
+            Self::Greatest => "greatest",
+        }
+    }
+}
+
+impl Condition {
+    fn collect_names(&self, names: &mut Vec<String>) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => {
+                parts.iter().for_each(|part| part.collect_names(names));
+            }
+            Self::Not(inner) => inner.collect_names(names),
+            Self::Constant(_) => {}
+            Self::Flag { name, .. } | Self::Levels { name, .. } | Self::Missing { name, .. } => {
+                names.push(name.clone());
+            }
+            Self::Compare(_, left, right) => {
+                left.collect_names(names);
+                right.collect_names(names);
+            }
+            Self::OneOf { number, .. } => number.collect_names(names),
+            Self::Between {
+                number, low, high, ..
+            } => {
+                number.collect_names(names);
+                low.collect_names(names);
+                high.collect_names(names);
+            }
+        }
+    }
+}
+
+impl Number {
+    fn collect_names(&self, names: &mut Vec<String>) {
+        match self {
+            Self::Variable { name, .. } => names.push(name.clone()),
+            Self::Literal(_) => {}
+            Self::Negative(inner) => inner.collect_names(names),
+            Self::Arithmetic(_, left, right) => {
+                left.collect_names(names);
+                right.collect_names(names);
+            }
+            Self::Call(_, arguments) => arguments.iter().for_each(|a| a.collect_names(names)),
+        }
+    }
+}
+
+/// Parses on a thread of its own with a large stack: a chain such as `x + 1 + 1 ...` gives a tree
 /// as deep as the chain is long, which the SQL library walks by recursion.
 fn parse(text: &str, dictionary: &Dictionary) -> Result<Condition, Diagnostic> {
     let source = Source { text };
