@@ -67,6 +67,27 @@ impl SharedSession {
         self.released
     }
 
+    /// Ends one program of the session and begins the next, with another manifest. Gives back the
+    /// ledger and the parts of what was released since the last time.
+    pub fn next_program(&mut self, manifest: &[Opening]) -> (Ledger, Vec<(Opening, Vec<Word>)>) {
+        self.manifest = manifest.to_vec();
+        (std::mem::take(&mut self.ledger), std::mem::take(&mut self.released))
+    }
+
+    /// Leaves out correlations that a program which ended early has not used, so that the next one
+    /// begins where it was planned to. `planned` are all correlations of the session, in order.
+    ///
+    /// # Errors
+    /// [`MpcError::Wire`] when the dealer's corrections for them cannot be read.
+    pub fn skip_to(&mut self, planned: &[Kind], number: u64) -> Result<(), MpcError> {
+        self.party.skip_to(planned, number)
+    }
+
+    /// Ends the session with a public reason that the other parties get.
+    pub fn abort(&mut self, reason: &str) {
+        self.party.abort(reason);
+    }
+
     /// What the wire says it has sent; equal to [`Cost::bytes`] or something is wrong.
     #[must_use]
     pub fn traffic(&self) -> Option<Traffic> {

@@ -181,6 +181,27 @@ impl Party {
         })
     }
 
+    /// Reads and forgets the corrections of unused correlations up to `number`.
+    pub(crate) fn skip_to(&mut self, planned: &[Kind], number: u64) -> Result<(), MpcError> {
+        while self.next < number {
+            let kind = usize::try_from(self.next).ok().and_then(|at| planned.get(at));
+            let bytes = kind.map_or(0, Kind::correction_bytes);
+            let source = self.live.as_mut().and_then(|live| live.corrections.as_mut());
+            if let Some(source) = source.filter(|_| bytes > 0) {
+                source.corrections(self.next, &mut vec![0; bytes])?;
+            }
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// Tells the other parties why the session ends.
+    pub(crate) fn abort(&mut self, reason: &str) {
+        if let Some(live) = &mut self.live {
+            live.wire.abort(reason);
+        }
+    }
+
     /// Adds a fresh sharing of zero, so that the part shows nothing of what it was made from.
     pub(crate) fn rerandomise(&mut self, part: &mut [Word]) {
         let Some(live) = &mut self.live else { return };

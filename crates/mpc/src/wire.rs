@@ -45,6 +45,9 @@ pub trait Wire: Send {
 
     /// What this party has sent so far.
     fn traffic(&self) -> Traffic;
+
+    /// Ends the session with a public reason, a code, that the other parties get. Best effort.
+    fn abort(&mut self, _reason: &str) {}
 }
 
 /// Where the party that receives the dealer's corrections gets them from.

@@ -130,4 +130,8 @@ impl Wire for Mesh {
     fn traffic(&self) -> Traffic {
         self.traffic
     }
+
+    fn abort(&mut self, reason: &str) {
+        Self::abort(self, reason);
+    }
 }

@@ -1,0 +1,238 @@
+//! Plans: what a study will reveal and cost, found by running it on nothing.
+
+use crate::guarantee::guarantee;
+use crate::study::Study;
+use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
+use konsil_cohort::Dictionary;
+use konsil_mpc::{Audience, Cost, Kind, LedgerLine, SharedSession, Topology};
+use serde::Serialize;
+use thiserror::Error;
+
+/// Why no plan can be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// One of the analyses.
+    #[error("{0}")]
+    Analysis(AnalysisError),
+    /// The condition of the cohort.
+    #[error("{0}")]
+    Cohort(String),
+    /// Fewer centres than the policy asks for.
+    #[error("{centres} centres take part, at least {needed} must")]
+    TooFewCentres {
+        /// Centres that take part.
+        centres: usize,
+        /// Fewest that must.
+        needed: u64,
+    },
+}
+
+impl From<AnalysisError> for PlanError {
+    fn from(error: AnalysisError) -> Self {
+        Self::Analysis(error)
+    }
+}
+
+/// One analysis of a study, ready to run, with its place among the session's correlations.
+pub struct Stage {
+    /// Its id in the study.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// The analysis.
+    pub analysis: Box<dyn Analysis>,
+    /// Number of its first correlation.
+    pub first: u64,
+    /// The planned ledger.
+    pub ledger: Vec<LedgerLine>,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stage({})", self.id)
+    }
+}
+
+/// What one party will do: its stages, all correlations in order, its exact cost.
+#[derive(Debug)]
+pub struct CentrePlan {
+    /// The analyses in order.
+    pub stages: Vec<Stage>,
+    /// Correlations of the whole session.
+    pub kinds: Vec<Kind>,
+    /// What this party sends to other centres, and the rounds.
+    pub cost: Cost,
+    /// Numbers handed to the researcher.
+    pub released: u64,
+}
+
+/// Plans one party's part of a study. Patients are not looked at.
+///
+/// # Errors
+/// [`PlanError`] for a study that the dictionary or the policy does not allow.
+pub fn stages(
+    study: &Study,
+    dictionary: &Dictionary,
+    rows_at_most: &[usize],
+    (me, topology): (usize, Topology),
+) -> Result<CentrePlan, PlanError> {
+    let policy = study.policy();
+    let centres = rows_at_most.len();
+    if u64::try_from(centres).unwrap_or(0) < policy.centres_min {
+        return Err(PlanError::TooFewCentres { centres, needed: policy.centres_min });
+    }
+    let setting = Setting { policy, rows_at_most: rows_at_most.to_vec() };
+    let mut session = SharedSession::dry(me, centres, topology, &[]);
+    let mut stages = Vec::with_capacity(study.analysis.len());
+    for request in &study.analysis {
+        let analysis = prepare(request, dictionary)?;
+        let first = u64::try_from(session.kinds().len()).unwrap_or(u64::MAX);
+        session.next_program(analysis.openings());
+        analysis.run(&mut session, &setting, None)?;
+        let (ledger, _) = session.next_program(&[]);
+        let (id, kind) = (request.id.clone(), request.kind.clone());
+        stages.push(Stage { id, kind, analysis, first, ledger: ledger.lines().to_vec() });
+    }
+    let lines = stages.iter().flat_map(|stage| &stage.ledger);
+    let to_researcher = lines.filter(|line| line.opening.to == Audience::Researcher);
+    Ok(CentrePlan {
+        released: to_researcher.map(|line| line.numbers).sum(),
+        kinds: session.kinds().to_vec(),
+        cost: konsil_mpc::Session::cost(&session),
+        stages,
+    })
+}
+
+/// One line of what is revealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Revealed {
+    /// Name of the opening.
+    pub name: String,
+    /// What it is.
+    pub says: String,
+    /// `centres` or `researcher`.
+    pub to: String,
+    /// How many numbers.
+    pub numbers: u64,
+}
+
+impl From<&LedgerLine> for Revealed {
+    fn from(line: &LedgerLine) -> Self {
+        Self {
+            name: line.opening.name.to_owned(),
+            says: line.opening.says.to_owned(),
+            to: match line.opening.to {
+                Audience::Centres => "centres",
+                Audience::Researcher => "researcher",
+            }
+            .to_owned(),
+            numbers: line.numbers,
+        }
+    }
+}
+
+/// One analysis in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnalysisPlan {
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// What is revealed, in words.
+    pub reveals: Vec<String>,
+    /// How the question was understood.
+    pub understood: Vec<String>,
+    /// Everything that will be opened, with counts.
+    pub ledger: Vec<Revealed>,
+}
+
+/// The plan that a person reads before a run. Exact in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// `konsil.plan.v1`.
+    pub schema: &'static str,
+    /// The study.
+    pub study: String,
+    /// Its hash.
+    pub study_hash: String,
+    /// Centres that take part.
+    pub centres: Vec<String>,
+    /// Rows of all centres' data sets, rounded up.
+    pub rows_at_most: usize,
+    /// The analyses.
+    pub analyses: Vec<AnalysisPlan>,
+    /// Exchanges that wait for each other.
+    pub rounds: u64,
+    /// Bytes that each centre sends, in order, the result for the researcher included.
+    pub sent_bytes_by_centre: Vec<u64>,
+    /// Their sum.
+    pub sent_bytes: u64,
+    /// Bytes that the dealer sends.
+    pub dealt_bytes: u64,
+    /// Correlations used.
+    pub correlations: u64,
+    /// Patient-derived bytes that leave a centre in the clear.
+    pub clear_patient_bytes: u64,
+    /// The guarantee in words.
+    pub guarantee: String,
+}
+
+/// Bytes that party `me` of `centres` sends for pairwise seeds before the first round: one to each
+/// later party.
+#[must_use]
+pub fn seed_bytes(me: usize, centres: usize) -> u64 {
+    let later = centres.saturating_sub(me + 1);
+    u64::try_from(later).unwrap_or(0) * (32 + konsil_mpc::FRAME_OVERHEAD_BYTES)
+}
+
+/// Plans a study for all its centres.
+///
+/// `sealed_overhead` is what sealing adds to the released numbers of each centre, in bytes.
+///
+/// # Errors
+/// As [`stages`].
+pub fn network_plan(
+    study: &Study,
+    dictionary: &Dictionary,
+    centres: &[(String, usize)],
+    (topology, sealed_overhead): (Topology, u64),
+) -> Result<Plan, PlanError> {
+    if !study.cohort.condition.is_empty() {
+        konsil_cohort::Predicate::parse(&study.cohort.condition, dictionary)
+            .map_err(|error| PlanError::Cohort(error.to_string()))?;
+    }
+    let rows: Vec<usize> = centres.iter().map(|(_, rows)| *rows).collect();
+    let mut sent = Vec::with_capacity(rows.len());
+    let mut first = None;
+    for me in 0..rows.len() {
+        let plan = stages(study, dictionary, &rows, (me, topology))?;
+        sent.push(plan.cost.bytes + seed_bytes(me, rows.len()) + 16 * plan.released + sealed_overhead);
+        first.get_or_insert(plan);
+    }
+    let (analyses, cost) = first.map_or((Vec::new(), Cost::default()), |plan| {
+        let analysis = |stage: &Stage| AnalysisPlan {
+            id: stage.id.clone(),
+            kind: stage.kind.clone(),
+            reveals: stage.analysis.reveals(),
+            understood: stage.analysis.understood(),
+            ledger: stage.ledger.iter().map(Revealed::from).collect(),
+        };
+        (plan.stages.iter().map(analysis).collect(), plan.cost)
+    });
+    Ok(Plan {
+        schema: "konsil.plan.v1",
+        study: study.study.id.clone(),
+        study_hash: study.hash().iter().map(|byte| format!("{byte:02x}")).collect(),
+        centres: centres.iter().map(|(name, _)| name.clone()).collect(),
+        rows_at_most: rows.iter().sum(),
+        analyses,
+        rounds: cost.rounds,
+        sent_bytes: sent.iter().sum(),
+        sent_bytes_by_centre: sent,
+        dealt_bytes: cost.dealt_bytes,
+        correlations: cost.correlations,
+        clear_patient_bytes: 0,
+        guarantee: guarantee(centres.len()),
+    })
+}

@@ -1,0 +1,256 @@
+//! The study file: question, cohort, analyses, rules of release.
+
+use konsil_analyses::Request;
+use konsil_cohort::suggest;
+use konsil_disclosure::{Policy, PolicyError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// A study as the researcher writes it and the centres approve it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Name and purpose.
+    pub study: StudyHead,
+    /// Who is looked at.
+    #[serde(default)]
+    pub cohort: Cohort,
+    /// What is asked.
+    #[serde(default)]
+    pub analysis: Vec<Request>,
+    /// Disclosure rules.
+    #[serde(default)]
+    pub release: ReleaseRules,
+}
+
+/// `[study]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyHead {
+    /// Short name.
+    pub id: String,
+    /// Title for people.
+    #[serde(default)]
+    pub title: String,
+    /// Purpose code.
+    #[serde(default)]
+    pub purpose: String,
+    /// Number of the ethics vote.
+    #[serde(default)]
+    pub ethics: String,
+    /// Which centres take part.
+    #[serde(default)]
+    pub centres: Centres,
+    /// Fewest centres that must contribute patients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_centres: Option<u64>,
+}
+
+/// `centres = "all"` or a list of names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Centres {
+    /// Every centre of the network.
+    #[default]
+    #[serde(skip)]
+    All,
+    /// A word, which must be `all`.
+    Word(String),
+    /// These.
+    Named(Vec<String>),
+}
+
+/// `[cohort]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cohort {
+    /// Condition in SQL that a patient must meet; empty for all patients.
+    #[serde(rename = "where")]
+    pub condition: String,
+}
+
+/// `[release]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseRules {
+    /// Fewest patients behind any released number.
+    pub threshold: u64,
+    /// Only `none` until rounding is built.
+    pub rounding: String,
+    /// Only 0, exact results under the rules above, until noise is built.
+    pub epsilon: f64,
+    /// Whether counts of 0 may be shown.
+    pub zero_cells: bool,
+}
+
+impl Default for ReleaseRules {
+    fn default() -> Self {
+        let Policy { threshold, zero_cells, .. } = Policy::default();
+        Self { threshold, rounding: "none".to_owned(), epsilon: 0.0, zero_cells }
+    }
+}
+
+/// Why a study file cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// Not TOML, or keys that mean nothing.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that cannot be used.
+    #[error("study `{id}`: {what}")]
+    Value {
+        /// The study.
+        id: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
+}
+
+impl Study {
+    /// Reads a study file and checks what can be checked without a dictionary.
+    ///
+    /// # Errors
+    /// [`StudyError`] with line and column, and a suggestion for a mistyped key.
+    pub fn parse(text: &str) -> Result<Self, StudyError> {
+        let mut study: Self = toml::from_str(text).map_err(|error| syntax(&error))?;
+        study.complete()?;
+        Ok(study)
+    }
+
+    /// Checks values and names analyses that have no id.
+    fn complete(&mut self) -> Result<(), StudyError> {
+        let id = self.study.id.clone();
+        let error = |what: String| StudyError::Value { id: id.clone(), what };
+        if !is_name(&id) {
+            return Err(error("`id` must be 1 to 64 letters, digits, - or _".to_owned()));
+        }
+        if self.analysis.is_empty() {
+            return Err(error("has no [[analysis]]".to_owned()));
+        }
+        if let Centres::Word(word) = &self.study.centres
+            && word != "all"
+        {
+            return Err(error("`centres` is \"all\" or a list of names".to_owned()));
+        }
+        if self.release.rounding != "none" || self.release.epsilon != 0.0 {
+            let what = "rounding and noise are not built yet; use rounding = \"none\", epsilon = 0";
+            return Err(error(what.to_owned()));
+        }
+        self.policy().check().map_err(|it: PolicyError| error(it.to_string()))?;
+        let mut names: Vec<String> = Vec::new();
+        for (at, analysis) in self.analysis.iter_mut().enumerate() {
+            if analysis.id.is_empty() {
+                analysis.id = format!("{}-{}", analysis.kind, at + 1);
+            }
+            if !is_name(&analysis.id) || names.contains(&analysis.id) {
+                let what = format!("analysis id `{}` is no name or stands twice", analysis.id);
+                return Err(error(what));
+            }
+            names.push(analysis.id.clone());
+        }
+        Ok(())
+    }
+
+    /// The disclosure rules that the study asks for.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            threshold: self.release.threshold,
+            centres_min: self.study.min_centres.unwrap_or(Policy::default().centres_min),
+            zero_cells: self.release.zero_cells,
+        }
+    }
+
+    /// The canonical form: JSON with keys in the order of the definition.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What identifies the study: SHA-256 of its canonical form.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.canonical()).into()
+    }
+
+    /// The numbers, among `names`, of the centres that take part.
+    ///
+    /// # Errors
+    /// [`StudyError::Value`] for a name that the network doesn't know.
+    pub fn members(&self, names: &[String]) -> Result<Vec<usize>, StudyError> {
+        let Centres::Named(chosen) = &self.study.centres else {
+            return Ok((0..names.len()).collect());
+        };
+        let place = |name: &String| {
+            names.iter().position(|it| it == name).ok_or_else(|| {
+                let hint = suggest(name, names.iter().map(String::as_str));
+                let hint = hint.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
+                let what = format!("no centre `{name}` in the network{hint}");
+                StudyError::Value { id: self.study.id.clone(), what }
+            })
+        };
+        let mut places = chosen.iter().map(place).collect::<Result<Vec<usize>, _>>()?;
+        places.sort_unstable();
+        places.dedup();
+        Ok(places)
+    }
+}
+
+/// Letters, digits, `-`, `_`: names become files.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// TOML's own message, with a suggestion where a key is mistyped.
+fn syntax(error: &toml::de::Error) -> StudyError {
+    let message = error.to_string();
+    let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
+    let hint = match quoted.split_first() {
+        Some((wrong, known)) if error.message().starts_with("unknown field") => {
+            suggest(wrong, known.iter().copied())
+        }
+        _ => None,
+    };
+    let hint = hint.map(|key| format!("did you mean `{key}`?")).unwrap_or_default();
+    StudyError::Syntax(format!("{}\n{hint}", message.trim_end()).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUDY: &str = r#"
+        [study]
+        id = "ad-survival"
+        [cohort]
+        where = "age >= 50"
+        [[analysis]]
+        kind = "km"
+        formula = "Surv(months, died) ~ arm"
+    "#;
+
+    // What is approved is the meaning, not the spaces.
+    #[test]
+    fn the_hash_is_of_the_meaning() {
+        let study = Study::parse(STUDY).unwrap();
+        assert_eq!(study.hash(), Study::parse(&STUDY.replace("    ", "  ")).unwrap().hash());
+        assert_ne!(study.hash(), Study::parse(&STUDY.replace("50", "51")).unwrap().hash());
+        assert_eq!(study.analysis[0].id, "km-1");
+        let again: Study = serde_json::from_str(&study.canonical()).unwrap();
+        assert_eq!(again.hash(), study.hash());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |from: &str, to: &str| Study::parse(&STUDY.replace(from, to)).unwrap_err().to_string();
+        let typo = error("formula =", "formul =");
+        assert!(typo.contains("did you mean `formula`?") && typo.contains("line 8"), "{typo}");
+        assert!(error("ad-survival", "../x").contains("letters"));
+        assert!(error("[cohort]", "min_centres = 2\n[cohort]").contains("3 centres"));
+        assert!(error("[cohort]", "[release]\nthreshold = 1\n[cohort]").contains("at least 3"));
+        assert!(error("[cohort]", "[release]\nepsilon = 0.5\n[cohort]").contains("not built"));
+    }
+}

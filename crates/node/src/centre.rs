@@ -1,0 +1,175 @@
+//! A centre's daemon: it listens to its peers and its researchers, and runs what is approved.
+
+use crate::config::{NodeConfig, read_toml};
+use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
+use crate::error::NodeError;
+use crate::run::run;
+use crate::state::State;
+use konsil_cohort::{Dataset, Dictionary, Key};
+use konsil_net::{
+    Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
+};
+use sha2::{Digest, Sha256};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows are told to others rounded up to a multiple of this.
+const ROWS_BUCKET: usize = 64;
+
+/// One centre: configuration, keys, data, state.
+#[derive(Debug)]
+pub struct CentreNode {
+    pub(crate) config: NodeConfig,
+    pub(crate) identity: Identity,
+    pub(crate) board: Arc<Switchboard>,
+    pub(crate) state: State,
+    pub(crate) options: Options,
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl CentreNode {
+    /// Opens a centre's folder: `konsil.toml`, `identity.key`, `data.key`, `data/`, `node.sqlite`.
+    ///
+    /// # Errors
+    /// [`NodeError`] when anything is missing, readable by others, or in use.
+    pub fn open(folder: &Path) -> Result<Self, NodeError> {
+        let lock_path = folder.join("lock");
+        let lock = File::create(&lock_path).map_err(|error| NodeError::io(&lock_path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(NodeError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(NodeError::io(&lock_path, &error)),
+        }
+        let config: NodeConfig = read_toml(&folder.join("konsil.toml"))?;
+        config.policy.check().map_err(|error| NodeError::File {
+            path: folder.join("konsil.toml"),
+            what: format!("[policy]: {error}"),
+        })?;
+        Ok(Self {
+            identity: open_identity(folder)?,
+            board: Arc::new(Switchboard::new()),
+            state: State::open(&folder.join("node.sqlite"))?,
+            options: Options::default(),
+            folder: folder.to_owned(),
+            config,
+            _lock: lock,
+        })
+    }
+
+    /// This centre's patients, opened with its key.
+    ///
+    /// # Errors
+    /// [`NodeError::Cohort`].
+    pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        Ok(konsil_cohort::load(&self.folder.join("data"), &self.config.dataset, &key)?)
+    }
+
+    fn describe(&self) -> Result<Description, NodeError> {
+        let dataset = self.patients()?;
+        let dictionary: &Dictionary = dataset.dictionary();
+        Ok(Description {
+            centre: self.config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dataset: self.config.dataset.clone(),
+            rows_at_most: rows_at_most(dataset.rows()),
+            dictionary_name: dictionary.name.clone(),
+            dictionary: dictionary.to_csv(),
+            dictionary_hash: dataset.dictionary_hash().to_owned(),
+        })
+    }
+}
+
+/// The public bucket of a number of rows.
+pub(crate) fn rows_at_most(rows: usize) -> usize {
+    rows.div_ceil(ROWS_BUCKET).max(1) * ROWS_BUCKET
+}
+
+/// What frames carry of the network's name.
+pub(crate) fn network_id(name: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+    digest.first_chunk::<16>().copied().unwrap_or_default()
+}
+
+pub(crate) fn open_identity(folder: &Path) -> Result<Identity, NodeError> {
+    let path = folder.join("identity.key");
+    Identity::open(&path).map_err(|error| NodeError::File { path, what: error.to_string() })
+}
+
+/// Runs a centre until the process ends. `ready` is told the address it listens on.
+///
+/// # Errors
+/// [`NodeError`] when the folder or the address cannot be used.
+pub fn serve_centre(folder: &Path, ready: impl FnOnce(String)) -> Result<(), NodeError> {
+    let node = Arc::new(CentreNode::open(folder)?);
+    let peers = node.config.centre.iter().chain(&node.config.researcher);
+    let keys: Vec<PublicKey> =
+        peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
+    let allow: Allow = Arc::new(move |key| keys.contains(key));
+    let handler = {
+        let node = Arc::clone(&node);
+        move |incoming: Result<Incoming, konsil_net::Refused>| {
+            let Ok(incoming) = incoming else { return };
+            match incoming.hello.role {
+                Role::Centre => node.board.put(incoming),
+                Role::Researcher => answer(&node, incoming),
+                Role::Dealer => incoming.refuse("identity-mismatch"),
+            }
+        }
+    };
+    let listen = node.config.listen.clone();
+    let listener = Listener::bind(listen.as_str(), &node.identity, allow, &node.options, handler)
+        .map_err(|error| NodeError::wire(error, &[]))?;
+    ready(listener.local_address().to_string());
+    wait_for_ever()
+}
+
+/// The threads do the work; the process ends by a signal.
+pub(crate) fn wait_for_ever() -> Result<(), NodeError> {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Serves one researcher's connection until it closes.
+fn answer(node: &CentreNode, incoming: Incoming) {
+    let key = incoming.peer_key.to_string();
+    if !node.config.researcher.iter().any(|peer| peer.key == key) {
+        incoming.refuse("identity-mismatch");
+        return;
+    }
+    let theirs = incoming.hello;
+    let mine = Hello { from: theirs.to, to: theirs.from, role: Role::Centre, ..theirs };
+    let Ok(channel) = incoming.accept(&mine, &node.options) else { return };
+    while let Ok(ask) = receive::<Ask>(&channel) {
+        let answered = match ask {
+            Ask::Describe => match node.describe() {
+                Ok(description) => send(&channel, &Answer::Description(description)),
+                Err(error) => fail(&channel, &error),
+            },
+            Ask::Run(request) => serve_run(node, &channel, &request),
+        };
+        if answered.is_err() {
+            return;
+        }
+    }
+}
+
+fn serve_run(node: &CentreNode, channel: &Channel, request: &RunRequest) -> Result<(), NodeError> {
+    let progress = |stage: &str, analysis: &str| {
+        let (stage, analysis) = (stage.to_owned(), analysis.to_owned());
+        // a researcher that went away does not end the run here; the result finds nobody
+        let _sent = send(channel, &Answer::Progress { stage, analysis });
+    };
+    match run(node, request, &progress) {
+        Ok(summary) => send(channel, &Answer::Done(Box::new(summary))),
+        Err(error) => fail(channel, &error),
+    }
+}
+
+fn fail(channel: &Channel, error: &NodeError) -> Result<(), NodeError> {
+    let (code, text) = (error.code().to_owned(), error.to_string());
+    send(channel, &Answer::Failed { code, text })
+}

@@ -1,0 +1,123 @@
+//! Configuration files: a node's `konsil.toml`, the network's list, and how they are written.
+
+use crate::error::NodeError;
+use konsil_disclosure::Policy;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// A member of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Name, as people say it.
+    pub name: String,
+    /// Public key, 64 hexadecimal digits.
+    pub key: String,
+    /// `host:port`; empty where it is told with each run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+}
+
+/// A centre's `konsil.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// This centre's name.
+    pub name: String,
+    /// Name of the network; all members have the same.
+    pub network: String,
+    /// Where to listen; port 0 takes a free one.
+    #[serde(default = "loopback")]
+    pub listen: String,
+    /// Name of the data set that studies run on.
+    #[serde(default)]
+    pub dataset: String,
+    /// Whether requests within the policy run without a person's approval (labs and demos).
+    #[serde(default)]
+    pub approve_by_policy: bool,
+    /// The least that this centre insists on.
+    #[serde(default)]
+    pub policy: Policy,
+    /// All centres of the network, this one included.
+    #[serde(default)]
+    pub centre: Vec<Peer>,
+    /// The dealer.
+    pub dealer: Peer,
+    /// Who may send studies.
+    #[serde(default)]
+    pub researcher: Vec<Peer>,
+}
+
+/// The dealer's `konsil.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DealerConfig {
+    /// Name of the network.
+    pub network: String,
+    /// Where to listen; port 0 takes a free one.
+    #[serde(default = "loopback")]
+    pub listen: String,
+    /// The centres it deals for.
+    #[serde(default)]
+    pub centre: Vec<Peer>,
+}
+
+/// The researcher's view of a network: `network.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkFile {
+    /// Name of the network.
+    pub network: String,
+    /// The researcher's key file, relative to this file.
+    pub identity: String,
+    /// The centres, with addresses.
+    #[serde(default)]
+    pub centre: Vec<Peer>,
+    /// The dealer, with address.
+    pub dealer: Peer,
+}
+
+fn loopback() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// [`NodeError::File`] with line and column of what is wrong.
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, NodeError> {
+    let text = fs::read_to_string(path).map_err(|error| NodeError::io(path, &error))?;
+    toml::from_str(&text).map_err(|error| NodeError::File {
+        path: path.to_owned(),
+        what: error.to_string().trim_end().to_owned(),
+    })
+}
+
+/// Writes a configuration file.
+///
+/// # Errors
+/// [`NodeError::File`].
+pub fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), NodeError> {
+    let text = toml::to_string_pretty(value).map_err(|error| NodeError::File {
+        path: path.to_owned(),
+        what: error.to_string(),
+    })?;
+    write_private(path, text.as_bytes())
+}
+
+/// Writes a file that only its owner may read, by way of a new file, so that it is never half there.
+///
+/// # Errors
+/// [`NodeError::File`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
+    let fail = |error: std::io::Error| NodeError::io(path, &error);
+    let new = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
+    fs::rename(&new, path).map_err(fail)
+}

@@ -1,0 +1,157 @@
+//! Messages between the researcher and a centre, as JSON in control frames.
+
+use crate::config::Peer;
+use crate::error::NodeError;
+use konsil_governance::Revealed;
+use konsil_net::{Channel, Kind};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// What the researcher asks of a centre.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Ask {
+    /// Which data do you have?
+    Describe,
+    /// Take part in a run.
+    Run(Box<RunRequest>),
+}
+
+/// A run, as every centre gets it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RunRequest {
+    /// 32 hexadecimal digits.
+    pub(crate) session: String,
+    /// The study in its canonical form.
+    pub(crate) study: String,
+    /// Centres that take part, in order, with addresses.
+    pub(crate) members: Vec<Peer>,
+    /// The dealer, with address.
+    pub(crate) dealer: Peer,
+    /// Rows of each member's data set at most.
+    pub(crate) rows_at_most: Vec<usize>,
+    /// Whether small vectors go through one combiner.
+    pub(crate) star: bool,
+    /// The key that results are sealed to, hexadecimal.
+    pub(crate) result_key: String,
+}
+
+/// What a centre answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// To `Describe`.
+    Description(Description),
+    /// A step of a run begins.
+    Progress {
+        /// `connect`, `load`, `analysis` or `seal`.
+        stage: String,
+        /// Which analysis.
+        analysis: String,
+    },
+    /// The run has ended here.
+    Done(Box<RunSummary>),
+    /// The run has failed here.
+    Failed {
+        /// For `konsil explain`.
+        code: String,
+        /// What happened and what to do; no values.
+        text: String,
+    },
+}
+
+/// A centre's public description.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Name of the centre.
+    pub centre: String,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the data set.
+    pub dataset: String,
+    /// Rows, rounded up to a bucket.
+    pub rows_at_most: usize,
+    /// Name of the dictionary.
+    pub dictionary_name: String,
+    /// The dictionary as CSV.
+    pub dictionary: String,
+    /// Its hash.
+    pub dictionary_hash: String,
+}
+
+/// How one analysis ended at one centre.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StageSummary {
+    pub(crate) id: String,
+    /// What was opened and released.
+    pub(crate) ledger: Vec<Ledgered>,
+    /// Code and text when it was withheld.
+    pub(crate) withheld: Option<(String, String)>,
+    pub(crate) rounds: u64,
+    pub(crate) bytes: u64,
+    pub(crate) milliseconds: u64,
+}
+
+/// A ledger line on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ledgered {
+    pub(crate) name: String,
+    pub(crate) to: String,
+    pub(crate) numbers: u64,
+}
+
+impl From<Revealed> for Ledgered {
+    fn from(line: Revealed) -> Self {
+        Self { name: line.name, to: line.to, numbers: line.numbers }
+    }
+}
+
+/// What one centre reports after a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    pub(crate) stages: Vec<StageSummary>,
+    /// Parts of everything released, sealed, hexadecimal.
+    pub(crate) sealed: String,
+    /// Bytes planned to be sent.
+    pub planned_bytes: u64,
+    /// Bytes sent, counted at the links, sealed parts included.
+    pub sent_bytes: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// Time from the request on, for links and data.
+    pub connect_milliseconds: u64,
+    /// Time for the analyses.
+    pub secure_milliseconds: u64,
+}
+
+/// Sends one message.
+pub(crate) fn send<T: Serialize>(channel: &Channel, message: &T) -> Result<(), NodeError> {
+    let bytes = serde_json::to_vec(message).map_err(|_| NodeError::Message("sending"))?;
+    channel.send(Kind::Control, &bytes).map_err(|error| NodeError::wire(error, &[]))
+}
+
+/// Waits for one message.
+pub(crate) fn receive<T: DeserializeOwned>(channel: &Channel) -> Result<T, NodeError> {
+    let frame = channel.receive().map_err(|error| NodeError::wire(error, &[]))?;
+    if frame.kind != Kind::Control {
+        return Err(NodeError::Message("unexpected frame"));
+    }
+    serde_json::from_slice(&frame.payload).map_err(|_| NodeError::Message("unreadable message"))
+}
+
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| DIGITS[usize::from(value & 15)];
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    (text.as_bytes().chunks(2))
+        .map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.last()?)?))
+        .collect()
+}

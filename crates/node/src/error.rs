@@ -1,0 +1,156 @@
+//! What goes wrong at a node or at the researcher's end, each with the code that `explain` knows.
+
+use konsil_analyses::AnalysisError;
+use konsil_governance::{PlanError, StudyError};
+use konsil_mpc::{MpcError, WireError};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a node, a dealer or a run stopped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A file or folder.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// Another process uses the folder.
+    #[error("{}: another konsil process uses this folder; stop it first", .0.display())]
+    InUse(PathBuf),
+    /// The node's database.
+    #[error("database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// No plan can be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An analysis ended without a result.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// This centre's patients.
+    #[error(transparent)]
+    Cohort(#[from] konsil_cohort::CohortError),
+    /// Links between parties.
+    #[error("{}", told(.error, names))]
+    Wire {
+        /// What happened.
+        error: WireError,
+        /// Names of the parties, so that a person knows whom it concerns.
+        names: Vec<String>,
+    },
+    /// This centre says no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// A centre ended the run; its own words.
+    #[error("{centre}: {text}")]
+    Centre {
+        /// Which centre.
+        centre: String,
+        /// The code it gave.
+        code: String,
+        /// What it said.
+        text: String,
+    },
+    /// A message that is none.
+    #[error("{0}: the message is not understood; do both sides run the same version?")]
+    Message(&'static str),
+    /// Sealing or unsealing failed.
+    #[error("the sealed result cannot be opened")]
+    Sealed,
+    /// No randomness.
+    #[error("the system gives no randomness")]
+    Random,
+}
+
+impl NodeError {
+    /// A wire error with the names of the parties.
+    pub fn wire(error: WireError, names: &[String]) -> Self {
+        Self::Wire { error, names: names.to_vec() }
+    }
+
+    /// An error about a file, from what the system said.
+    pub fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), what: error.to_string() }
+    }
+
+    /// The code under which `konsil explain` tells more.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::File { .. } => "K0701",
+            Self::InUse(_) => "K0702",
+            Self::Database(_) => "K0703",
+            Self::Study(_) => "K0704",
+            Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => {
+                analysis_code(error)
+            }
+            Self::Plan(_) => "K0705",
+            Self::Cohort(_) => COHORT,
+            Self::Wire { error, .. } => wire_code(error),
+            Self::Refused(_) => "K0601",
+            Self::Centre { code, .. } => code,
+            Self::Message(_) => "K0430",
+            Self::Sealed => "K0431",
+            Self::Random => "K0432",
+        }
+    }
+}
+
+/// This centre's patients cannot be used as asked.
+const COHORT: &str = "K0311";
+
+fn analysis_code(error: &AnalysisError) -> &str {
+    match error {
+        AnalysisError::Mpc(MpcError::Wire(error)) => wire_code(error),
+        AnalysisError::Mpc(MpcError::NotDeclared { .. }) => "K0425",
+        AnalysisError::Mpc(MpcError::Burn(_)) => "K0426",
+        AnalysisError::Cohort(_) => COHORT,
+        other => other.code(),
+    }
+}
+
+/// The code of a link's error.
+fn wire_code(error: &WireError) -> &'static str {
+    match error {
+        WireError::PeerLost { .. } => "K0411",
+        WireError::PeerTooSlow { .. } => "K0412",
+        WireError::VersionMismatch { .. } => "K0413",
+        WireError::SessionMismatch { .. } => "K0414",
+        WireError::ProtocolOrder { .. } => "K0415",
+        WireError::FrameTruncated => "K0416",
+        WireError::FrameTooLarge { .. } => "K0417",
+        WireError::ShapeMismatch { .. } => "K0418",
+        WireError::PqRequired => "K0419",
+        WireError::IdentityMismatch => "K0420",
+        WireError::DealerIncomplete => "K0421",
+        WireError::DealerCorrupt => "K0422",
+        WireError::Aborted { .. } => "K0423",
+        _ => "K0424",
+    }
+}
+
+/// The error with the party's name instead of its number.
+fn told(error: &WireError, names: &[String]) -> String {
+    let name = |party: &usize| names.get(*party).cloned().unwrap_or_else(|| format!("party {party}"));
+    match error {
+        WireError::PeerLost { party, round } => {
+            format!("peer-lost: {} went away in round {round}; is its node running?", name(party))
+        }
+        WireError::PeerTooSlow { party } => {
+            format!("peer-too-slow: {} sends too slowly; look at its line", name(party))
+        }
+        WireError::Aborted { party, reason } => {
+            format!("peer-aborted: {} ended the run: {reason}", name(party))
+        }
+        WireError::VersionMismatch { mine, yours } => format!(
+            "version-mismatch: we speak protocol {mine}, the peer {yours}; run the same version"
+        ),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,295 @@
+//! One run at one centre: check, plan, connect, compute, seal.
+
+use crate::centre::{CentreNode, network_id, rows_at_most};
+use crate::config::Peer;
+use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary, from_hex, to_hex};
+use crate::dealer::{Order, digest_of, key_of};
+use crate::error::NodeError;
+use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
+use konsil_analyses::{AnalysisError, Setting};
+use konsil_cohort::{Dataset, Predicate};
+use konsil_governance::{CentrePlan, Revealed, Stage, Study, seed_bytes, stages};
+use konsil_mpc::{
+    CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
+};
+use konsil_net::{
+    Binding, ChannelCorrections, Hello, Kind, Member, Mesh, PartyId, Role, connect, connect_mesh,
+};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// Told when a step begins: stage and analysis.
+pub(crate) type Progress<'a> = &'a dyn Fn(&str, &str);
+
+/// A request that was checked.
+struct Checked {
+    study: Study,
+    me: usize,
+    names: Vec<String>,
+    binding: Binding,
+    result_key: Vec<u8>,
+    topology: Topology,
+}
+
+/// Runs a study at this centre.
+pub(crate) fn run(
+    node: &CentreNode,
+    request: &RunRequest,
+    progress: Progress<'_>,
+) -> Result<RunSummary, NodeError> {
+    let begin = Instant::now();
+    let checked = check(node, request)?;
+    let dataset = node.patients()?;
+    let setting = Setting {
+        policy: checked.study.policy(),
+        rows_at_most: request.rows_at_most.clone(),
+    };
+    if request.rows_at_most.get(checked.me) != Some(&rows_at_most(dataset.rows())) {
+        let what = "the data set has changed since the plan; plan again";
+        return Err(NodeError::Refused(what.to_owned()));
+    }
+    let place = (checked.me, checked.topology);
+    let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
+    let hash = to_hex(&checked.study.hash());
+    node.state.begin(&request.session, &checked.study.study.id, &hash)?;
+    let planned = plan.cost.bytes
+        + seed_bytes(checked.me, checked.names.len())
+        + 16 * plan.released
+        + SEALED_OVERHEAD_BYTES;
+    progress("connect", "");
+    let result = compute(node, request, &checked, (&plan, &dataset, &setting), progress);
+    match result {
+        Ok(mut summary) => {
+            summary.planned_bytes = planned;
+            summary.connect_milliseconds =
+                milliseconds(begin).saturating_sub(summary.secure_milliseconds);
+            let bytes = (planned, summary.sent_bytes);
+            node.state.end(&request.session, ("released", ""), bytes)?;
+            Ok(summary)
+        }
+        Err(error) => {
+            node.state.end(&request.session, ("aborted", error.code()), (planned, 0))?;
+            Err(error)
+        }
+    }
+}
+
+fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> {
+    let refuse = |what: &str| NodeError::Refused(what.to_owned());
+    let study: Study =
+        serde_json::from_str(&request.study).map_err(|_| NodeError::Message("unreadable study"))?;
+    if study.canonical() != request.study {
+        return Err(refuse("the study is not in its canonical form"));
+    }
+    let mine = &node.config.policy;
+    let asked = study.policy();
+    if !node.config.approve_by_policy {
+        return Err(refuse("this centre approves by hand; approvals are not built yet"));
+    }
+    if asked.threshold < mine.threshold || asked.centres_min < mine.centres_min {
+        return Err(refuse("the study asks for weaker disclosure rules than this centre's policy"));
+    }
+    if asked.zero_cells && !mine.zero_cells {
+        return Err(refuse("this centre's policy does not show counts of 0"));
+    }
+    let names: Vec<String> = request.members.iter().map(|peer| peer.name.clone()).collect();
+    let me = names.iter().position(|name| *name == node.config.name);
+    let me = me.ok_or_else(|| refuse("this centre is not among the members"))?;
+    for member in &request.members {
+        let known = node.config.centre.iter().any(|it| it.name == member.name && it.key == member.key);
+        if !known {
+            return Err(refuse("a member is not in this centre's list of the network"));
+        }
+    }
+    if request.dealer.key != node.config.dealer.key || names.len() != request.rows_at_most.len() {
+        return Err(refuse("dealer or sizes are not those of the network"));
+    }
+    let session: Option<[u8; 16]> = from_hex(&request.session).and_then(|it| it.try_into().ok());
+    let session = session.ok_or(NodeError::Message("session"))?;
+    let result_key = from_hex(&request.result_key).ok_or(NodeError::Message("result key"))?;
+    let binding = Binding::new(network_id(&node.config.network), study.hash(), session);
+    let topology = if request.star { Topology::Star } else { Topology::Mesh };
+    Ok(Checked { study, me, names, binding, result_key, topology })
+}
+
+/// Links to the other centres and to the dealer.
+fn link(
+    node: &CentreNode,
+    request: &RunRequest,
+    checked: &Checked,
+    plan: &CentrePlan,
+) -> Result<Links, NodeError> {
+    let named = |error: WireError| NodeError::wire(error, &checked.names);
+    let member = |peer: &Peer| {
+        let key = key_of(&peer.key).ok_or(NodeError::Message("member key"))?;
+        Ok::<_, NodeError>(Member { key, address: peer.address.clone() })
+    };
+    let members = request.members.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+    let (me, binding) = (checked.me, &checked.binding);
+    let mut mesh = connect_mesh(me, &node.identity, &members, binding, &node.board, &node.options)
+        .map_err(named)?;
+    let pairwise = agree_on_seeds(&mut mesh).map_err(named)?;
+    let parties = u16::try_from(members.len()).map_err(|_| NodeError::Message("members"))?;
+    let number = u16::try_from(me).map_err(|_| NodeError::Message("members"))?;
+    let hello =
+        Hello { binding: *binding, from: PartyId(number), to: PartyId::DEALER, role: Role::Centre };
+    let dealer = member(&request.dealer)?;
+    let lost = |error: WireError| match error {
+        WireError::PeerLost { .. } => named(WireError::DealerIncomplete),
+        other => named(other),
+    };
+    let channel = connect(&dealer.address, &node.identity, dealer.key, &hello, &node.options)
+        .map_err(lost)?;
+    let mut kinds = Vec::new();
+    plan.kinds.iter().for_each(|kind| kind.encode(&mut kinds));
+    // another party receives the corrections in each session
+    let receiver = usize::from(binding.session[0]) % members.len() == me;
+    let digest = digest_of(&kinds);
+    let kinds = if receiver { kinds } else { Vec::new() };
+    let order = Order { parties, me: number, digest, kinds };
+    channel.send(Kind::Control, &order.encode()).map_err(lost)?;
+    let mut seed = Zeroizing::new([0; 32]);
+    channel.receive_into(Kind::Seed, &mut *seed).map_err(lost)?;
+    let source = receiver.then(|| {
+        Box::new(ChannelCorrections::new(channel)) as Box<dyn CorrectionSource>
+    });
+    Ok(Links {
+        wire: Box::new(mesh),
+        seed: Seed::new(*seed),
+        pairwise,
+        corrections: source,
+        burn: Box::new(node.state.burn_ledger(&request.session)),
+    })
+}
+
+/// A fresh seed with every other party: the earlier one draws it.
+fn agree_on_seeds(mesh: &mut Mesh) -> Result<Vec<Option<Seed>>, WireError> {
+    let (me, parties) = (mesh.me(), mesh.parties());
+    let mut seeds: Vec<Option<Seed>> = vec![None; parties];
+    for (other, place) in seeds.iter_mut().enumerate().skip(me + 1) {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|_| WireError::Io(std::io::ErrorKind::Other))?;
+        mesh.send(other, &*bytes)?;
+        *place = Some(Seed::new(*bytes));
+    }
+    for (other, place) in seeds.iter_mut().enumerate().take(me) {
+        let mut bytes = Zeroizing::new([0; 32]);
+        mesh.receive(other, &mut *bytes)?;
+        *place = Some(Seed::new(*bytes));
+    }
+    Ok(seeds)
+}
+
+fn compute(
+    node: &CentreNode,
+    request: &RunRequest,
+    checked: &Checked,
+    (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
+    progress: Progress<'_>,
+) -> Result<RunSummary, NodeError> {
+    let links = link(node, request, checked, plan)?;
+    let mut session = SharedSession::live(links, checked.topology, &[]);
+    let begin = Instant::now();
+    let ended = run_stages(node, request, &mut session, (plan, dataset, setting), (checked, progress));
+    let (stages, words) = match ended {
+        Ok(done) => done,
+        Err(error) => {
+            session.abort(error.code());
+            return Err(error);
+        }
+    };
+    progress("seal", "");
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let context = seal_context(&request.session, &node.config.name);
+    let sealed = seal(&checked.result_key, &bytes, &context)?;
+    let links = session.traffic().map_or(0, |traffic| traffic.bytes);
+    Ok(RunSummary {
+        stages,
+        sent_bytes: links + u64::try_from(sealed.len()).unwrap_or(u64::MAX),
+        sealed: to_hex(&sealed),
+        planned_bytes: 0,
+        rounds: session.cost().rounds,
+        connect_milliseconds: 0,
+        secure_milliseconds: milliseconds(begin),
+    })
+}
+
+/// What a sealed result is bound to.
+pub(crate) fn seal_context(session: &str, centre: &str) -> Vec<u8> {
+    format!("{session}/{centre}").into_bytes()
+}
+
+fn run_stages(
+    node: &CentreNode,
+    request: &RunRequest,
+    session: &mut SharedSession,
+    (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
+    (checked, progress): (&Checked, Progress<'_>),
+) -> Result<(Vec<StageSummary>, Vec<u128>), NodeError> {
+    let condition = &checked.study.cohort.condition;
+    let selected = if condition.is_empty() {
+        None
+    } else {
+        let predicate = Predicate::parse(condition, dataset.dictionary())?;
+        Some(predicate.apply(dataset)?)
+    };
+    let patients = selected.as_ref().unwrap_or(dataset);
+    let mut summaries = Vec::with_capacity(plan.stages.len());
+    let mut words = Vec::new();
+    for stage in &plan.stages {
+        progress("analysis", &stage.id);
+        let begin = Instant::now();
+        let before = session.cost();
+        session.skip_to(&plan.kinds, stage.first).map_err(AnalysisError::from)?;
+        session.next_program(stage.analysis.openings());
+        let ended = stage.analysis.run(session, setting, Some(patients));
+        let (ledger, released) = session.next_program(&[]);
+        let withheld = match ended {
+            Ok(()) => None,
+            Err(error) => Some(shared_verdict(error, &checked.names)?),
+        };
+        let ledger: Vec<Ledgered> =
+            ledger.lines().iter().map(|line| Revealed::from(line).into()).collect();
+        record(node, &request.session, stage, &ledger)?;
+        if withheld.is_none() {
+            words.extend(released.into_iter().flat_map(|(_, part)| part));
+        }
+        let cost = session.cost();
+        summaries.push(StageSummary {
+            id: stage.id.clone(),
+            ledger,
+            withheld,
+            rounds: cost.rounds - before.rounds,
+            bytes: cost.bytes - before.bytes,
+            milliseconds: milliseconds(begin),
+        });
+    }
+    Ok((summaries, words))
+}
+
+/// Verdicts that all centres reach together end an analysis; everything else ends the run.
+fn shared_verdict(error: AnalysisError, names: &[String]) -> Result<(String, String), NodeError> {
+    match &error {
+        AnalysisError::Withheld(_)
+        | AnalysisError::Collinear { .. }
+        | AnalysisError::Separation => Ok((error.code().to_owned(), error.to_string())),
+        AnalysisError::Mpc(MpcError::Wire(error)) => Err(NodeError::wire(error.clone(), names)),
+        _ => Err(error.into()),
+    }
+}
+
+fn record(
+    node: &CentreNode,
+    session: &str,
+    stage: &Stage,
+    ledger: &[Ledgered],
+) -> Result<(), NodeError> {
+    for line in ledger {
+        node.state.opened(session, &stage.id, (&line.name, &line.to), line.numbers)?;
+    }
+    Ok(())
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
