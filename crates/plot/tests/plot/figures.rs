@@ -1,0 +1,203 @@
+//! Figures: their structure, and odd numbers.
+
+use crate::sample::{self, elements};
+use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, KmPlot, forest, kaplan_meier};
+
+/// Numbers that a result can hold when something went wrong.
+const ODD: [f64; 12] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.37,
+    1e-308,
+    1e300,
+    -1e300,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    59.999,
+];
+
+/// A repeatable row of choices.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    fn number(&mut self) -> f64 {
+        match self.below(3) {
+            0 => ODD[self.below(ODD.len())],
+            1 => self.below(1000) as f64 / 1000.0,
+            _ => self.below(100) as f64,
+        }
+    }
+
+    fn maybe(&mut self) -> Option<f64> {
+        (self.below(3) > 0).then(|| self.number())
+    }
+
+    fn label(&mut self) -> String {
+        const LABELS: [&str; 5] = [
+            "",
+            "arm A",
+            "<script>alert(1)</script>",
+            "\"><g onload='x'>\u{0}",
+            "Überlänge \u{1f9ec} .",
+        ];
+        LABELS[self.below(LABELS.len())].repeat(self.below(4))
+    }
+
+    fn point(&mut self) -> CurvePoint {
+        CurvePoint {
+            time: self.number(),
+            survival: self.number(),
+            lower: self.number(),
+            upper: self.number(),
+            at_risk: self.maybe(),
+        }
+    }
+
+    fn curve(&mut self) -> Curve {
+        Curve {
+            label: self.label(),
+            records: self.maybe(),
+            points: (0..self.below(30)).map(|_| self.point()).collect(),
+        }
+    }
+}
+
+/// Every attribute with a number must hold finite numbers only.
+fn check(svg: &str) {
+    let names = elements(svg);
+    assert!(!names.iter().any(|name| name == "script"), "{svg}");
+    assert!(svg.len() < 60_000, "{} bytes", svg.len());
+    for (index, piece) in svg.split('"').enumerate() {
+        if index % 2 == 1 && !piece.starts_with("http") {
+            let piece = piece.to_lowercase();
+            assert!(
+                !piece.contains("nan") && !piece.contains("inf"),
+                "{piece} in {svg}"
+            );
+        }
+    }
+    assert!(svg.starts_with("<svg xmlns=") && svg.contains("role=\"img\""));
+    assert!(svg.contains("<title>") && svg.contains("<desc>"));
+}
+
+#[test]
+fn a_survival_figure_has_a_curve_a_band_and_a_row_for_each_group() {
+    let svg = kaplan_meier(&sample::km());
+    check(&svg);
+    assert_eq!(svg.matches("<path class=\"band\"").count(), 2);
+    // Each group's curve, and its sample in the table of numbers at risk.
+    assert_eq!(svg.matches("<path class=\"curve").count(), 4);
+    assert_eq!(svg.matches("<path class=\"lead\"").count(), 2);
+    assert!(
+        svg.contains("Log-rank p = 2.1\u{d7}10\u{207b}\u{b9}\u{2074}"),
+        "{svg}"
+    );
+    assert!(svg.contains(">2\u{202f}481</text>") && svg.contains(">Number at risk</text>"));
+    assert!(svg.contains(">12</text>") && svg.contains(">60</text>"));
+}
+
+#[test]
+fn a_forest_has_a_square_and_a_whisker_for_each_estimate() {
+    let svg = forest(&sample::forest());
+    check(&svg);
+    assert_eq!(svg.matches("<rect class=\"mark\"").count(), 6);
+    assert_eq!(svg.matches("<line class=\"whisker\"").count(), 6);
+    // One interval has no upper end: an arrow.
+    assert_eq!(svg.matches("<path class=\"mark\"").count(), 1);
+    assert!(svg.contains(">1.42 (1.33 to 1.52)</text>") && svg.contains(">p&lt;0.001</text>"));
+}
+
+#[test]
+fn nothing_to_show_is_said() {
+    let svg = kaplan_meier(&KmPlot::default());
+    check(&svg);
+    assert!(svg.contains("No curve may be shown."));
+    let svg = forest(&ForestPlot::default());
+    check(&svg);
+    assert!(svg.contains("No estimate to show."));
+    let one = Curve {
+        points: vec![CurvePoint {
+            time: 0.0,
+            survival: 1.0,
+            lower: 1.0,
+            upper: 1.0,
+            at_risk: None,
+        }],
+        ..Curve::default()
+    };
+    check(&kaplan_meier(&KmPlot {
+        curves: vec![one, Curve::default()],
+        ..KmPlot::default()
+    }));
+}
+
+#[test]
+fn odd_survival_still_gives_a_sound_figure() {
+    for seed in 0..600 {
+        let mut dice = Dice(seed);
+        let plot = KmPlot {
+            title: dice.label(),
+            time_label: dice.label(),
+            curves: (0..dice.below(8)).map(|_| dice.curve()).collect(),
+            p_value: dice.maybe(),
+        };
+        check(&kaplan_meier(&plot));
+    }
+}
+
+#[test]
+fn odd_estimates_still_give_a_sound_figure() {
+    for seed in 0..600 {
+        let mut dice = Dice(seed);
+        let mut row = || {
+            let numbers = (dice.number(), dice.number(), dice.number());
+            sample::row(&dice.label(), numbers, &dice.label())
+        };
+        let rows = (0..seed % 12).map(|_| row()).collect();
+        let (title, axis_label, text_label) = (dice.label(), dice.label(), dice.label());
+        check(&forest(&ForestPlot {
+            title,
+            axis_label,
+            text_label,
+            ratios: seed % 2 == 0,
+            rows,
+        }));
+    }
+}
+
+/// A curve on a grid of days must not make a large file.
+#[test]
+fn a_fine_grid_is_thinned() {
+    let point = |index: u32| {
+        let time = f64::from(index);
+        let survival = (-time / 9000.0).exp();
+        CurvePoint {
+            time,
+            survival,
+            lower: survival - 0.02,
+            upper: survival + 0.02,
+            at_risk: Some(9.0),
+        }
+    };
+    let curve = || Curve {
+        points: (0..20_000).map(point).collect(),
+        ..Curve::default()
+    };
+    let curves = (0..6).map(|_| curve()).collect();
+    check(&kaplan_meier(&KmPlot {
+        curves,
+        time_label: "days".to_owned(),
+        ..KmPlot::default()
+    }));
+}
