@@ -1,3 +1,63 @@
-//! The konsil command.
+//! The `konsil` command.
 
-fn main() {}
+mod arguments;
+mod bench;
+mod data;
+mod demo;
+mod explain;
+mod failure;
+mod lab;
+mod processes;
+mod render;
+mod report;
+mod results;
+mod screen;
+mod study;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use failure::Failure;
+use screen::Screen;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let screen = Screen::new(&arguments);
+    match run(arguments, &screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen.failure(&failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Demo(options) => demo::demo(&options, screen),
+        Command::Lab(command) => lab::lab(command, screen),
+        Command::Plan { study, network } => study::plan(&study, &network, screen),
+        Command::Run { study, network, out } => study::run_file(&study, (&network, &out), screen),
+        Command::Summary(one) => study::one_line("summary", one, screen),
+        Command::Table1(one) => study::one_line("table1", one, screen),
+        Command::Lm(one) => study::one_line("lm", one, screen),
+        Command::Glm(one) => study::one_line("glm", one, screen),
+        Command::Km(one) => study::one_line("km", one, screen),
+        Command::Dict(command) => data::dict(command, screen),
+        Command::Data(command) => data::data(command, screen),
+        Command::Node(arguments::NodeCommand::Serve { dir, attached }) => {
+            processes::serve(&dir, attached, |dir, ready| konsil_node::serve_centre(dir, ready))
+        }
+        Command::Dealer(arguments::DealerCommand::Serve { dir, attached }) => {
+            processes::serve(&dir, attached, |dir, ready| konsil_node::serve_dealer(dir, ready))
+        }
+        Command::Bench(arguments::BenchCommand::Primitives(options)) => {
+            bench::primitives(&options, screen)
+        }
+        Command::Bench(arguments::BenchCommand::Party { dir, me }) => bench::party(&dir, me),
+        Command::Bench(arguments::BenchCommand::Dealer { dir }) => bench::dealer(&dir),
+        Command::Explain { code } => explain::explain(code.as_deref(), screen),
+        Command::Completion { shell } => arguments::completion(shell, screen),
+        Command::Man { dir } => arguments::man(&dir, screen),
+    }
+}

@@ -323,10 +323,10 @@ fn one_file_is_split_by_centre() {
     fs::write(&path, text).unwrap();
     let parts = split_by(&path, "centre").unwrap();
     let expected = [
-        ("berlin".to_owned(), b"id;crp\nb;2\n".to_vec()),
+        ("berlin".to_owned(), b"id;centre;crp\nb;Berlin;2\n".to_vec()),
         (
             "muenchen-sued".to_owned(),
-            b"id;crp\na;1,5\nc;\"x;y\"\n".to_vec(),
+            "id;centre;crp\na;München Süd;1,5\nc;München Süd;\"x;y\"\n".into(),
         ),
     ];
     assert_eq!(parts, expected);

@@ -48,17 +48,19 @@ pub struct StudyHead {
 }
 
 /// `centres = "all"` or a list of names.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Centres {
-    /// Every centre of the network.
-    #[default]
-    #[serde(skip)]
-    All,
     /// A word, which must be `all`.
     Word(String),
     /// These.
     Named(Vec<String>),
+}
+
+impl Default for Centres {
+    fn default() -> Self {
+        Self::Word("all".to_owned())
+    }
 }
 
 /// `[cohort]`.

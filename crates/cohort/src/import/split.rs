@@ -9,8 +9,8 @@ use std::path::Path;
 /// Most centres in one file.
 const CENTRES_MAX: usize = 1_000;
 
-/// Splits a file by the column that names the centre: one CSV (UTF-8) for each, without that
-/// column, in the order of the sorted names. Names become `a-z0-9-`.
+/// Splits a file by the column that names the centre: one CSV (UTF-8) for each, in the
+/// order of the sorted names. The column stays, for dictionaries that have it as a variable. Names become `a-z0-9-`.
 ///
 /// The delimiter stays as it was, and with it the meaning of a decimal comma.
 ///
@@ -40,15 +40,14 @@ pub fn split_by(path: &Path, column: &str) -> Result<Vec<(String, Vec<u8>)>, Coh
             return Err(refused(None, what));
         }
     }
-    let others: Vec<usize> = (0..table.headers.len()).filter(|at| *at != place).collect();
-    let columns: Vec<Vec<&str>> = others.iter().map(|at| table.cells(*at).collect()).collect();
+    let columns: Vec<Vec<&str>> =
+        (0..table.headers.len()).map(|at| table.cells(at).collect()).collect();
     let separator = char::from(table.delimiter).to_string();
     let line = |fields: Vec<&str>| {
         let fields: Vec<String> = fields.iter().map(|f| quoted(f, table.delimiter)).collect();
         format!("{}\n", fields.join(&separator))
     };
-    let headers = others.iter().filter_map(|at| table.headers.get(*at));
-    let header = line(headers.map(String::as_str).collect());
+    let header = line(table.headers.iter().map(String::as_str).collect());
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
     for (centre, rows) in rows_of {
         let name = slug(centre);

@@ -1,0 +1,378 @@
+//! Commands and options.
+
+use crate::failure::Failure;
+use crate::screen::Screen;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::{Path, PathBuf};
+
+/// Medical centres analyse their patients' data together without showing each other, or anyone, a
+/// single patient.
+#[derive(Debug, Parser)]
+#[command(name = "konsil", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print the result as JSON, the last line of standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress, no tables.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colour.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Six centres on this computer, a first study, and the same answer as pooling.
+    Demo(DemoOptions),
+    /// A whole network on this computer: a process and a folder for each centre.
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Show what a study will reveal, send and need; no patient is looked at.
+    Plan {
+        /// The study file.
+        study: PathBuf,
+        #[command(flatten)]
+        network: NetworkOptions,
+    },
+    /// Run a study over the network.
+    Run {
+        /// The study file.
+        study: PathBuf,
+        #[command(flatten)]
+        network: NetworkOptions,
+        /// Folder for the results.
+        #[arg(short, long, default_value = "results")]
+        out: PathBuf,
+    },
+    /// Counts, means, standard deviations, quartiles: `konsil summary age hba1c`.
+    Summary(OneLine),
+    /// Description of a cohort by groups: `konsil table1 'arm ~ age + sex'`.
+    Table1(OneLine),
+    /// Linear regression: `konsil lm 'sysbp ~ age + sex'`.
+    Lm(OneLine),
+    /// Logistic or Poisson regression: `konsil glm 'died ~ age + sex'`.
+    Glm(OneLine),
+    /// Kaplan-Meier curves with log-rank test: `konsil km 'Surv(months, died) ~ arm'`.
+    Km(OneLine),
+    /// The shared dictionary: names, types, units, levels.
+    #[command(subcommand)]
+    Dict(DictCommand),
+    /// A centre's data sets.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// A centre's node.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// The dealer of correlated randomness.
+    #[command(subcommand)]
+    Dealer(DealerCommand),
+    /// Measure the secure engine on this computer.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// What an error code means and what to do; without a code, all of them.
+    Explain {
+        /// A code such as K0217.
+        code: Option<String>,
+    },
+    /// Print shell completion.
+    Completion {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Do not offer to open anything; for scripts.
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Keep the demo's folder, and put it here.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Folder for the results.
+    #[arg(short, long, default_value = "konsil-demo")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NetworkOptions {
+    /// The network file: centres, dealer, your key. A lab writes one.
+    #[arg(short, long, default_value = "network.toml")]
+    pub(crate) network: PathBuf,
+    /// How small messages travel: `mesh` waits once for the line, `star` sends fewer messages.
+    #[arg(long, default_value = "mesh")]
+    pub(crate) topology: Topology,
+}
+
+/// How small messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Topology {
+    /// Everyone to everyone: one way of the line for each round.
+    Mesh,
+    /// Through one party in turn: two ways, few messages.
+    Star,
+}
+
+impl From<Topology> for konsil_mpc::Topology {
+    fn from(topology: Topology) -> Self {
+        match topology {
+            Topology::Mesh => Self::Mesh,
+            Topology::Star => Self::Star,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OneLine {
+    /// A formula in R's language, or names of variables.
+    #[arg(required = true)]
+    pub(crate) what: Vec<String>,
+    /// Condition that patients must meet, in SQL: `age >= 50 and dx_ad`.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) cohort: Option<String>,
+    /// `binomial` or `poisson`.
+    #[arg(long)]
+    pub(crate) family: Option<String>,
+    /// Open nothing but the result.
+    #[arg(long)]
+    pub(crate) sealed: bool,
+    /// Groups to compare.
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) network: NetworkOptions,
+    /// Folder for the results.
+    #[arg(short, long, default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Only show the plan.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Make a lab: keys and folders for centres, dealer, researcher.
+    New {
+        /// The lab's folder.
+        lab: PathBuf,
+        /// Names of the centres.
+        #[arg(long, value_delimiter = ',', required = true)]
+        centres: Vec<String>,
+    },
+    /// Import patients into the lab's centres.
+    Import {
+        /// The lab's folder.
+        lab: PathBuf,
+        /// The dictionary.
+        #[arg(long, value_name = "CSV")]
+        dict: PathBuf,
+        /// The centre that the files belong to.
+        #[arg(long, conflicts_with = "split_by")]
+        centre: Option<String>,
+        /// The column whose values are the centres; one file becomes each centre's own data set.
+        #[arg(long, value_name = "COLUMN")]
+        split_by: Option<String>,
+        /// Replace a text by a level or by `missing`: 'sex.d=missing'.
+        #[arg(long, value_name = "VAR.TEXT=LEVEL")]
+        map: Vec<String>,
+        /// CSV or Parquet files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Show what a study would reveal, send and need in this lab.
+    Plan {
+        /// The lab's folder.
+        lab: PathBuf,
+        /// The study file.
+        study: PathBuf,
+    },
+    /// Start the lab, run a study, stop the lab.
+    Run {
+        /// The lab's folder.
+        lab: PathBuf,
+        /// The study file.
+        study: PathBuf,
+        /// Folder for the results.
+        #[arg(short, long, default_value = "results")]
+        out: PathBuf,
+        /// How small messages travel.
+        #[arg(long, default_value = "star")]
+        topology: Topology,
+    },
+    /// Start the lab's processes and leave them running.
+    Up {
+        /// The lab's folder.
+        lab: PathBuf,
+    },
+    /// Stop the lab's processes.
+    Down {
+        /// The lab's folder.
+        lab: PathBuf,
+    },
+    /// Show centres, data sets and processes.
+    Status {
+        /// The lab's folder.
+        lab: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DictCommand {
+    /// Make a dictionary from a data file; read it over before you share it.
+    Init {
+        /// Name of the dictionary; the file is NAME.csv.
+        name: String,
+        /// A CSV file with a header.
+        #[arg(long, value_name = "CSV")]
+        from: PathBuf,
+        /// The dictionary file to write.
+        #[arg(short, long)]
+        out: Option<PathBuf>,
+    },
+    /// Check a dictionary file.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Import a CSV or Parquet file into a centre's encrypted data set.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Name of the data set.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// The dictionary.
+        #[arg(long, value_name = "CSV")]
+        dict: PathBuf,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// Replace a text by a level or by `missing`: 'sex.d=missing'.
+        #[arg(long, value_name = "VAR.TEXT=LEVEL")]
+        map: Vec<String>,
+        /// Columns of the dictionary may be absent; they are missing for all patients.
+        #[arg(long)]
+        allow_missing_columns: bool,
+    },
+    /// Check a file against the dictionary without importing it.
+    Check {
+        /// The file.
+        file: PathBuf,
+        /// The dictionary.
+        #[arg(long, value_name = "CSV")]
+        dict: PathBuf,
+        /// Replace a text by a level or by `missing`.
+        #[arg(long, value_name = "VAR.TEXT=LEVEL")]
+        map: Vec<String>,
+    },
+    /// Show a centre's data sets.
+    List {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Run a centre's node.
+    Serve {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// End when standard input closes.
+        #[arg(long, hide = true)]
+        attached: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DealerCommand {
+    /// Run the dealer.
+    Serve {
+        /// The dealer's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// End when standard input closes.
+        #[arg(long, hide = true)]
+        attached: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Operations per second, bytes and rounds, with a process for each centre and the dealer.
+    Primitives(PrimitivesOptions),
+    /// One centre of a measurement.
+    #[command(hide = true)]
+    Party {
+        /// Folder of the measurement.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Which centre.
+        #[arg(long)]
+        me: usize,
+    },
+    /// The dealer of a measurement.
+    #[command(hide = true)]
+    Dealer {
+        /// Folder of the measurement.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PrimitivesOptions {
+    /// How many centres.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=16))]
+    pub(crate) centres: u16,
+    /// Runs of which the median is shown.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
+    pub(crate) runs: u16,
+    /// Only operations whose name contains this.
+    #[arg(long, default_value = "")]
+    pub(crate) only: String,
+}
+
+/// Prints completion for a shell.
+pub(crate) fn completion(shell: Shell, screen: &Screen) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "konsil", &mut text);
+    screen.result(&String::from_utf8_lossy(&text));
+    Ok(())
+}
+
+/// Writes `konsil.1` and a page for each command.
+pub(crate) fn man(dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir).map_err(|error| Failure::file(dir, &error))?;
+    clap_mangen::generate_to(Arguments::command(), dir)
+        .map_err(|error| Failure::file(dir, &error))?;
+    screen.note(&format!("✓ manual pages in {}", dir.display()));
+    Ok(())
+}

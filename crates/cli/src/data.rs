@@ -1,0 +1,101 @@
+//! Dictionaries and data sets of one centre.
+
+use crate::arguments::{DataCommand, DictCommand};
+use crate::failure::Failure;
+use crate::screen::Screen;
+use konsil_cohort::{Dictionary, ImportOptions, Key, import, load, save};
+use std::fs;
+use std::path::Path;
+
+/// Reads a dictionary file; its name is the file's.
+pub(crate) fn read_dictionary(path: &Path) -> Result<Dictionary, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let name = path.file_stem().map_or_else(|| "dictionary".into(), |it| it.to_string_lossy());
+    Ok(Dictionary::parse(&name, &text)?)
+}
+
+pub(crate) fn dict(command: DictCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        DictCommand::Init { name, from, out } => {
+            let dictionary = Dictionary::infer(&name, &from)?;
+            let out = out.unwrap_or_else(|| format!("{name}.csv").into());
+            if out.exists() {
+                let what = format!("{} exists; choose another name or remove it", out.display());
+                return Err(Failure::usage(what));
+            }
+            fs::write(&out, dictionary.to_csv()).map_err(|error| Failure::file(&out, &error))?;
+            let units = dictionary.variables.iter().filter(|it| it.unit.is_none()).count();
+            screen.note(&format!(
+                "✓ {}  {} variables ({units} without a unit)\nRead it over: ranges and levels were guessed from one file, and everyone will see them.",
+                out.display(),
+                dictionary.variables.len()
+            ));
+            Ok(())
+        }
+        DictCommand::Check { file } => {
+            let dictionary = read_dictionary(&file)?;
+            screen.note(&format!(
+                "✓ {}  {} variables, {}",
+                dictionary.title(),
+                dictionary.variables.len(),
+                dictionary.hash().get(..12).unwrap_or_default()
+            ));
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        DataCommand::Import { file, name, dict, dir, map, allow_missing_columns } => {
+            let dictionary = read_dictionary(&dict)?;
+            let options = ImportOptions { map, allow_missing_columns, ..ImportOptions::new(&name) };
+            let (dataset, report) = import(&file, &dictionary, &options)?;
+            screen.note(report.to_text().trim_end());
+            let key_path = dir.join("data.key");
+            let key = if key_path.exists() {
+                Key::open(&key_path)?
+            } else {
+                fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, &error))?;
+                Key::create(&key_path)?
+            };
+            let stored = save(&dir.join("data"), &name, &dataset, &key)?;
+            screen.note(&format!(
+                "✓ {name}  {} patients, {} variables, {} bytes, sha256 {}…",
+                dataset.rows(),
+                dataset.column_names().len(),
+                stored.bytes,
+                stored.sha256.get(..8).unwrap_or_default()
+            ));
+            Ok(())
+        }
+        DataCommand::Check { file, dict, map } => {
+            let dictionary = read_dictionary(&dict)?;
+            let options = ImportOptions { map, ..ImportOptions::new("check") };
+            let (_, report) = import(&file, &dictionary, &options)?;
+            screen.result(report.to_text().trim_end());
+            Ok(())
+        }
+        DataCommand::List { dir } => list(&dir, screen),
+    }
+}
+
+fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    let key = Key::open(&dir.join("data.key"))?;
+    let folder = dir.join("data");
+    let entries = fs::read_dir(&folder).map_err(|error| Failure::file(&folder, &error))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    let mut rows = Vec::with_capacity(names.len());
+    for name in names {
+        let dataset = load(&folder, &name, &key)?;
+        let (patients, title) = (dataset.rows(), dataset.dictionary().title());
+        screen.table(&format!("{name:<20} {patients:>9} patients   dictionary {title}"));
+        rows.push(serde_json::json!({"name": name, "patients": patients, "dictionary": title}));
+    }
+    screen.json_line(&serde_json::json!({"schema": "konsil.datasets.v1", "datasets": rows}));
+    Ok(())
+}

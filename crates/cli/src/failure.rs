@@ -1,0 +1,77 @@
+//! What ends a command: a text for people, a code for `explain`, an exit status for scripts.
+
+use konsil_cohort::{CohortError, FormulaError};
+use konsil_node::NodeError;
+use std::path::Path;
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What happened, where, what to do.
+    pub(crate) text: String,
+    /// For `konsil explain`.
+    pub(crate) code: String,
+    /// Exit status.
+    pub(crate) exit: u8,
+}
+
+impl Failure {
+    /// A wrong use of the command.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: "K0801".to_owned(), exit: 2 }
+    }
+
+    /// A file or folder.
+    pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
+        NodeError::io(path, error).into()
+    }
+
+    /// A process of the lab.
+    pub(crate) fn process(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: "K0802".to_owned(), exit: 1 }
+    }
+
+    /// All results were withheld.
+    pub(crate) fn withheld(code: &str, text: &str) -> Self {
+        Self { text: text.to_owned(), code: code.to_owned(), exit: 6 }
+    }
+}
+
+/// The exit status of a code, as `konsil explain exit-codes` lists them.
+fn exit_of(code: &str) -> u8 {
+    let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
+    match number {
+        102..=199 | 310 | 311 => 10,
+        201..=213 | 220 | 301..=309 | 704 | 705 => 2,
+        217 | 218 | 501 => 6,
+        411 | 412 | 421 | 423 | 424 => 8,
+        413..=420 | 422 | 425 | 426 | 430 | 431 => 9,
+        601 => 5,
+        _ => 1,
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        let code = error.code().to_owned();
+        Self { text: error.to_string(), exit: exit_of(&code), code }
+    }
+}
+
+impl From<CohortError> for Failure {
+    fn from(error: CohortError) -> Self {
+        // the report stays at the centre: this is the centre's own screen
+        let report = match &error {
+            CohortError::CheckFailed(report) => report.to_text(),
+            _ => String::new(),
+        };
+        let text = if report.is_empty() { error.to_string() } else { report };
+        Self { text, code: "K0101".to_owned(), exit: 10 }
+    }
+}
+
+impl From<FormulaError> for Failure {
+    fn from(error: FormulaError) -> Self {
+        Self { text: error.render(), code: error.code.to_owned(), exit: 2 }
+    }
+}

@@ -1,0 +1,146 @@
+//! The report: one self-contained page.
+
+use crate::render;
+use konsil_analyses::{Cell, Findings, Table};
+use konsil_node::{Outcome, StudyRun};
+use konsil_plot::number::{self, Medium};
+use konsil_plot::report::{Question, Report, Revealed, Section, Status};
+use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, ForestRow, KmPlot};
+use std::time::Duration;
+
+/// The page of a run.
+pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> String {
+    let (planned_bytes, sent_bytes) = outcome.bytes();
+    let status = Status {
+        centres: run.plan.centres.len(),
+        patients: patients(outcome),
+        planned_bytes,
+        sent_bytes,
+        clear_bytes: 0,
+        elapsed,
+    };
+    let head = &run.study.study;
+    let title = if head.title.is_empty() { &head.id } else { &head.title };
+    let mut report = Report::new(title.clone(), status).question(Question {
+        study: head.id.clone(),
+        purpose: head.purpose.clone(),
+        centres: run.plan.centres.clone(),
+    });
+    let cohort = &run.study.cohort.condition;
+    let cohort = if cohort.is_empty() { "all patients" } else { cohort };
+    report = report.understood("cohort", cohort);
+    for analysis in &run.plan.analyses {
+        report = report.understood(analysis.id.clone(), analysis.understood.join("\n"));
+    }
+    for analysis in &outcome.analyses {
+        report = report.section(match &analysis.findings {
+            Ok(findings) => section(&analysis.id, findings),
+            Err((code, text)) => Section::new(analysis.id.clone())
+                .note(format!("No result ({code}): {text}. Only this fact is released.")),
+        });
+        for line in &analysis.ledger {
+            report = report.revealed(Revealed {
+                name: line.name.clone(),
+                says: line.says.clone(),
+                to: line.to.clone(),
+                numbers: line.numbers,
+            });
+        }
+    }
+    let rounds = outcome.centres.first().map_or(0, |(_, summary)| summary.rounds);
+    report
+        .guarantee(run.plan.guarantee.clone())
+        .method("konsil", env!("CARGO_PKG_VERSION"))
+        .method("study", run.plan.study_hash.clone())
+        .method("session", outcome.session.clone())
+        .method("secret sharing", "additive, modulo 2^128, fixed point with 40 fractional bits")
+        .method("rounds", rounds.to_string())
+        .method("correlations", run.plan.correlations.to_string())
+        .method("links", "TLS 1.3, X25519MLKEM768, Ed25519 identities; results sealed with X-Wing")
+        .to_html()
+}
+
+/// The number of patients, where an analysis has released it.
+fn patients(outcome: &Outcome) -> Option<f64> {
+    let findings = outcome.analyses.iter().filter_map(|it| it.findings.as_ref().ok());
+    let of_model = |table: &Table| table.get(0, "nobs").and_then(Cell::number);
+    let of_ard = |table: &Table| {
+        let at = table.columns.iter().position(|name| *name == "stat_name")?;
+        let rows = table.rows.iter().enumerate();
+        let sizes = rows.filter(|(_, row)| row.get(at) == Some(&Cell::Text("N".to_owned())));
+        let sizes = sizes.filter(|(row, _)| {
+            table.get(*row, "context") == Some(&Cell::Text("total_n".to_owned()))
+        });
+        let sizes: Vec<Option<f64>> =
+            sizes.map(|(row, _)| table.get(row, "stat").and_then(Cell::number)).collect();
+        sizes.into_iter().try_fold(0.0, |sum, size| Some(sum + size?)).filter(|sum| *sum > 0.0)
+    };
+    let tables = findings.flat_map(|it| &it.tables);
+    tables.filter_map(|table| of_model(table).or_else(|| of_ard(table))).reduce(f64::max)
+}
+
+fn section(id: &str, findings: &Findings) -> Section {
+    let mut section = Section::new(format!("{}: {id}", findings.title));
+    for note in &findings.notes {
+        section = section.note(note.clone());
+    }
+    for table in &findings.tables {
+        if table.name == "km" {
+            section = section.kaplan_meier(curves(table, findings));
+        } else if table.name == "tidy" && table.columns.contains(&"exp.estimate") {
+            section = section.forest(forest(table));
+        }
+    }
+    render::tables(findings, Medium::Html).into_iter().fold(section, Section::table)
+}
+
+fn value(table: &Table, row: usize, column: &str) -> f64 {
+    table.get(row, column).and_then(Cell::number).unwrap_or(f64::NAN)
+}
+
+fn text(table: &Table, row: usize, column: &str) -> String {
+    table.get(row, column).map(Cell::text).unwrap_or_default()
+}
+
+fn curves(table: &Table, findings: &Findings) -> KmPlot {
+    let other = |name: &str| findings.tables.iter().find(|it| it.name == name);
+    let sizes = other("tidy");
+    let labels = sizes.map(|it| (0..it.rows.len()).map(|row| text(it, row, "strata")).collect());
+    let labels: Vec<String> = labels.unwrap_or_default();
+    let curve = |(at, label): (usize, &String)| {
+        let rows = (0..table.rows.len()).filter(|row| text(table, *row, "strata") == *label);
+        let point = |row: usize| CurvePoint {
+            time: value(table, row, "time"),
+            survival: value(table, row, "surv"),
+            lower: value(table, row, "lower"),
+            upper: value(table, row, "upper"),
+            at_risk: table.get(row, "n.risk").and_then(Cell::number),
+        };
+        let records = sizes.and_then(|it| it.get(at, "records")).and_then(Cell::number);
+        Curve { label: label.clone(), records, points: rows.map(point).collect() }
+    };
+    KmPlot {
+        title: "Survival".to_owned(),
+        time_label: "time".to_owned(),
+        curves: labels.iter().enumerate().map(curve).filter(|it| !it.points.is_empty()).collect(),
+        p_value: other("glance").and_then(|it| it.get(0, "p.value.log")).and_then(Cell::number),
+    }
+}
+
+fn forest(table: &Table) -> ForestPlot {
+    let rows = (0..table.rows.len()).filter(|row| text(table, *row, "term") != "(Intercept)");
+    let row = |row: usize| ForestRow {
+        label: text(table, row, "term"),
+        estimate: value(table, row, "exp.estimate"),
+        low: value(table, row, "exp.conf.low"),
+        high: value(table, row, "exp.conf.high"),
+        text: number::p_statement(value(table, row, "p.value"), Medium::Html),
+    };
+    ForestPlot {
+        title: "Ratios with 95 % limits".to_owned(),
+        axis_label: "ratio, log scale".to_owned(),
+        text_label: "ratio (95 % CI)".to_owned(),
+        ratios: true,
+        rows: rows.map(row).collect(),
+    }
+}

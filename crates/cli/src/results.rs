@@ -1,0 +1,135 @@
+//! What a run leaves: CSV tables, ledger, plan, report; and what the screen shows of it.
+
+use crate::failure::Failure;
+use crate::render;
+use crate::report;
+use crate::screen::Screen;
+use konsil_analyses::Table;
+use konsil_node::{Outcome, StudyRun, write_private};
+use konsil_plot::number::{self, Medium};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// Writes all files, shows the results, and fails when nothing was released.
+pub(crate) fn finish(
+    run: &StudyRun,
+    outcome: &Outcome,
+    (out, elapsed): (&Path, Duration),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    std::fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
+    write(run, outcome, (out, elapsed))?;
+    for analysis in &outcome.analyses {
+        match &analysis.findings {
+            Ok(findings) => screen.table(&render::findings(findings, screen.colour)),
+            Err((code, text)) => screen.note(&format!(
+                "✗ {} ended without a result\n  {code} {text}\n  Only this fact is released, nothing about the people.",
+                analysis.id
+            )),
+        }
+    }
+    let (planned, sent) = outcome.bytes();
+    let exact = |bytes| number::bytes_exact(bytes, Medium::Terminal);
+    let same = if planned == sent { "byte for byte" } else { "ended early" };
+    let complete = outcome.analyses.iter().all(|it| it.findings.is_ok());
+    screen.note(&format!(
+        "{} released in {:.1} s   planned {} · sent {}, {same} · 0 B of patients in the clear",
+        if complete { "✓" } else { "!" },
+        elapsed.as_secs_f64(),
+        exact(planned),
+        exact(sent)
+    ));
+    screen.note(&format!("Files in {}; open {}", out.display(), out.join("report.html").display()));
+    screen.json_line(&summary(run, outcome, elapsed));
+    let withheld = outcome.analyses.iter().filter_map(|it| it.findings.as_ref().err());
+    match withheld.last() {
+        Some((code, text)) if outcome.analyses.iter().all(|it| it.findings.is_err()) => {
+            Err(Failure::withheld(code, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The files of a run.
+pub(crate) fn write(
+    run: &StudyRun,
+    outcome: &Outcome,
+    (out, elapsed): (&Path, Duration),
+) -> Result<(), Failure> {
+    for analysis in &outcome.analyses {
+        let Ok(findings) = &analysis.findings else { continue };
+        for table in &findings.tables {
+            let path = out.join(format!("{}.{}.csv", analysis.id, table.name));
+            write_private(&path, csv_text(table)?.as_bytes())?;
+        }
+    }
+    let text = |value: &Value| format!("{value:#}\n");
+    let plan = serde_json::to_value(&run.plan).unwrap_or_default();
+    write_private(&out.join("plan.json"), text(&plan).as_bytes())?;
+    write_private(&out.join("ledger.json"), text(&ledger(run, outcome)).as_bytes())?;
+    write_private(&out.join("study.json"), run.study.canonical().as_bytes())?;
+    let page = report::page(run, outcome, elapsed);
+    write_private(&out.join("report.html"), page.as_bytes())?;
+    Ok(())
+}
+
+/// A table as CSV. Texts that a spreadsheet would take for a formula get an apostrophe.
+fn csv_text(table: &Table) -> Result<String, Failure> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let fail = |_| Failure::process("a result table cannot be written");
+    writer.write_record(&table.columns).map_err(fail)?;
+    for row in &table.rows {
+        let cells = row.iter().map(|cell| {
+            let text = cell.text();
+            let formula = cell.number().is_none() && text.starts_with(['=', '+', '@', '-']);
+            if formula { format!("'{text}") } else { text }
+        });
+        writer.write_record(cells).map_err(fail)?;
+    }
+    let bytes = writer.into_inner().map_err(|_| Failure::process("a result table cannot be written"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What was revealed and sent.
+fn ledger(run: &StudyRun, outcome: &Outcome) -> Value {
+    let analyses = outcome.analyses.iter().map(|it| {
+        json!({
+            "id": it.id, "kind": it.kind, "revealed": it.ledger, "rounds": it.rounds,
+            "withheld": it.findings.as_ref().err().map(|(code, _)| code),
+        })
+    });
+    let centres = outcome.centres.iter().map(|(name, summary)| {
+        json!({
+            "centre": name, "planned_bytes": summary.planned_bytes,
+            "sent_bytes": summary.sent_bytes, "rounds": summary.rounds,
+        })
+    });
+    let (planned, sent) = outcome.bytes();
+    json!({
+        "schema": "konsil.ledger.v1",
+        "study": run.plan.study, "study_hash": run.plan.study_hash, "session": outcome.session,
+        "analyses": analyses.collect::<Vec<_>>(), "centres": centres.collect::<Vec<_>>(),
+        "planned_bytes": planned, "sent_bytes": sent, "clear_patient_bytes": 0,
+    })
+}
+
+fn summary(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Value {
+    let (planned, sent) = outcome.bytes();
+    let analyses = outcome.analyses.iter().map(|it| {
+        let (tables, notes, withheld) = match &it.findings {
+            Ok(findings) => (json!(findings.tables), json!(findings.notes), Value::Null),
+            Err((code, text)) => (json!([]), json!([]), json!({"code": code, "text": text})),
+        };
+        json!({
+            "id": it.id, "kind": it.kind, "tables": tables, "notes": notes, "withheld": withheld,
+            "rounds": it.rounds, "elapsed_seconds": it.elapsed.as_secs_f64(),
+        })
+    });
+    json!({
+        "schema": "konsil.run.v1", "study": run.plan.study, "session": outcome.session,
+        "analyses": analyses.collect::<Vec<_>>(),
+        "planned_bytes": planned, "sent_bytes": sent, "clear_patient_bytes": 0,
+        "secure_seconds": outcome.secure().as_secs_f64(), "elapsed_seconds": elapsed.as_secs_f64(),
+    })
+}

@@ -1,0 +1,162 @@
+//! Plans and runs over a network.
+
+use crate::arguments::{NetworkOptions, OneLine};
+use crate::failure::Failure;
+use crate::results;
+use crate::screen::Screen;
+use konsil_analyses::Request;
+use konsil_governance::{Cohort, Plan, ReleaseRules, Study, StudyHead};
+use konsil_node::{Event, NodeError, Outcome, Researcher, StudyRun};
+use konsil_plot::number::{self, Medium};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Reads a study file.
+pub(crate) fn read(path: &Path) -> Result<Study, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    Study::parse(&text).map_err(|error| {
+        let mut failure = Failure::from(NodeError::from(error));
+        failure.text = format!("{}: {}", path.display(), failure.text);
+        failure
+    })
+}
+
+pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Result<(), Failure> {
+    let study = read(path)?;
+    let researcher = Researcher::connect(&network.network)?;
+    let run = researcher.plan(study, network.topology.into())?;
+    show_plan(&run.plan, screen);
+    Ok(())
+}
+
+pub(crate) fn run_file(
+    path: &Path,
+    (network, out): (&NetworkOptions, &Path),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    run(read(path)?, network, (out, false), screen)
+}
+
+/// `konsil glm 'y ~ x'`: a study with one analysis.
+pub(crate) fn one_line(kind: &str, one: OneLine, screen: &Screen) -> Result<(), Failure> {
+    let text = one.what.join(" ");
+    let formula = text.contains('~').then(|| text.clone());
+    let variables = if formula.is_some() {
+        Vec::new()
+    } else {
+        text.split([' ', '+', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    };
+    let request = Request {
+        id: kind.to_owned(),
+        kind: kind.to_owned(),
+        formula,
+        variables,
+        by: one.by,
+        family: one.family,
+        sealed: one.sealed,
+        ..Request::default()
+    };
+    let head = StudyHead {
+        id: format!("{}-one-line", request.kind),
+        title: text,
+        purpose: String::new(),
+        ethics: String::new(),
+        centres: konsil_governance::Centres::default(),
+        min_centres: None,
+    };
+    let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
+    let release = ReleaseRules::default();
+    let study = Study { study: head, cohort, analysis: vec![request], release };
+    run(study, &one.network, (&one.out, one.dry_run), screen)
+}
+
+fn run(
+    study: Study,
+    network: &NetworkOptions,
+    (out, dry_run): (&Path, bool),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let researcher = Researcher::connect(&network.network)?;
+    let run = researcher.plan(study, network.topology.into())?;
+    if dry_run {
+        show_plan(&run.plan, screen);
+        return Ok(());
+    }
+    let outcome = run_with_progress(&researcher, &run, screen)?;
+    results::finish(&run, &outcome, (out, begin.elapsed()), screen)
+}
+
+/// Runs a planned study; says on standard error where it is.
+pub(crate) fn run_with_progress(
+    researcher: &Researcher,
+    run: &StudyRun,
+    screen: &Screen,
+) -> Result<Outcome, Failure> {
+    let centres = run.plan.centres.len();
+    let said: Mutex<Vec<(String, usize)>> = Mutex::default();
+    let say = |event: Event| {
+        let step = match event {
+            Event::Progress { stage, analysis, .. } => match stage.as_str() {
+                "connect" => "centres are linked".to_owned(),
+                "analysis" => format!("analysis {analysis}"),
+                other => other.to_owned(),
+            },
+            Event::Done { .. } => "result sealed to you".to_owned(),
+        };
+        let Ok(mut said) = said.lock() else { return };
+        let at = said.iter().position(|(it, _)| *it == step).unwrap_or_else(|| {
+            said.push((step.clone(), 0));
+            said.len() - 1
+        });
+        said[at].1 += 1;
+        // said once, when the last centre gets there
+        if said[at].1 == centres {
+            screen.note(&format!("  {step}"));
+        }
+    };
+    Ok(researcher.run(run, &say)?)
+}
+
+/// The plan on the screen: what is revealed, what leaves, what it needs.
+pub(crate) fn show_plan(plan: &Plan, screen: &Screen) {
+    let mut text = String::new();
+    let centres = plan.centres.len();
+    let _ok = writeln!(
+        text,
+        "{}  ·  {centres} centres  ·  at most {} rows\n\nWill be revealed, over all centres together",
+        plan.study, plan.rows_at_most
+    );
+    for analysis in &plan.analyses {
+        for (at, line) in analysis.reveals.iter().enumerate() {
+            let id = if at == 0 { analysis.id.as_str() } else { "" };
+            let _ok = writeln!(text, "  {id:<10} {line}");
+        }
+    }
+    text.push_str("\nValue by value\n");
+    for analysis in &plan.analyses {
+        for line in &analysis.ledger {
+            let to = format!("to {}", line.to);
+            let _ok = writeln!(text, "  {:>7}  {to:<14} {:<24} {}", line.numbers, line.name, line.says);
+        }
+    }
+    text.push_str("\nHow the question was understood\n");
+    for analysis in &plan.analyses {
+        for line in &analysis.understood {
+            let _ok = writeln!(text, "  {line}");
+        }
+    }
+    let sent = number::bytes(plan.sent_bytes, Medium::Terminal);
+    let dealt = number::bytes(plan.dealt_bytes, Medium::Terminal);
+    let _ok = writeln!(
+        text,
+        "\nLeaves the centres\n  shares       {sent} in {} rounds ({} bytes, exactly)\n  public       study, dictionary\n  in the clear {} B patient-derived\nFrom the dealer  {dealt} of correlated randomness\nGuarantee  {}",
+        plan.rounds, plan.sent_bytes, plan.clear_patient_bytes, plan.guarantee
+    );
+    screen.table(&text);
+    if let Ok(value) = serde_json::to_value(plan) {
+        screen.json_line(&value);
+    }
+}
