@@ -140,9 +140,9 @@ impl AnalysisError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Formula(error) => error.code,
-            Self::Request { .. } => "K0201",
-            Self::Cohort(_) => "K0301",
-            Self::Encode(_) => "K0302",
+            Self::Request { .. } => "K0220",
+            Self::Cohort(_) => "K0311",
+            Self::Encode(_) => "K0310",
             Self::Withheld(Refusal::Mpc(_)) | Self::Mpc(_) => "K0401",
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",

@@ -21,7 +21,7 @@
 //! 2002, 1.4); log-rank: Mantel (1966), Peto and Peto (1972).
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::km_steps::{curves, log_rank, medians, shown_points};
+use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, shown_points};
 use crate::statistics::{Z_975, p_chi_squared};
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
@@ -222,7 +222,7 @@ impl Analysis for Km {
         let masked = suppress(session, &verdicts, &sizes)?;
         session.release(GROUPS, &Shared::concat([&verdicts, &masked]))?;
         let medians = medians(session, &curves, Z_975)?;
-        let medians = suppress(session, &Shared::concat([&both, &both, &both]), &medians)?;
+        let medians = suppress(session, &both.repeat(4), &medians)?;
         session.release(MEDIANS, &medians)?;
         let shown = shown_points(session, &setting.policy, &curves, &self.places())?;
         session.release(CURVE, &shown.values)?;
@@ -267,16 +267,18 @@ impl Analysis for Km {
                 }
             };
             // place + 1, and 0 where the curve does not get there
-            let time = |row: usize| match of(&medians, row, group) {
-                place if full && place > 0.5 => Cell::Number(self.time(place - 1.0)),
-                _ => Cell::Missing,
+            let time = |row: usize| {
+                let place = Some(of(&medians, row, group)).filter(|it| full && *it > 0.5);
+                place.map(|place| self.time(place - 1.0))
             };
+            let cell = |time: Option<f64>| time.map_or(Cell::Missing, Cell::Number);
+            let median = time(0).map(|level| f64::midpoint(level, time(1).unwrap_or(level)));
             let row = [
                 count(2, sized),
                 count(3, full),
-                time(0),
-                time(1),
-                time(2),
+                cell(median),
+                cell(time(2)),
+                cell(time(3)),
                 Cell::Flag(!full),
             ];
             tidy.rows
@@ -305,6 +307,7 @@ impl Km {
     ) -> Result<Table, AnalysisError> {
         let groups = self.groups();
         let values = release.reals(CURVE)?;
+        let errors = release.reals_scaled(CURVE, GREENWOOD_BITS)?;
         let counts = release.counts(RISK)?;
         let mut table = Table::new(
             "km",
@@ -336,7 +339,14 @@ impl Km {
                 if count[0] < 0.5 {
                     continue;
                 }
-                let (survival, error) = (value[0], value[1].max(0.0).sqrt());
+                let (survival, squared) = (value[0], errors[2 * (at * groups + group) + 1]);
+                // from where nobody survives there is no error
+                let (survival, error) = if squared < 1.0 {
+                    (survival, squared.max(0.0).sqrt())
+                } else {
+                    (0.0, f64::NAN)
+                };
+                let upper = survival * (Z_975 * error).exp();
                 table.rows.push(vec![
                     Cell::Text(name(label)),
                     Cell::Number(self.time(place as f64)),
@@ -344,9 +354,10 @@ impl Km {
                     Cell::Count(count[2]),
                     Cell::Missing,
                     Cell::Number(survival),
+                    // of the logarithm, as in R's survfit object
                     Cell::Number(error),
                     Cell::Number(survival * (-Z_975 * error).exp()),
-                    Cell::Number((survival * (Z_975 * error).exp()).min(1.0)),
+                    Cell::Number(if upper > 1.0 { 1.0 } else { upper }),
                     Cell::Flag(false),
                 ]);
             }

@@ -4,6 +4,10 @@ use konsil_disclosure::Policy;
 use konsil_mpc::{MpcError, Session, Shared, fixed, linear, normalise, transcendental};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
+/// Fractional bits of Greenwood's sum: its terms are as small as one over the square of the patients.
+pub(crate) const GREENWOOD_BITS: u32 = FRACTION_BITS + GREENWOOD_MORE;
+const GREENWOOD_MORE: u32 = 20;
+
 /// Survival of each group on the grid, all columns `[group][point]`.
 pub(crate) struct Curves {
     /// Events, integers.
@@ -12,7 +16,8 @@ pub(crate) struct Curves {
     pub(crate) at_risk: Shared,
     /// Survival, fixed point.
     pub(crate) survival: Shared,
-    /// Greenwood's sum, fixed point.
+    /// Greenwood's sum with [`GREENWOOD_BITS`] fractional bits; at least 1 from where nobody survives,
+    /// below 1 before.
     pub(crate) greenwood: Shared,
     pub(crate) groups: usize,
     pub(crate) points: usize,
@@ -60,10 +65,14 @@ pub(crate) fn curves(
         .collect();
     let at_risk = Shared::concat(&rows);
     let surviving = at_risk.minus(events);
-    // d / n, and d / (n (n - d)); both 0 where nobody is at risk, because d is
+    // d / n, and d / (n (n - d)); both 0 where nobody is at risk, because d is. Where all die the
+    // second is divided by 1 instead of 0, which is more than the whole sum can be before
     let product = session.multiply_raw(&at_risk, &surviving)?;
+    let some = linear::reaches(session, &product, 1)?;
+    let product = product.plus(&linear::complement(session, &some));
     let divisors = Shared::concat([&at_risk, &product]).integer_to_fixed();
-    let dividends = Shared::concat([events, events]).integer_to_fixed();
+    let finer = events.times_integer(1 << GREENWOOD_MORE);
+    let dividends = Shared::concat([events, &finer]).integer_to_fixed();
     let ratios = normalise::divide(session, &dividends, &divisors)?;
     let half = groups * points;
     let factors = fixed::subtract_from(session, ONE, &ratios.slice(0, half));
@@ -112,11 +121,12 @@ fn running_products(
     Ok(products)
 }
 
-/// Places of the median and its lower and upper limit plus one, `[3][group]`; 0 where the curve does
-/// not get there.
+/// Places of the median, of the point where the curve falls below it, of its lower and of its upper
+/// limit, plus one, `[4][group]`; 0 where the curve does not get there.
 ///
-/// The lower limit is the first point where `S <= 1/2` or `(ln 2S)^2 <= z^2 G`, the upper one where
-/// `S <= 1/2` and not that: limits on the log scale.
+/// The two places of the median differ where the curve runs level at 1/2: then it is their middle,
+/// as in R. The lower limit is the first point where `S <= 1/2` or `(ln 2S)^2 <= z^2 G`, the upper
+/// one where `S <= 1/2` and not that: limits on the log scale, which end where nobody survives.
 pub(crate) fn medians(
     session: &mut dyn Session,
     curves: &Curves,
@@ -125,47 +135,45 @@ pub(crate) fn medians(
     let cells = curves.groups * curves.points;
     let logs = transcendental::ln(session, &curves.survival.times_integer(2))?;
     let squares = fixed::square(session, &logs)?;
+    let squares = squares.times_integer(1 << GREENWOOD_MORE);
     let reach = fixed::scale(session, &curves.greenwood, z * z)?;
-    // S - 1/2 - tolerance <= 0: the curve's rounding must not move a median that lies on a step
+    // the curve's rounding must not move a median that lies on a step
     let tolerance = encode(1e-7)?;
-    let above_half = fixed::add_public(
-        session,
-        &curves.survival,
-        (ONE / 2 + tolerance).wrapping_neg(),
-    );
-    let signs = session.negative(&Shared::concat([&above_half, &squares.minus(&reach)]))?;
+    let less = |bound: Word| fixed::add_public(session, &curves.survival, bound.wrapping_neg());
+    let above_half = less(ONE / 2 + tolerance);
+    let at_half = less(ONE / 2 - tolerance);
+    // 1 - 1/n is the most that the sum can be while anyone survives
+    let one = (1 << GREENWOOD_BITS) - (1 << GREENWOOD_MORE);
+    let dying = fixed::add_public(session, &curves.greenwood, Word::wrapping_neg(one));
+    let signs = [above_half, at_half, squares.minus(&reach), dying];
+    let signs = session.negative(&Shared::concat(&signs))?;
     let signs = session.to_integers(&signs)?;
-    let (half, near) = (signs.slice(0, cells), signs.slice(cells, 2 * cells));
+    let sign = |at: usize| signs.slice(at * cells, (at + 1) * cells);
+    let (half, below, near, alive) = (sign(0), sign(1), sign(2), sign(3));
     let both = session.multiply_raw(&half, &near)?;
-    let reached = [
-        half.clone(),
-        half.plus(&near).minus(&both),
-        half.minus(&both),
-    ];
-    let places: Vec<i128> = (0..curves.points)
-        .map(|at| i128::try_from(at).unwrap_or(0) + 1)
-        .collect();
-    let mut firsts = Vec::with_capacity(3 * curves.groups);
-    for flags in &reached {
-        for group in 0..curves.groups {
-            firsts.push(first_place(session, &curves.row(flags, group), &places)?);
-        }
-    }
-    Ok(Shared::concat(&firsts))
+    let limits = Shared::concat([&half.plus(&near).minus(&both), &half.minus(&both)]);
+    let limits = session.multiply_raw(&limits, &alive.repeat(2))?;
+    let reached = Shared::concat([&half, &below, &limits]);
+    first_places(session, &reached, (4 * curves.groups, curves.points))
 }
 
-/// The first place whose flag is 1, as the number in `places`; 0 when none is. Flags may go back to
-/// 0 (a confidence limit can), so that they are first made to stay.
-fn first_place(
+/// The first place whose flag is 1 of each row, plus one; 0 when none is. Flags may go back to 0 (a
+/// confidence limit can), so that they are first made to stay. 5 rounds.
+fn first_places(
     session: &mut dyn Session,
     flags: &Shared,
-    places: &[i128],
+    (rows, points): (usize, usize),
 ) -> Result<Shared, MpcError> {
-    let counts = flags.running_sums();
-    let stays = linear::reaches(session, &counts, 1)?;
-    let last = stays.len().saturating_sub(1);
-    let before = Shared::concat([&Shared::zeros(1), &stays.slice(0, last)]);
-    Ok(stays.minus(&before).times_integers(places).total())
+    let row = |column: &Shared, at: usize| column.slice(at * points, (at + 1) * points);
+    let counts: Vec<Shared> = (0..rows).map(|at| row(flags, at).running_sums()).collect();
+    let stays = linear::reaches(session, &Shared::concat(&counts), 1)?;
+    let places: Vec<i128> = (1..).take(points).collect();
+    let firsts = (0..rows).map(|at| {
+        let stays = row(&stays, at);
+        let before = Shared::concat([&Shared::zeros(1), &stays.slice(0, points - 1)]);
+        stays.minus(&before).times_integers(&places).total()
+    });
+    Ok(Shared::concat(&firsts.collect::<Vec<_>>()))
 }
 
 /// What may be shown of the curves.
