@@ -1,8 +1,112 @@
-//! What error codes mean.
+//! `konsil explain`: what every code means and what to do.
 
 use crate::failure::Failure;
 use crate::screen::Screen;
+use serde_json::json;
 
-pub(crate) fn explain(_code: Option<&str>, _screen: &Screen) -> Result<(), Failure> {
-    Ok(())
+/// Code, meaning, remedy.
+const CODES: &[(&str, &str, &str)] = &[
+    ("K0101", "A cell is no number where the dictionary wants one, or a file cannot be imported.", "The report names row and column. Correct the file, declare a missing code, or use --map."),
+    ("K0102", "A number is not finite or has no meaning as one.", "Correct the cell; NaN and infinity are never imported."),
+    ("K0103", "A value lies outside the dictionary's range.", "Correct the cell, convert the unit, or agree on a wider range in the dictionary."),
+    ("K0104", "An integer has a fraction.", "Correct the cell or declare the variable as number."),
+    ("K0105", "A text is neither true nor false.", "Use 0/1, true/false, yes/no, or --map."),
+    ("K0106", "A patient stands in the file twice.", "Keep one row for each patient."),
+    ("K0114", "A text is not a level of the dictionary.", "Use --map 'variable.text=level' or '=missing', or propose the level for the dictionary."),
+    ("K0201", "The formula cannot be read.", "Konsil formulas are R's: y ~ a + b. The mark shows where reading stopped."),
+    ("K0202", "The formula is too long, too deep, or has too many terms.", "Ask a smaller question, or several."),
+    ("K0203", "The dictionary has no such variable.", "Look it up in the dictionary; a near name is suggested."),
+    ("K0204", "A part of the formula is no term.", "Put arithmetic into I(...)."),
+    ("K0205", "The variable names patients.", "Identifiers cannot be analysed."),
+    ("K0206", "The function is not available yet.", "Use log, exp, sqrt, I, factor, cut, pmin, pmax."),
+    ("K0207", "The function is not known.", "Use log, exp, sqrt, I, factor, cut, pmin, pmax."),
+    ("K0208", "The function has no meaning at this place.", "Surv stands on the left; offset and strata stand alone as terms."),
+    ("K0209", "The level is not in the dictionary.", "Levels come from the dictionary only; a near one is suggested."),
+    ("K0210", "The response is missing or has the wrong form.", "Write y ~ x, or Surv(time, event) ~ group."),
+    ("K0211", "A variable has the wrong type here.", "Use factor(x) for codes, numbers for arithmetic."),
+    ("K0212", "The function's arguments are wrong.", "The mark shows which."),
+    ("K0213", "The model has no columns.", "Add a term or the intercept."),
+    ("K0217", "The model separates: its columns predict the response (almost) alone.", "Drop the term or merge levels. Only this fact is released."),
+    ("K0218", "Columns of the model are combinations of others.", "Leave one of the named columns out; a level that nobody has makes a column of zeros."),
+    ("K0220", "The request does not make sense.", "The text says which part."),
+    ("K0301", "The condition of the cohort cannot be read.", "It is one SQL condition: age >= 50 and sex = 'F'."),
+    ("K0302", "The condition is too long or too deep.", "At most 4,096 characters and 32 levels."),
+    ("K0303", "The dictionary has no such variable.", "A near name is suggested."),
+    ("K0304", "The variable names patients.", "Cohorts cannot be chosen by identity."),
+    ("K0305", "The condition uses something that is not allowed.", "Comparisons, and, or, not, in, between, is null, arithmetic, abs, coalesce, least, greatest."),
+    ("K0306", "Types do not fit.", "Compare numbers with numbers, levels with texts."),
+    ("K0307", "Equality of a number with decimals.", "Use a range; equality could single out a patient."),
+    ("K0309", "The level is not in the dictionary.", "A near one is suggested."),
+    ("K0310", "A sum does not fit into fixed point.", "Give the variable a range in the dictionary, or a larger unit."),
+    ("K0311", "A centre's patients cannot be used for this analysis.", "The centre's own log says more; other centres learn only this."),
+    ("K0401", "The secure computation stopped.", "Run again; nothing was released."),
+    ("K0402", "The released parts do not fit together.", "Run again; if it stays, a centre runs another version."),
+    ("K0411", "peer-lost: a party went away or fell silent.", "Look at its node and its line, then run again. Used randomness is burnt; nothing was released."),
+    ("K0412", "peer-too-slow: a party sends below the minimum rate.", "Look at its line."),
+    ("K0413", "version-mismatch: the parties speak different protocol versions.", "Run the same version everywhere."),
+    ("K0414", "session-mismatch: a message of another session, study or network.", "Start a new run; if it stays, look for a wrong address or a replay."),
+    ("K0415", "protocol-order: a message came out of order.", "Start a new run; tell the administrator of the party."),
+    ("K0416", "frame-truncated: a link ended within a message.", "Look at the line, then run again."),
+    ("K0417", "frame-too-large: a message announces more than is allowed.", "It was refused before memory was used; look at what connects to the port."),
+    ("K0418", "shape-mismatch: a message has another length than the protocol gives it.", "The parties run different programs or studies."),
+    ("K0419", "pq-required: the peer offers no hybrid post-quantum key agreement.", "Links need X25519MLKEM768; update the peer."),
+    ("K0420", "identity-mismatch: the peer's key is not the one that the network lists.", "Compare fingerprints with the centre by phone."),
+    ("K0421", "dealer-incomplete: the dealer went away before all correlations were dealt.", "Start the dealer, then run again."),
+    ("K0422", "dealer-corrupt: the dealer's message is not what was asked for.", "Start a new run; if it stays, do not use this dealer."),
+    ("K0423", "peer-aborted: another centre ended the run.", "Its own message says why."),
+    ("K0424", "The operating system refused an operation on a link.", "Look at addresses, ports and limits."),
+    ("K0425", "opening-not-declared: the program tried to open what its manifest does not list.", "Nothing was opened. This is a defect; report it."),
+    ("K0426", "burn-ledger: used randomness could not be marked on disk.", "Nothing was sent. Look at the disk of the node."),
+    ("K0430", "A message is not understood.", "Run the same version at both ends."),
+    ("K0431", "A sealed result cannot be opened.", "It belongs to another run or was changed on its way."),
+    ("K0432", "The system gives no randomness.", "Nothing is computed without it."),
+    ("K0501", "Disclosure control: too few patients, events or centres.", "Only this fact is released. Widen the cohort or take fewer groups."),
+    ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
+    ("K0701", "A file or folder cannot be used.", "The text names it. Key files must be readable by their owner only."),
+    ("K0702", "Another process uses the folder.", "Stop it first; a folder belongs to one process."),
+    ("K0703", "The node's database refuses.", "Look at the disk; the node stops rather than go on without it."),
+    ("K0704", "The study file has an error.", "The text names line and key."),
+    ("K0705", "No plan can be made.", "The text says why."),
+    ("K0801", "The command was used wrongly.", "konsil help COMMAND"),
+    ("K0802", "A process of the lab, demo or measurement failed.", "Its log is in its folder."),
+];
+
+const EXITS: &str = "exit status  0 done · 1 failed · 2 wrong use · 5 refused · 6 withheld by disclosure control\n             8 a party is away, run again · 9 integrity · 10 data failed their check";
+
+pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure> {
+    match code {
+        None => {
+            for (code, meaning, _) in CODES {
+                screen.table(&format!("{code}  {meaning}"));
+            }
+            screen.table(&format!("\n{EXITS}"));
+            let all: Vec<_> = CODES.iter().map(entry).collect();
+            screen.json_line(&json!({"schema": "konsil.explain.v1", "codes": all}));
+            Ok(())
+        }
+        Some("exit-codes") => {
+            screen.table(EXITS);
+            Ok(())
+        }
+        Some("guarantee") => {
+            screen.table(&konsil_governance::guarantee(6));
+            Ok(())
+        }
+        Some(code) => {
+            let code = code.to_uppercase();
+            let known = CODES.iter().find(|(it, _, _)| *it == code);
+            let Some(found) = known else {
+                let what = format!("no code `{code}`;  konsil explain  lists all");
+                return Err(Failure::usage(what));
+            };
+            let (code, meaning, remedy) = found;
+            screen.table(&format!("{code}  {meaning}\n       {remedy}"));
+            screen.json_line(&json!({"schema": "konsil.explain.v1", "codes": [entry(found)]}));
+            Ok(())
+        }
+    }
+}
+
+fn entry((code, meaning, remedy): &(&str, &str, &str)) -> serde_json::Value {
+    json!({"code": code, "meaning": meaning, "remedy": remedy})
 }
