@@ -6,7 +6,8 @@ use crate::quantiles::{Column, Grid, interpolate, quartiles};
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
 use konsil_disclosure::{Policy, large_enough, suppress};
 use konsil_kernels::moments;
-use konsil_mpc::{Opening, Session, Shared, linear};
+use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
+use konsil_ring::{ONE, encode_count};
 
 /// Most points of a variable's grid: 2^40.
 const POINTS_MAX: f64 = 1_099_511_627_776.0;
@@ -19,6 +20,8 @@ pub(crate) struct Numeric {
     pub(crate) grid: Grid,
     centre: f64,
     scale: f64,
+    /// Whether the mean is a count in disguise: then both values need enough patients.
+    two_values: bool,
 }
 
 impl Numeric {
@@ -53,6 +56,7 @@ impl Numeric {
             },
             centre: f64::midpoint(range.0, range.1),
             scale: if half > 0.0 { half } else { 1.0 },
+            two_values: points == 2,
         })
     }
 }
@@ -137,6 +141,8 @@ pub(crate) fn describe(
     let column = |at: usize| pooled.pick((0..cells.len()).map(|cell| 4 * cell + at));
     let (known, missing, sum, squares) = (column(0), column(1), column(2), column(3));
     let verdict = large_enough(session, policy, &known)?;
+    let two_values: Vec<bool> = cells.iter().map(|cell| cell.numeric.two_values).collect();
+    let verdict = both_values(session, policy, (&verdict, &known, &sum), &two_values)?;
     // nobody missing is no small cell
     let some = linear::reaches(session, &missing, 1)?;
     let many = linear::reaches(session, &missing, policy.threshold)?;
@@ -162,6 +168,35 @@ pub(crate) fn describe(
     let places: Vec<u128> = places.into_iter().map(u128::from).collect();
     let places = session.constant(&places);
     Ok(session.release(names.places, &places)?)
+}
+
+/// Verdicts of cells; where a variable has two values only, both must have enough patients too,
+/// because the mean says how many have which. Values are -1 and 1 after scaling. 6 rounds.
+fn both_values(
+    session: &mut dyn Session,
+    policy: &Policy,
+    (verdicts, known, sums): (&Shared, &Shared, &Shared),
+    two_values: &[bool],
+) -> Result<Shared, MpcError> {
+    let places = two_values.iter().enumerate().filter(|(_, two)| **two);
+    let places: Vec<usize> = places.map(|(at, _)| at).collect();
+    if places.is_empty() {
+        return Ok(verdicts.clone());
+    }
+    let pick = |column: &Shared| column.pick(places.iter().copied());
+    let (known, sums) = (pick(known).integer_to_fixed(), pick(sums));
+    // twice the patients with the upper and with the lower value
+    let twice = Shared::concat([&known.plus(&sums), &known.minus(&sums)]);
+    let least = encode_count(policy.threshold.saturating_mul(2)).wrapping_mul(ONE);
+    let enough = fixed::at_least(session, &twice, least)?;
+    let enough = session.to_integers(&enough)?;
+    let (upper, lower) = (
+        enough.slice(0, places.len()),
+        enough.slice(places.len(), twice.len()),
+    );
+    let both = session.multiply_raw(&upper, &lower)?;
+    let both = session.multiply_raw(&pick(verdicts), &both)?;
+    Ok(verdicts.replaced(&places, &both))
 }
 
 /// What is known of one cell after the release; `None` where it was suppressed.

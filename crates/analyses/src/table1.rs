@@ -120,7 +120,8 @@ pub fn prepare(
     };
     let row = |name: &String| {
         let variable = find(dictionary, name)?;
-        if has_levels(variable) {
+        // 0 and 1 are levels: counts, not quartiles
+        if has_levels(variable) || variable.is_zero_one() {
             categorical(name).map(Row::Categorical)
         } else {
             Numeric::new(variable).map(Row::Numeric)

@@ -6,7 +6,7 @@ use konsil_analyses::Request;
 use serde_json::Value;
 use std::path::Path;
 use support::reference::{EXACT, Ledger, json, real, say, shared_set};
-use support::{Network, Run, model, number, row_of};
+use support::{Network, Run, ard, model, number, row_of};
 
 fn open(column: &str) -> Option<(Network, Value)> {
     let folder = shared_set("gusto1")?;
@@ -110,7 +110,11 @@ fn sealed_logistic_regression_equals_r() {
         iterations: Some(7),
         ..model("glm", LEE)
     };
-    let run = network.on_ideal(&sealed);
+    let run = network.on_shares(&sealed);
+    say(&format!(
+        "gusto1 sealed, 6 centres: {:?}, {:?}",
+        run.took, run.cost
+    ));
     assert_eq!(
         run.ledger
             .lines()
@@ -155,4 +159,45 @@ fn descriptions_equal_r() {
         }
     }
     ledger.close("gusto1 summary");
+}
+
+#[test]
+fn table_one_equals_r() {
+    let Some((network, reference)) = open("centre") else {
+        return;
+    };
+    let run = network.on_shares(&model("table1", "tx ~ day30 + Killip + age + sysbp"));
+    let table = run.table("ard");
+    let mut ledger = Ledger::default();
+    for (row, tx) in ["SK", "SK+tPA", "tPA"].into_iter().enumerate() {
+        for (column, level) in ["0", "1"].into_iter().enumerate() {
+            let wanted = real(&reference["death_by_tx"]["counts"][row][column]);
+            let got = ard(table, (tx, "day30", level, "n"));
+            ledger.near(tx, "count", (got, wanted), EXACT);
+        }
+        let size = real(&reference["describe"]["tx"]["counts"][tx]);
+        let got = ard(table, (tx, "..ard_total_n..", "", "N"));
+        ledger.near(tx, "size", (got, size), EXACT);
+    }
+    for (level, wanted) in reference["describe"]["Killip"]["counts"]
+        .as_object()
+        .unwrap()
+    {
+        let counts = ["SK", "SK+tPA", "tPA"].map(|tx| ard(table, (tx, "Killip", level, "n")));
+        ledger.near(level, "level", (counts.iter().sum(), real(wanted)), EXACT);
+    }
+    let means = ["SK", "SK+tPA", "tPA"]
+        .map(|tx| ard(table, (tx, "age", "", "mean")) * ard(table, (tx, "age", "", "N")));
+    let mean = means.iter().sum::<f64>() / 40_830.0;
+    ledger.near(
+        "age",
+        "mean",
+        (mean, real(&reference["describe"]["age"]["mean"])),
+        EXACT,
+    );
+    ledger.close("gusto1 table1 on shares");
+    say(&format!(
+        "gusto1 table1, 16 centres: {:?}, {:?}",
+        run.took, run.cost
+    ));
 }

@@ -6,7 +6,7 @@ use konsil_analyses::Request;
 use serde_json::Value;
 use std::path::PathBuf;
 use support::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
-use support::{Network, model, number, row_of};
+use support::{Network, ard, model, number, row_of};
 
 /// The derived columns of the reference script.
 fn open() -> Option<(Network, Value, PathBuf)> {
@@ -89,7 +89,11 @@ fn curves_by_aspirin_equal_r() {
     let Some((network, reference, folder)) = open() else {
         return;
     };
-    let run = network.on_ideal(&model("km", "Surv(time, event) ~ factor(asp)"));
+    let request = Request {
+        points: Some(400),
+        ..model("km", "Surv(time, event) ~ factor(asp)")
+    };
+    let run = network.on_ideal(&request);
     let mut tidy = run.table("tidy").clone();
     let mut km = run.table("km").clone();
     for row in tidy.rows.iter_mut().chain(&mut km.rows) {
@@ -100,7 +104,7 @@ fn curves_by_aspirin_equal_r() {
     ledger.medians(&tidy, &reference["km_asp"], &["asp=0", "asp=1"]);
     ledger.curve(&km, &Csv::read(&folder.join("ref_km_asp.csv")));
     ledger.log_rank(run.table("glance"), &reference["logrank_asp"]);
-    assert!(km.rows.len() > 40);
+    assert!(km.rows.len() > 40, "{} points", km.rows.len());
     ledger.close("ist_stroke km_asp");
 }
 
@@ -145,16 +149,7 @@ fn table_one_equals_r() {
     };
     let run = network.on_shares(&model("table1", "RXASP ~ depdead + dead14 + STYPE + AGE"));
     let table = run.table("ard");
-    let count = |group: &str, variable: &str, level: &str| {
-        let text = |row: usize, column: &str| table.get(row, column).unwrap().text();
-        let row = (0..table.rows.len()).find(|row| {
-            text(*row, "group1_level") == group
-                && text(*row, "variable") == variable
-                && text(*row, "variable_level") == level
-                && text(*row, "stat_name") == "n"
-        });
-        number(table, row.unwrap(), "stat")
-    };
+    let count = |group, variable, level| ard(table, (group, variable, level, "n"));
     let mut ledger = Ledger::default();
     for (variable, key) in [("depdead", "asp_depdead"), ("dead14", "asp_dead14")] {
         let counts = &reference[key]["counts"];

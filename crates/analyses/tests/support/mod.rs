@@ -236,3 +236,16 @@ pub(crate) fn model(kind: &str, formula: &str) -> Request {
         ..Request::default()
     }
 }
+
+/// The statistic of a group, variable and level in an analysis results data set.
+pub(crate) fn ard(table: &Table, key: (&str, &str, &str, &str)) -> f64 {
+    let text = |row: usize, column: &str| table.get(row, column).map(Cell::text);
+    let columns = ["group1_level", "variable", "variable_level", "stat_name"];
+    let wanted = [key.0, key.1, key.2, key.3];
+    let fits = |row: &usize| {
+        let mut pairs = columns.iter().zip(wanted);
+        pairs.all(|(column, wanted)| text(*row, column).as_deref() == Some(wanted))
+    };
+    let row = (0..table.rows.len()).find(fits);
+    number(table, row.unwrap_or_else(|| panic!("no {key:?}")), "stat")
+}
