@@ -335,7 +335,7 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// A new key file; gives back the public key.
-fn new_identity(path: &Path) -> Result<String, Failure> {
+pub(crate) fn new_identity(path: &Path) -> Result<String, Failure> {
     let identity = Identity::create(path).map_err(|error| {
         Failure::from(konsil_node::NodeError::File { path: path.to_owned(), what: error.to_string() })
     })?;

@@ -108,12 +108,15 @@ fn prefix_products(session: &mut dyn Session, planes: &mut [Bits]) -> Result<(),
     Ok(())
 }
 
+/// What a digit, or a place within one, adds to an exponent.
+type Exponent<'a> = &'a dyn Fn(u32) -> u32;
+
 /// Powers of two with the secret exponents `exponent(digit, within)`, each an integer from 0 to
 /// 126 that is a sum `of_digit(digit) + of_within(within)`. 2 rounds.
 fn secret_powers(
     session: &mut dyn Session,
     place: &Place,
-    exponents: &[(&dyn Fn(u32) -> u32, &dyn Fn(u32) -> u32)],
+    exponents: &[(Exponent<'_>, Exponent<'_>)],
 ) -> Result<Vec<Shared>, MpcError> {
     let table = |size: u32, exponent: &dyn Fn(u32) -> u32| -> Vec<Word> {
         (0..size)

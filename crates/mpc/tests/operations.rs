@@ -1,6 +1,8 @@
 //! Every operation on shares equals the ideal one within its stated error, the ideal one equals
 //! mathematics, and costs are known beforehand, at 2 to 7 centres.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use konsil_mpc::{
     Audience, Gate, MpcError, Opening, Session, Shared, Topology, fixed, linear, normalise,
     transcendental,

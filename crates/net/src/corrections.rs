@@ -63,6 +63,12 @@ impl ChannelCorrections {
     pub fn new(channel: Channel) -> Self {
         Self { channel }
     }
+
+    /// Gives the channel back, for a dealer that deals again.
+    #[must_use]
+    pub fn into_channel(self) -> Channel {
+        self.channel
+    }
 }
 
 impl CorrectionSource for ChannelCorrections {

@@ -167,8 +167,8 @@ impl CarryingParts for u128 {
         const HALF: u128 = u64::MAX as u128;
         let (a0, a1) = (self & HALF, self >> 64);
         let (b0, b1) = (other & HALF, other >> 64);
-        let middle = (a0 * b0 >> 64) + (a0 * b1 & HALF) + (a1 * b0 & HALF);
-        let high = (middle >> 64) + (a0 * b1 >> 64) + (a1 * b0 >> 64);
+        let middle = ((a0 * b0) >> 64) + ((a0 * b1) & HALF) + ((a1 * b0) & HALF);
+        let high = (middle >> 64) + ((a0 * b1) >> 64) + ((a1 * b0) >> 64);
         let above = high.wrapping_add(a1.wrapping_mul(b1));
         (
             self.wrapping_mul(other),
