@@ -4,8 +4,9 @@
 //! Each centre counts its patients by group and level and adds up numeric variables by group.
 //!
 //! # Secure step
-//! Every count is judged on shares before anything is revealed. Where a single level of a group
-//! would be hidden, its smallest neighbour is hidden too, so that the total does not give it away.
+//! Every count is judged on shares before anything is revealed. Where the hidden levels of a group
+//! have too few patients together, their smallest neighbour is hidden too, so that the size of the
+//! group does not give them away.
 //!
 //! # Opens
 //! To the centres: whether the cohort is large enough; the path of the bisection for quartiles,
@@ -253,7 +254,7 @@ impl Table1 {
         let last = |at: usize| i128::from((at + 1).is_multiple_of(width) && !policy.zero_cells);
         let allowed: Vec<i128> = (0..counts.len()).map(last).collect();
         let verdicts = large.plus(&none.times_integers(&allowed));
-        let verdicts = protect_rows(session, &verdicts, &counts, width)?;
+        let verdicts = protect_rows(session, policy, (&verdicts, &counts), width)?;
         let masked = suppress(session, &verdicts, &counts)?;
         let both = Shared::concat([&verdicts, &masked]).transposed(2, counts.len());
         Ok(session.release(LEVELS, &both)?)
@@ -305,8 +306,8 @@ impl Analysis for Table1 {
         let mut sizes = vec![0; self.groups().len()];
         groups.iter().flatten().for_each(|group| sizes[*group] += 1);
         let sizes = session.input(&sizes)?;
+        // no total over the groups is released, so that none protects another
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
-        let verdicts = protect_rows(session, &verdicts, &sizes, sizes.len())?;
         let masked = suppress(session, &verdicts, &sizes)?;
         let both = Shared::concat([&verdicts, &masked]).transposed(2, sizes.len());
         session.release(GROUPS, &both)?;

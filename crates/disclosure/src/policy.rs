@@ -164,9 +164,10 @@ pub fn suppress(
 /// A cell that only fills up a row; larger than any count, smaller than a hidden one.
 pub const FILLER: u128 = 1 << 40;
 
-/// Verdicts for the cells of tables whose row totals are known: `verdicts` and, where exactly one
-/// cell of a row is hidden, 0 for its smallest shown cell too, because the total would give the
-/// hidden one away. Cells `[row][len]`; fill up shorter rows with [`FILLER`] and verdict 1.
+/// Verdicts for the cells of tables whose row totals are known: `verdicts` and, where the hidden
+/// cells of a row have fewer patients together than the threshold, 0 for its smallest shown cell too,
+/// because the total gives the sum of the hidden ones away. A shown 0 protects nothing and stays.
+/// Cells `[row][len]`; fill up shorter rows with [`FILLER`] and verdict 1.
 ///
 /// Rounds: 7 for each halving of a row, and 14.
 ///
@@ -174,11 +175,10 @@ pub const FILLER: u128 = 1 << 40;
 /// [`MpcError::Shape`], [`MpcError::Wire`].
 pub fn protect_rows(
     session: &mut dyn Session,
-    verdicts: &Shared,
-    counts: &Shared,
+    policy: &Policy,
+    (verdicts, counts): (&Shared, &Shared),
     len: usize,
 ) -> Result<Shared, MpcError> {
-    const HIDDEN: i128 = 1 << 41;
     if len == 0 || counts.len() != verdicts.len() || !counts.len().is_multiple_of(len) {
         return Err(MpcError::Shape {
             left: counts.len(),
@@ -186,38 +186,53 @@ pub fn protect_rows(
         });
     }
     let rows = counts.len() / len;
+    let spread = |row: &Shared| row.pick((0..rows * len).map(|at| at / len));
+    let totals = |cells: &Shared| {
+        let row = |row: usize| cells.slice(row * len, (row + 1) * len).total();
+        Shared::concat(&(0..rows).map(row).collect::<Vec<_>>())
+    };
     let hidden = linear::complement(session, verdicts);
-    let ordered = counts.plus(&hidden.times_integer(HIDDEN));
-    let by_column = |cells: &Shared| cells.transposed(rows, len);
-    let negated = by_column(&ordered.negated());
+    let kept = session.multiply_raw(verdicts, counts)?;
+    let patients = totals(&counts.minus(&kept));
+    let enough = linear::reaches(session, &patients, policy.threshold)?;
+    let any = linear::reaches(session, &totals(&hidden), 1)?;
+    let too_few = session.multiply_raw(&any, &linear::complement(session, &enough))?;
+    // of a hidden cell and of a shown 0 nothing is left here
+    let empty = linear::reaches(session, &kept, 1)?;
+    let empty = linear::complement(session, &empty);
+    let ordered = kept.plus(&empty.times_integer(LAST));
+    let smallest = row_minimum(session, &ordered, (rows, len))?;
+    // above the smallest: ordered - smallest >= 1
+    let above = linear::reaches(session, &ordered.minus(&spread(&smallest)), 1)?;
+    let is_smallest = linear::complement(session, &above);
+    let also_hidden = session.multiply_raw(&is_smallest, &spread(&too_few))?;
+    let keep = linear::complement(session, &also_hidden);
+    session.multiply_raw(verdicts, &keep)
+}
+
+/// Larger than [`FILLER`].
+const LAST: i128 = 1 << 41;
+
+/// The smallest of each row of `[rows][len]`.
+fn row_minimum(
+    session: &mut dyn Session,
+    cells: &Shared,
+    (rows, len): (usize, usize),
+) -> Result<Shared, MpcError> {
+    let negated = cells.negated().transposed(rows, len);
     let mut left: Vec<Shared> = (0..len)
         .map(|at| negated.slice(at * rows, (at + 1) * rows))
         .collect();
     while left.len() > 1 {
-        let pairs: Vec<(Shared, Shared)> = left
-            .chunks_exact(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect();
-        let rest = left.chunks_exact(2).remainder().to_vec();
-        let first = Shared::concat(pairs.iter().map(|(a, _)| a));
-        let second = Shared::concat(pairs.iter().map(|(_, b)| b));
+        let pairs = left.chunks_exact(2);
+        let rest = pairs.remainder().to_vec();
+        let first = Shared::concat(pairs.clone().map(|pair| &pair[0]));
+        let second = Shared::concat(pairs.clone().map(|pair| &pair[1]));
         let larger = fixed::maximum(session, &first, &second)?;
         left = (0..pairs.len())
             .map(|at| larger.slice(at * rows, (at + 1) * rows))
             .collect();
         left.extend(rest);
     }
-    let smallest = left.pop().unwrap_or_default().negated();
-    let spread = |row: &Shared| row.pick((0..rows * len).map(|at| at / len));
-    let totals: Vec<Shared> = (0..rows)
-        .map(|row| hidden.slice(row * len, (row + 1) * len).total())
-        .collect();
-    let beyond_one = fixed::add_public(session, &Shared::concat(&totals), u128::MAX);
-    let alone = konsil_mpc::normalise::is_zero(session, &beyond_one)?;
-    // above the smallest: ordered - smallest >= 1
-    let above = linear::reaches(session, &ordered.minus(&spread(&smallest)), 1)?;
-    let is_smallest = linear::complement(session, &above);
-    let also_hidden = session.multiply_raw(&is_smallest, &spread(&alone))?;
-    let keep = linear::complement(session, &also_hidden);
-    session.multiply_raw(verdicts, &keep)
+    Ok(left.pop().unwrap_or_default().negated())
 }
