@@ -7,7 +7,7 @@ use konsil_cohort::{Dictionary, Kind, Variable, suggest};
 use konsil_disclosure::{Policy, large_enough, suppress};
 use konsil_kernels::moments;
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
-use konsil_ring::{ONE, encode_count};
+use konsil_ring::{ONE, ULP, encode_count};
 
 /// Most points of a variable's grid: 2^40.
 const POINTS_MAX: f64 = 1_099_511_627_776.0;
@@ -230,6 +230,8 @@ pub(crate) fn read_cell(
     let shown = *verdict > 0.5;
     let mean = sum / known;
     let variance = (squares - sum * mean) / (known - 1.0);
+    // every square was rounded to a unit: less than a few is nothing
+    let variance = if variance < 8.0 * ULP { 0.0 } else { variance };
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -240,7 +242,7 @@ pub(crate) fn read_cell(
         known: shown.then_some(*known),
         missing: (*missing_verdict > 0.5).then_some(*missing),
         mean: shown.then(|| numeric.centre + numeric.scale * mean),
-        deviation: shown.then(|| numeric.scale * variance.max(0.0).sqrt()),
+        deviation: shown.then(|| numeric.scale * variance.sqrt()),
         quartiles: shown.then(|| interpolate(&places, numeric.grid, *known)),
     }
 }

@@ -10,7 +10,7 @@ use konsil_disclosure::{Policy, Release, SealedPart};
 use konsil_mpc::{Cost, Ledger, MpcError, Session, Topology};
 use konsil_ring::Word;
 use konsil_testing::{Outcome, dry, ideal, shared};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,19 @@ impl Network {
         let parts = split_by(path, column).unwrap();
         let files: Vec<Vec<u8>> = parts.into_iter().map(|(_, csv)| csv).collect();
         Self::new(dictionary, &files)
+    }
+
+    /// The same network and a centre that has nobody.
+    pub(crate) fn with_empty_centre(mut self) -> Self {
+        let names: Vec<&str> = self
+            .dictionary
+            .variables
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
+        let empty = Self::new(self.dictionary.clone(), &[names.join(",") + "\n"]);
+        self.centres.extend(empty.centres);
+        self
     }
 
     /// The same network with other rules.
@@ -225,6 +238,34 @@ pub(crate) fn number(table: &Table, row: usize, column: &str) -> f64 {
         .get(row, column)
         .unwrap_or_else(|| panic!("no column {column}"));
     cell.number().unwrap_or(f64::NAN)
+}
+
+/// A committed vector.
+pub(crate) fn vector(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name)
+}
+
+/// The dictionary of the made-up patients.
+pub(crate) fn dictionary() -> Dictionary {
+    let text = std::fs::read_to_string(vector("patients.dictionary.csv")).unwrap();
+    Dictionary::parse("patients", &text).unwrap()
+}
+
+/// The made-up patients, by one of the two columns that name a centre.
+pub(crate) fn patients(column: &str) -> Network {
+    Network::split(&vector("patients.csv"), column, Some(dictionary()))
+}
+
+/// A request for descriptions of variables.
+pub(crate) fn summary(names: &[&str]) -> Request {
+    Request {
+        id: "test".to_owned(),
+        kind: "summary".to_owned(),
+        variables: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Request::default()
+    }
 }
 
 /// A request of a kind with a formula.

@@ -1,0 +1,144 @@
+//! On shares every analysis gives what the ideal backend gives, whatever the design and however the
+//! patients are split among centres.
+
+mod support;
+
+use konsil_analyses::{Cell, Request};
+use konsil_cohort::Dictionary;
+use konsil_mpc::Topology;
+use proptest::prelude::*;
+use support::{Network, Run, model};
+
+/// What one made-up patient is made of.
+type Draw = (f64, f64, u8, u8, f64, u8, usize);
+
+const DICTIONARY: &str = "name,type,levels,min,max,decimals\nage,number,,18,100,1\n\
+    crp,number,,0,300,2\nsex,category,F|M,,,\narm,category,A|B|C,,,\ndied,integer,,0,1,\n\
+    visits,integer,,0,40,\ntime,integer,,0,24,\nevent,integer,,0,1,\n";
+
+fn patient((age, crp, sex, arm, chance, event, _): &Draw) -> String {
+    let risk = 1.0 / (1.0 + (-(age - 60.0) / 25.0 - 0.3 * f64::from(*sex)).exp());
+    let died = u8::from(*chance < risk);
+    let visits = (crp / 40.0 + 6.0 * chance).round();
+    let time = (24.0 * (1.0 - risk * chance.sqrt())).round();
+    let (sex, arm) = (
+        ["F", "M"][usize::from(*sex)],
+        ["A", "B", "C"][usize::from(*arm)],
+    );
+    format!(
+        "{age:.1},{crp:.2},{sex},{arm},{died},{visits},{time},{}\n",
+        u8::from(*event < 3)
+    )
+}
+
+fn network(draws: &[Draw], parties: usize) -> Network {
+    let header = "age,crp,sex,arm,died,visits,time,event\n";
+    let mut files = vec![header.to_owned(); parties];
+    for draw in draws {
+        files[draw.6 % parties] += &patient(draw);
+    }
+    Network::new(Dictionary::parse("drawn", DICTIONARY).unwrap(), &files)
+}
+
+fn draws() -> impl Strategy<Value = Vec<Draw>> {
+    let one = (
+        20.0..95.0_f64,
+        0.0..200.0_f64,
+        0..2_u8,
+        0..3_u8,
+        0.0..1.0_f64,
+        0..4_u8,
+        0..210_usize,
+    );
+    prop::collection::vec(one, 20..120)
+}
+
+/// Both runs end alike, and their numbers are the same to a millionth, or to noise where they are 0.
+fn alike(ideal: &Run, shared: &Run) -> Result<(), TestCaseError> {
+    let (Ok(wanted), Ok(got)) = (&ideal.findings, &shared.findings) else {
+        let text = |run: &Run| {
+            run.findings
+                .as_ref()
+                .map(|_| ())
+                .map_err(ToString::to_string)
+        };
+        prop_assert_eq!(text(ideal), text(shared));
+        return Ok(());
+    };
+    prop_assert_eq!(&ideal.ledger, &shared.ledger);
+    prop_assert_eq!(got.tables.len(), wanted.tables.len());
+    for (got, wanted) in got.tables.iter().zip(&wanted.tables) {
+        prop_assert_eq!(got.rows.len(), wanted.rows.len());
+        let cells = got.rows.iter().flatten().zip(wanted.rows.iter().flatten());
+        for (at, (got_cell, wanted_cell)) in cells.enumerate() {
+            let (Cell::Number(a), Cell::Number(b)) = (got_cell, wanted_cell) else {
+                prop_assert_eq!(got_cell, wanted_cell);
+                continue;
+            };
+            let column = got.columns[at % got.columns.len()];
+            let close = (a - b).abs() <= 1e-6 * b.abs() + 1e-8 || a.to_bits() == b.to_bits();
+            prop_assert!(close || (a.is_nan() && b.is_nan()), "{column}: {a} for {b}");
+        }
+    }
+    Ok(())
+}
+
+fn formulas() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "age",
+        "age + sex",
+        "arm",
+        "age * sex + crp",
+        "log(crp + 1) + arm",
+        "I(age^2) + age + sex",
+        "age + sex - 1",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn linear_models(draws in draws(), right in formulas(), parties in 3..=7_usize) {
+        let network = network(&draws, parties);
+        let request = model("lm", &format!("visits ~ {right}"));
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn generalised_models(
+        draws in draws(),
+        right in formulas(),
+        parties in 3..=5_usize,
+        poisson: bool,
+        sealed: bool,
+    ) {
+        let network = network(&draws, parties);
+        let left = if poisson { "visits" } else { "died" };
+        let request = Request {
+            family: Some(if poisson { "poisson" } else { "binomial" }.to_owned()),
+            sealed,
+            iterations: Some(8),
+            ..model("glm", &format!("{left} ~ {right}"))
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn curves(draws in draws(), parties in 3..=7_usize, star: bool, grouped: bool) {
+        let network = network(&draws, parties);
+        let right = if grouped { "arm" } else { "1" };
+        let request = model("km", &format!("Surv(time, event) ~ {right}"));
+        let topology = if star { Topology::Star } else { Topology::Mesh };
+        alike(&network.on_ideal(&request), &network.on_shares_over(&request, topology))?;
+    }
+
+    #[test]
+    fn descriptions(draws in draws(), parties in 3..=7_usize) {
+        let network = network(&draws, parties);
+        let request = support::summary(&["age", "crp", "visits", "died"]);
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+        let request = model("table1", "arm ~ sex + age + died");
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+}
