@@ -88,6 +88,8 @@ const CONSTANTS: Opening = Opening {
 
 /// Newton steps unless the request says otherwise.
 const ITERATIONS: u32 = 10;
+/// Newton steps before which even a model with a maximum may still move.
+const STEPS_TO_SETTLE: u32 = 6;
 /// A linear predictor of this size means a probability of 0 or 1 to 13 digits.
 const DIVERGED: f64 = 30.0;
 
@@ -165,7 +167,7 @@ impl Glm {
         let order = self.model.order();
         let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
         let mut beta: Vec<Word> = vec![0; order];
-        let mut last = 0.0_f64;
+        let (mut before, mut last) = (0.0, 0.0_f64);
         for step in 0..self.iterations {
             let sums = if step == 0 {
                 start_sums(self.family, data, order)?
@@ -183,12 +185,17 @@ impl Glm {
             beta.iter_mut()
                 .zip(&change)
                 .for_each(|(b, c)| *b = b.wrapping_add(*c));
+            before = last;
             last = reals(&change)
                 .iter()
                 .fold(0.0, |largest, change| change.abs().max(largest));
             if reals(&beta).iter().any(|beta| beta.abs() > DIVERGED) {
                 return Err(AnalysisError::Separation);
             }
+        }
+        // near a maximum a step is the square of the one before; on the way to infinity they are alike
+        if self.iterations >= STEPS_TO_SETTLE && last > 0.1 && last > before / 2.0 {
+            return Err(AnalysisError::Separation);
         }
         let sums = fit_sums(self.family, data, &reals(&beta))?;
         let (_, information, deviance) = Self::pooled(session, &sums)?;

@@ -30,7 +30,7 @@ use konsil_cohort::design::Response;
 use konsil_disclosure::{Release, admit};
 use konsil_kernels::gram_sums;
 use konsil_mpc::{Audience, Opening, Session, Shared, fixed, normalise};
-use konsil_ring::encode_count;
+use konsil_ring::{ULP, encode_count};
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 6] = [ADMITTED, UNSOUND, COEFFICIENTS, VARIANCES, SQUARES, COUNTS];
@@ -173,9 +173,15 @@ impl Analysis for Lm {
             *first += centre;
         }
         let squares = release.reals(SQUARES)?;
-        let number = |at: usize| squares.get(at).map_or(f64::NAN, |it| it * scale * scale);
-        let (residual, total) = (number(0), number(1));
         let n = release.counts(COUNTS)?.first().copied().unwrap_or(f64::NAN);
+        // every patient's square was rounded to a unit: less than a few for each is nothing
+        let noise = 4.0 * n * ULP;
+        let number = |at: usize| match squares.get(at) {
+            Some(square) if *square < noise => 0.0,
+            Some(square) => square * scale * scale,
+            None => f64::NAN,
+        };
+        let (residual, total) = (number(0), number(1));
         let p = estimates.len() as f64;
         let (df, df_model) = (n - p, p - f64::from(u8::from(intercept)));
         let variance = residual / df;

@@ -12,7 +12,8 @@ pub(crate) fn p_normal(z: f64) -> f64 {
 
 /// Two-sided p value of a t statistic.
 pub(crate) fn p_student(t: f64, df: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |it| 2.0 * it.sf(t.abs()))
+    let tail = |t: f64| StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |it| 2.0 * it.sf(t));
+    upper_tail(t.abs(), tail)
 }
 
 /// The 97.5 % point of a t distribution.
@@ -22,12 +23,27 @@ pub(crate) fn t_975(df: f64) -> f64 {
 
 /// Upper tail of a chi-squared statistic.
 pub(crate) fn p_chi_squared(x: f64, df: f64) -> f64 {
-    ChiSquared::new(df).map_or(f64::NAN, |it| it.sf(x))
+    upper_tail(x, |x| ChiSquared::new(df).map_or(f64::NAN, |it| it.sf(x)))
 }
 
 /// Upper tail of an F statistic.
 pub(crate) fn p_fisher(f: f64, df1: f64, df2: f64) -> f64 {
-    FisherSnedecor::new(df1, df2).map_or(f64::NAN, |it| it.sf(f))
+    upper_tail(f, |f| {
+        FisherSnedecor::new(df1, df2).map_or(f64::NAN, |it| it.sf(f))
+    })
+}
+
+/// The tail beyond a statistic that may be none or infinite, where the library would panic.
+fn upper_tail(statistic: f64, tail: impl Fn(f64) -> f64) -> f64 {
+    if statistic.is_nan() {
+        f64::NAN
+    } else if statistic <= 0.0 {
+        1.0
+    } else if statistic.is_infinite() {
+        0.0
+    } else {
+        tail(statistic)
+    }
 }
 
 /// `d' M^-1 d` for a symmetric positive definite `M`, row by row; `None` when it is not.
@@ -55,4 +71,33 @@ pub(crate) fn quadratic_form(matrix: &[f64], d: &[f64]) -> Option<f64> {
         }
     }
     (order > 0).then_some(form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A perfect fit or a constant response gives such statistics; they must not stop a report.
+    #[test]
+    fn statistics_that_are_no_numbers_have_a_tail() {
+        for df in [-1.0, 0.0, 1.0, 40.0] {
+            assert!(p_student(f64::NAN, df).is_nan());
+            assert_eq!(p_student(f64::NEG_INFINITY, df), 0.0);
+            assert_eq!(p_fisher(f64::INFINITY, 2.0, df), 0.0);
+            assert_eq!(p_fisher(-1e-9, 2.0, df), 1.0);
+            assert!(p_chi_squared(f64::NAN, df).is_nan());
+        }
+        assert!((p_student(2.0, 10.0) - 0.073_388_034_770_740_4).abs() < 1e-12);
+        assert!((p_chi_squared(3.84, 1.0) - 0.050_043_521_248_705).abs() < 1e-12);
+        assert!((p_fisher(4.0, 2.0, 20.0) - 0.034_571_613_033_607_7).abs() < 1e-12);
+        assert!(p_student(1e3, 1e6) >= 0.0 && p_fisher(1e6, 3.0, 1e6) >= 0.0);
+    }
+
+    #[test]
+    fn forms_of_matrices() {
+        let form = quadratic_form(&[4.0, 2.0, 2.0, 3.0], &[2.0, 1.0]);
+        assert!((form.unwrap() - 1.0).abs() < 1e-15);
+        assert_eq!(quadratic_form(&[1.0, 1.0, 1.0, 1.0], &[1.0, 0.0]), None);
+        assert_eq!(quadratic_form(&[], &[]), None);
+    }
 }

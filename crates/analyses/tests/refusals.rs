@@ -50,7 +50,10 @@ fn few(sizes: [usize; 3]) -> Network {
         arm,category,A|B,,,\nbmi,number,,10,60,1\ndied,integer,,0,1,\ntime,integer,,0,9,\n\
         event,integer,,0,1,\n";
     let centre = |size: usize| {
-        let row = |at: usize| format!("{},F,A,{},{},{},1\n", 30 + 7 * at, 20 + at, at % 2, at % 9);
+        let row = |at: usize| {
+            let (age, bmi) = (30 + at * 7 % 60, 20 + at * at % 30);
+            format!("{age},F,A,{bmi},{},{},1\n", at % 2, at % 9)
+        };
         let rows: String = (0..size).map(row).collect();
         format!("age,sex,arm,bmi,died,time,event\n{rows}")
     };

@@ -348,11 +348,12 @@ fn km_of_small_groups_is_suppressed() {
 fn cost_does_not_depend_on_patients() {
     let folder = tempfile::tempdir().unwrap();
     let mut csv = Csv::read(&vector("patients.csv"));
-    // every patient gets another's values of everything but age, and another body mass
+    // every patient gets another's values of everything but age, another body mass and time
     let original = csv.rows.clone();
-    let (sex, bmi) = (csv.place("sex"), csv.place("bmi"));
+    let [sex, bmi, time] = ["sex", "bmi", "time"].map(|name| csv.place(name));
     for (row, other) in csv.rows.iter_mut().zip(original.iter().rev()) {
         row[sex..].clone_from_slice(&other[sex..]);
+        row[time] = (40 - other[time].parse::<i32>().unwrap()).to_string();
         row[bmi] = format!("{:.1}", 60.0 - other[bmi].parse::<f64>().unwrap());
     }
     let path: PathBuf = folder.path().join("other.csv");
