@@ -110,6 +110,7 @@ fn spawn(dir: &Path, me: usize, centres: usize) -> Result<Part, Failure> {
     } else {
         command.args(["bench", "party", "--dir"]).arg(dir).args(["--me", &me.to_string()]);
     }
+    command.env(crate::processes::KEEP_PAGES.0, crate::processes::KEEP_PAGES.1);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     Ok(Part(command.spawn().map_err(|error| Failure::file(dir, &error))?))
 }

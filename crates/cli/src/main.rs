@@ -20,6 +20,11 @@ use failure::Failure;
 use screen::Screen;
 use std::process::ExitCode;
 
+/// Columns of shares are allocated and freed all the time; the system's allocator gives their pages
+/// back to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let screen = Screen::new(&arguments);
@@ -45,6 +50,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Km(one) => study::one_line("km", one, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
+        Command::Node(arguments::NodeCommand::Runs { dir }) => data::runs(&dir, screen),
         Command::Node(arguments::NodeCommand::Serve { dir, attached }) => {
             processes::serve(&dir, attached, |dir, ready| konsil_node::serve_centre(dir, ready))
         }

@@ -8,10 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Freed pages stay with a process for half a second: columns of shares come and go, and getting
+/// pages anew from the kernel costs as much as computing on them.
+pub(crate) const KEEP_PAGES: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "500");
 
 /// How long a process may take until it is ready.
 const READY_MAX: Duration = Duration::from_secs(30);
+
+/// How long a process may take until it has ended.
+const END_MAX: Duration = Duration::from_secs(5);
 
 /// A daemon that this command started. It is ended with this value.
 #[derive(Debug)]
@@ -53,13 +60,10 @@ pub(crate) fn start(
     folders: &[(Role, PathBuf)],
     attached: bool,
 ) -> Result<Vec<Daemon>, Failure> {
-    let children: Vec<(Child, &PathBuf)> = folders
-        .iter()
-        .map(|(role, folder)| Ok((spawn(*role, folder, attached)?, folder)))
-        .collect::<Result<_, Failure>>()?;
     let (sender, receiver) = mpsc::channel();
-    let mut daemons = Vec::with_capacity(children.len());
-    for (at, (mut child, _)) in children.into_iter().enumerate() {
+    let mut daemons = Vec::with_capacity(folders.len());
+    for (at, (role, folder)) in folders.iter().enumerate() {
+        let mut child = spawn(*role, folder, attached)?;
         let (sender, out) = (sender.clone(), child.stdout.take());
         daemons.push(Daemon { child, address: String::new() });
         thread::spawn(move || {
@@ -110,6 +114,7 @@ fn spawn(role: Role, folder: &Path, attached: bool) -> Result<Child, Failure> {
     } else {
         command.stdin(Stdio::null());
     }
+    command.env(KEEP_PAGES.0, KEEP_PAGES.1);
     command.stdout(Stdio::piped()).stderr(log);
     command.spawn().map_err(|error| Failure::file(folder, &error))
 }
@@ -136,10 +141,14 @@ pub(crate) fn serve(
 
 /// Ends a process that an earlier command started, if it is still the same one.
 pub(crate) fn end(id: u32, folder: &Path) -> bool {
-    let command_line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    let folder = folder.as_os_str().as_encoded_bytes();
-    let ours = command_line.split(|byte| *byte == 0).any(|word| word == folder);
-    ours && Command::new("kill").arg(id.to_string()).status().is_ok_and(|it| it.success())
+    let told = is_running(id, folder)
+        && Command::new("kill").arg(id.to_string()).status().is_ok_and(|it| it.success());
+    let begin = Instant::now();
+    // its folder is free for the next process when it has gone
+    while told && is_running(id, folder) && begin.elapsed() < END_MAX {
+        thread::sleep(Duration::from_millis(5));
+    }
+    told
 }
 
 /// Whether a process that an earlier command started still runs.

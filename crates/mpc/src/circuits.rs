@@ -8,7 +8,7 @@
 use crate::correlation::{DIGIT_BITS, DIGIT_MONOMIALS};
 use crate::engine::SharedSession;
 use crate::monomials::{Gate, expansions, fold};
-use crate::session::{MpcError, Session};
+use crate::session::MpcError;
 use crate::shared::{Bits, Shared, planes};
 use konsil_ring::{LANES, Word, lanes_to_words};
 
@@ -158,7 +158,10 @@ pub(crate) fn bit_range(
             .clone()
             .flat_map(|(bit, _)| into[bit / DIGIT_BITS].iter()),
     );
-    let passed = gate_words(session, Gate::Prefix(2), &variables)?;
+    let passed = session
+        .gate_words(&[(Gate::Prefix(2), variables)])?
+        .pop()
+        .unwrap_or_default();
     let mut passed = passed.chunks(words.max(1));
     let mut carries = inner.iter();
     let mut planes = Vec::with_capacity(to - from);
@@ -221,65 +224,52 @@ fn borrows_into(
         .collect())
 }
 
-/// Combines groups of two to four neighbouring carries, the highest first, in one round for each
-/// size of group.
+/// Combines groups of two to four neighbouring carries, the highest first, in one round.
 fn combine(session: &mut SharedSession, groups: &[Vec<&Carry>]) -> Result<Vec<Carry>, MpcError> {
-    let mut combined: Vec<Option<Carry>> = vec![None; groups.len()];
+    let mut batches = Vec::new();
+    let mut places = Vec::new();
     for arity in 2..=4_u8 {
+        let size = usize::from(arity);
         let chosen: Vec<usize> = (0..groups.len())
-            .filter(|&at| groups[at].len() == usize::from(arity))
+            .filter(|&at| groups[at].len() == size)
             .collect();
         if chosen.is_empty() {
             continue;
         }
         let gate = Gate::Carry(arity);
         let mut variables = Vec::new();
+        // p of each block, then g of all blocks but the highest
         for variable in 0..gate.variables() {
             for &at in &chosen {
-                let carry = groups[at][variable % usize::from(arity)];
-                let is_borrow = variable >= usize::from(arity);
-                // variables are p of each block, then g of all blocks but the highest
-                let carry = if is_borrow {
-                    groups[at][variable - usize::from(arity) + 1]
+                variables.extend_from_slice(if variable < size {
+                    &groups[at][variable].passes
                 } else {
-                    carry
-                };
-                variables.extend_from_slice(if is_borrow {
-                    &carry.borrow
-                } else {
-                    &carry.passes
+                    &groups[at][variable - size + 1].borrow
                 });
             }
         }
-        let products = gate_words(session, gate, &variables)?;
+        batches.push((gate, variables));
+        places.push(chosen);
+    }
+    let products = session.gate_words(&batches)?;
+    let mut combined: Vec<Option<Carry>> = vec![None; groups.len()];
+    for (chosen, products) in places.into_iter().zip(products) {
         let words = groups[chosen[0]][0].borrow.len();
         let stride = chosen.len() * words;
         for (index, &at) in chosen.iter().enumerate() {
+            let last = groups[at].len() - 1;
             let mut borrow = groups[at][0].borrow.clone();
-            for product in 0..usize::from(arity) - 1 {
+            for product in 0..last {
                 xor_to(
                     &mut borrow,
                     &products[product * stride + index * words..][..words],
                 );
             }
-            let last = usize::from(arity) - 1;
             let passes = products[last * stride + index * words..][..words].to_vec();
             combined[at] = Some(Carry { borrow, passes });
         }
     }
     Ok(combined.into_iter().flatten().collect())
-}
-
-/// Applies a gate to planes that are put one after another, all of one length.
-fn gate_words(
-    session: &mut SharedSession,
-    gate: Gate,
-    variables: &[u128],
-) -> Result<Vec<u128>, MpcError> {
-    let lanes = variables.len() / gate.variables() * LANES;
-    let bits: Vec<Bits> = split_planes(variables, gate.variables(), lanes);
-    let products = session.gate(gate, &bits)?;
-    Ok(products.into_iter().flat_map(|bits| bits.plane).collect())
 }
 
 /// The products of a gate from opened differences and dealt planes.

@@ -32,20 +32,23 @@ impl Dealer {
         if layout.corrected_words() == 0 {
             return Vec::new();
         }
-        let mut totals = self.totals(counter, kind, &layout);
-        let tail = totals.split_off(layout.free);
+        let totals = self.totals(counter, kind, &layout);
+        let (free, tail) = totals.split_at(layout.free);
         let wanted = match kind {
             Kind::Product(product) => self.product(product),
-            _ => relation(kind, &totals),
+            _ => relation(kind, free),
         };
-        difference(&layout, wanted, &tail)
+        difference(&layout, wanted, tail)
     }
 
     /// The parties' parts put together, section by section.
     fn totals(&self, counter: u64, kind: &Kind, layout: &Layout) -> Vec<Word> {
-        let mut totals = vec![0; layout.words()];
+        let mut parties = self.parties.iter();
+        let mut totals = parties
+            .next()
+            .map_or_else(Vec::new, |party| party.expand(counter, layout.words()));
         let mut part = vec![0; layout.words()];
-        for party in &self.parties {
+        for party in parties {
             party.fill(counter, &mut part);
             let (free, tail) = part.split_at(layout.free);
             let (free_totals, tail_totals) = totals.split_at_mut(layout.free);
@@ -77,7 +80,9 @@ impl Dealer {
             left
         };
         let right = self.mask(it.right, None, k * n);
-        crate::matrix::multiply(&left, &right, it.shape)
+        let mut product = vec![0; m * n];
+        crate::matrix::multiply_add(&mut product, &left, &right, it.shape);
+        product
     }
 }
 

@@ -14,18 +14,13 @@ use konsil_ring::{LANES, Word, lanes_to_words};
 /// network's fixed costs vanish.
 pub(crate) const CHUNK: usize = 1 << 14;
 
-/// Words of a matrix product that are worked on at a time.
-const PRODUCT_CHUNK: usize = 1 << 18;
-
 /// Words that an owner sends in one message.
 const OWN_CHUNK: usize = 1 << 19;
-
-const TOP: Word = 1 << 127;
 
 /// A session on shares, live or dry.
 #[derive(Debug)]
 pub struct SharedSession {
-    party: Party,
+    pub(crate) party: Party,
     manifest: Vec<Opening>,
     ledger: Ledger,
     released: Vec<(Opening, Vec<Word>)>,
@@ -71,7 +66,10 @@ impl SharedSession {
     /// ledger and the parts of what was released since the last time.
     pub fn next_program(&mut self, manifest: &[Opening]) -> (Ledger, Vec<(Opening, Vec<Word>)>) {
         self.manifest = manifest.to_vec();
-        (std::mem::take(&mut self.ledger), std::mem::take(&mut self.released))
+        (
+            std::mem::take(&mut self.ledger),
+            std::mem::take(&mut self.released),
+        )
     }
 
     /// Leaves out correlations that a program which ended early has not used, so that the next one
@@ -94,12 +92,12 @@ impl SharedSession {
         self.party.wire().map(crate::wire::Wire::traffic)
     }
 
-    fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         self.party.me() == 0
     }
 
     /// Bits that only the first party adds: a public 1 in each lane.
-    fn ones(&self) -> u128 {
+    pub(crate) fn ones(&self) -> u128 {
         if self.is_first() { u128::MAX } else { 0 }
     }
 
@@ -109,192 +107,6 @@ impl SharedSession {
         } else {
             Err(MpcError::NotDeclared { name: opening.name })
         }
-    }
-
-    /// Runs `step` on chunks of columns of one length.
-    fn chunked(
-        &mut self,
-        columns: &[&Shared],
-        chunk: usize,
-        mut step: impl FnMut(&mut Self, &[&[Word]]) -> Result<Vec<Word>, MpcError>,
-    ) -> Result<Shared, MpcError> {
-        let len = columns.first().map_or(0, |column| column.len());
-        if let Some(other) = columns.iter().find(|column| column.len() != len) {
-            return Err(MpcError::Shape {
-                left: len,
-                right: other.len(),
-            });
-        }
-        let mut part = Vec::with_capacity(len);
-        for start in (0..len).step_by(chunk.max(1)) {
-            let end = (start + chunk).min(len);
-            let pieces: Vec<&[Word]> = columns
-                .iter()
-                .map(|column| &column.part[start..end])
-                .collect();
-            part.append(&mut step(self, &pieces)?);
-        }
-        Ok(Shared::from_part(part))
-    }
-
-    fn multiply_chunk(&mut self, a: &[Word], b: &[Word]) -> Result<Vec<Word>, MpcError> {
-        let len = a.len();
-        let drawn = self.party.draw(Kind::Triple { len })?;
-        if self.party.is_dry() {
-            self.party.exchange(vec![0; 2 * len], false)?;
-            return Ok(vec![0; len]);
-        }
-        let (masks, mut result) = split(drawn.words, drawn.free);
-        let values = a.iter().chain(b);
-        let opened = values
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
-        let opened = self.party.exchange(opened, false)?;
-        let (d, e) = opened.split_at(len);
-        let (mask_a, mask_b) = masks.split_at(len);
-        let first = Word::from(self.is_first());
-        for (i, result) in result.iter_mut().enumerate() {
-            let with_b = mask_b[i].wrapping_add(e[i].wrapping_mul(first));
-            let sum = d[i]
-                .wrapping_mul(with_b)
-                .wrapping_add(e[i].wrapping_mul(mask_a[i]));
-            *result = result.wrapping_add(sum);
-        }
-        Ok(result)
-    }
-
-    fn square_chunk(&mut self, a: &[Word]) -> Result<Vec<Word>, MpcError> {
-        let drawn = self.party.draw(Kind::Square { len: a.len() })?;
-        if self.party.is_dry() {
-            return self.party.exchange(vec![0; a.len()], false);
-        }
-        let (masks, mut result) = split(drawn.words, drawn.free);
-        let opened = a
-            .iter()
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
-        let opened = self.party.exchange(opened, false)?;
-        let first = Word::from(self.is_first());
-        for ((result, d), mask) in result.iter_mut().zip(&opened).zip(&masks) {
-            let cross = mask.wrapping_mul(2).wrapping_add(d.wrapping_mul(first));
-            *result = result.wrapping_add(d.wrapping_mul(cross));
-        }
-        Ok(result)
-    }
-
-    fn dot_chunk(&mut self, a: &[Word], b: &[Word], len: usize) -> Result<Vec<Word>, MpcError> {
-        let (rows, cells) = (a.len() / len.max(1), a.len());
-        let drawn = self.party.draw(Kind::Dot { rows, len })?;
-        if self.party.is_dry() {
-            self.party.exchange(vec![0; 2 * cells], false)?;
-            return Ok(vec![0; rows]);
-        }
-        let (masks, mut result) = split(drawn.words, drawn.free);
-        let values = a.iter().chain(b);
-        let opened = values
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
-        let opened = self.party.exchange(opened, false)?;
-        let (d, e) = opened.split_at(cells);
-        let (mask_a, mask_b) = masks.split_at(cells);
-        let first = Word::from(self.is_first());
-        for (row, result) in result.iter_mut().enumerate() {
-            for i in row * len..(row + 1) * len {
-                let with_b = mask_b[i].wrapping_add(e[i].wrapping_mul(first));
-                let sum = d[i]
-                    .wrapping_mul(with_b)
-                    .wrapping_add(e[i].wrapping_mul(mask_a[i]));
-                *result = result.wrapping_add(sum);
-            }
-        }
-        Ok(result)
-    }
-
-    fn truncate_chunk(&mut self, x: &[Word], shift: u32) -> Result<Vec<Word>, MpcError> {
-        const OFFSET: Word = 1 << 126;
-        let drawn = self.party.draw(Kind::Truncate {
-            len: x.len(),
-            shift,
-        })?;
-        if self.party.is_dry() {
-            return self.party.exchange(vec![0; x.len()], false);
-        }
-        let (masks, tail) = split(drawn.words, drawn.free);
-        let first = self.is_first();
-        let offset = if first { OFFSET } else { 0 };
-        let masked = |(x, mask): (&Word, &Word)| x.wrapping_add(*mask).wrapping_add(offset);
-        let opened = self
-            .party
-            .exchange(x.iter().zip(&masks).map(masked).collect(), false)?;
-        let (low, tops) = tail.split_at(x.len());
-        let tops: &[u64] = bytemuck::cast_slice(tops);
-        let unit = 1 << (127 - shift);
-        let shifted_offset = if first { OFFSET >> shift } else { 0 };
-        let parts = opened.iter().zip(low).zip(tops).map(|((c, low), top)| {
-            // v = msb(c) XOR msb(r), in units of 2^(127-shift)
-            let top = Word::from(*top).wrapping_mul(unit);
-            let (carry, public) = if c & TOP == 0 {
-                (top, 0)
-            } else {
-                (top.wrapping_neg(), unit)
-            };
-            let public = public.wrapping_add((c & !TOP) >> shift);
-            let public = if first { public } else { 0 };
-            public
-                .wrapping_add(carry)
-                .wrapping_sub(*low)
-                .wrapping_sub(shifted_offset)
-        });
-        Ok(parts.collect())
-    }
-
-    /// Opens `x` under a mask and hands the opened planes and the mask's digit products to `step`.
-    pub(crate) fn open_digits(
-        &mut self,
-        x: &Shared,
-        digits: usize,
-    ) -> Result<circuits::Digits, MpcError> {
-        let lanes = x.len();
-        let words = lanes_to_words(lanes);
-        let drawn = self.party.draw(Kind::Borrow { lanes, digits })?;
-        if self.party.is_dry() {
-            self.party.exchange(vec![0; lanes], false)?;
-            return Ok(circuits::Digits::zeros(words, digits));
-        }
-        let (masks, monomials) = split(drawn.words, drawn.free);
-        let opened = x
-            .part
-            .iter()
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_add(*mask))
-            .collect();
-        let opened = self.party.exchange(opened, false)?;
-        Ok(circuits::Digits::new(&opened, monomials, self.ones()))
-    }
-
-    fn gate_words(&mut self, gate: Gate, variables: &[u128]) -> Result<Vec<u128>, MpcError> {
-        let words = variables.len() / gate.variables();
-        let drawn = self.party.draw(Kind::Gates { gate, words })?;
-        if self.party.is_dry() {
-            self.party.exchange(vec![0; variables.len()], true)?;
-            return Ok(vec![0; gate.products().len() * words]);
-        }
-        let masked = variables
-            .iter()
-            .zip(&drawn.words)
-            .map(|(v, mask)| v ^ mask)
-            .collect();
-        let opened = self.party.exchange(masked, true)?;
-        Ok(circuits::evaluate(
-            gate,
-            words,
-            &opened,
-            &drawn.words,
-            self.ones(),
-        ))
     }
 }
 
@@ -316,9 +128,8 @@ impl Session for SharedSession {
     }
 
     fn input(&mut self, mine: &[Word]) -> Result<Shared, MpcError> {
-        let mut part = mine.to_vec();
-        self.party.rerandomise(&mut part);
-        Ok(Shared::from_part(part))
+        // A share is masked by dealt randomness, or re-randomised, before it leaves; see `Party`.
+        Ok(Shared::from_part(mine.to_vec()))
     }
 
     fn multiply_raw(&mut self, a: &Shared, b: &Shared) -> Result<Shared, MpcError> {
@@ -463,14 +274,17 @@ impl Session for SharedSession {
                 *mask
             }
         };
-        // D ([B] + E at the first party) + [A] E + [AB]
-        let with_b: Vec<Word> = right.mask.iter().zip(&right.opened).map(add).collect();
-        let mut result = matrix::multiply(&turned(&left.opened), &with_b, (m, k, n));
-        add_to(&mut result, &drawn.words);
+        // [AB] + D ([B] + E at the first party) + [A] E, the two products as one: [D|A] [B'; E]
+        let mut below: Vec<Word> = right.mask.iter().zip(&right.opened).map(add).collect();
+        let mut beside = turned(&left.opened);
+        let mut inner = k;
         if !left.mask.is_empty() {
-            let cross = matrix::multiply(&turned(&left.mask), &right.opened, (m, k, n));
-            add_to(&mut result, &cross);
+            beside = matrix::beside(&beside, &turned(&left.mask), m);
+            below.extend_from_slice(&right.opened);
+            inner = 2 * k;
         }
+        let mut result = drawn.words;
+        matrix::multiply_add(&mut result, &beside, &below, (m, inner, n));
         Ok(Shared::from_part(result))
     }
 
@@ -510,24 +324,30 @@ impl Session for SharedSession {
             .collect())
     }
 
-    fn gate(&mut self, gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError> {
-        let lanes = variables.first().map_or(0, Bits::len);
-        if variables.len() != gate.variables() || variables.iter().any(|it| it.len() != lanes) {
-            return Err(MpcError::Shape {
-                left: gate.variables(),
-                right: variables.len(),
-            });
+    fn gates(&mut self, batches: &[(Gate, Vec<Bits>)]) -> Result<Vec<Vec<Bits>>, MpcError> {
+        let mut words = Vec::with_capacity(batches.len());
+        for (gate, variables) in batches {
+            let lanes = variables.first().map_or(0, Bits::len);
+            if variables.len() != gate.variables() || variables.iter().any(|it| it.len() != lanes) {
+                return Err(MpcError::Shape {
+                    left: gate.variables(),
+                    right: variables.len(),
+                });
+            }
+            words.push((
+                *gate,
+                variables
+                    .iter()
+                    .flat_map(|it| it.plane.iter().copied())
+                    .collect(),
+            ));
         }
-        let words: Vec<u128> = variables
-            .iter()
-            .flat_map(|it| it.plane.iter().copied())
-            .collect();
-        let products = self.gate_words(gate, &words)?;
-        Ok(circuits::split_planes(
-            &products,
-            gate.products().len(),
-            lanes,
-        ))
+        let products = self.gate_words(&words)?;
+        let cut = |((gate, variables), products): (&(Gate, Vec<Bits>), Vec<u128>)| {
+            let lanes = variables.first().map_or(0, Bits::len);
+            circuits::split_planes(&products, gate.products().len(), lanes)
+        };
+        Ok(batches.iter().zip(products).map(cut).collect())
     }
 
     fn not(&self, bits: &Bits) -> Bits {
@@ -591,10 +411,10 @@ impl Session for SharedSession {
                     .for_each(|part| part.resize(part.len() + chunk, 0));
                 continue;
             }
-            let (masks, vectors) = split(drawn.words, drawn.free);
-            let opened = planes.zip(&masks).map(|(bit, mask)| bit ^ mask).collect();
+            let (masks, vectors) = drawn.words.split_at(drawn.free);
+            let opened = planes.zip(masks).map(|(bit, mask)| bit ^ mask).collect();
             let opened = self.party.exchange(opened, true)?;
-            circuits::look_up(&opened, &vectors, chunk, tables, &mut parts);
+            circuits::look_up(&opened, vectors, chunk, tables, &mut parts);
         }
         Ok(parts.into_iter().map(Shared::from_part).collect())
     }
@@ -629,52 +449,7 @@ impl Session for SharedSession {
     }
 }
 
-/// The raw product of shared matrices: `left` is masked once, `right` block of columns by block.
-///
-/// Opens m·k + k·n words, one round for each block of columns and one for `left`.
-///
-/// # Errors
-/// [`MpcError::Shape`], [`MpcError::Wire`].
-pub fn matrix_raw(
-    session: &mut dyn Session,
-    left: &Shared,
-    right: &Shared,
-    (m, k, n): (usize, usize, usize),
-) -> Result<Shared, MpcError> {
-    if left.len() != m * k || right.len() != k * n {
-        return Err(MpcError::Shape {
-            left: left.len(),
-            right: right.len(),
-        });
-    }
-    let masked_left = session.mask(left, (m, k))?;
-    let block = (PRODUCT_CHUNK / m.max(1)).max(1);
-    if n <= block {
-        let masked_right = session.mask(right, (k, n))?;
-        return session.product(&masked_left, false, &masked_right);
-    }
-    let mut result = vec![0; m * n];
-    for start in (0..n).step_by(block) {
-        let width = (n - start).min(block);
-        let columns =
-            right.pick((0..k).flat_map(|row| (start..start + width).map(move |j| row * n + j)));
-        let masked_right = session.mask(&columns, (k, width))?;
-        let product = session.product(&masked_left, false, &masked_right)?;
-        for (row, words) in product.part.chunks(width).enumerate() {
-            result[row * n + start..][..width].copy_from_slice(words);
-        }
-    }
-    Ok(Shared::from_part(result))
-}
-
-fn split(mut words: Vec<Word>, free: usize) -> (Vec<Word>, Vec<Word>) {
+pub(crate) fn split(mut words: Vec<Word>, free: usize) -> (Vec<Word>, Vec<Word>) {
     let tail = words.split_off(free);
     (words, tail)
-}
-
-fn add_to(total: &mut [Word], part: &[Word]) {
-    total
-        .iter_mut()
-        .zip(part)
-        .for_each(|(total, part)| *total = total.wrapping_add(*part));
 }

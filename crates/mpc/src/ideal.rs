@@ -264,7 +264,8 @@ impl Session for IdealSession {
                 right: right.shape.0,
             });
         }
-        let product = crate::matrix::multiply(&turned, &right.opened, (m, k, right.shape.1));
+        let mut product = vec![0; m * right.shape.1];
+        crate::matrix::multiply_add(&mut product, &turned, &right.opened, (m, k, right.shape.1));
         Ok(Shared::from_part(product))
     }
 
@@ -287,34 +288,11 @@ impl Session for IdealSession {
             .collect())
     }
 
-    fn gate(&mut self, gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError> {
-        let lanes = variables.first().map_or(0, Bits::len);
-        if variables.len() != gate.variables() {
-            return Err(MpcError::Shape {
-                left: gate.variables(),
-                right: variables.len(),
-            });
-        }
-        let product = |set: u32| {
-            let chosen = variables
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| set >> i & 1 == 1);
-            chosen.fold(
-                vec![u128::MAX; lanes_to_words(lanes)],
-                |product, (_, bits)| {
-                    product
-                        .iter()
-                        .zip(&bits.plane)
-                        .map(|(a, b)| a & b)
-                        .collect()
-                },
-            )
-        };
-        let products = gate.products().into_iter();
-        Ok(products
-            .map(|set| Bits::from_plane(product(set), lanes))
-            .collect())
+    fn gates(&mut self, batches: &[(Gate, Vec<Bits>)]) -> Result<Vec<Vec<Bits>>, MpcError> {
+        batches
+            .iter()
+            .map(|(gate, variables)| products_of(*gate, variables))
+            .collect()
     }
 
     fn not(&self, bits: &Bits) -> Bits {
@@ -362,4 +340,34 @@ impl Session for IdealSession {
     fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+}
+
+fn products_of(gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError> {
+    let lanes = variables.first().map_or(0, Bits::len);
+    if variables.len() != gate.variables() {
+        return Err(MpcError::Shape {
+            left: gate.variables(),
+            right: variables.len(),
+        });
+    }
+    let product = |set: u32| {
+        let chosen = variables
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| set >> i & 1 == 1);
+        chosen.fold(
+            vec![u128::MAX; lanes_to_words(lanes)],
+            |product, (_, bits)| {
+                product
+                    .iter()
+                    .zip(&bits.plane)
+                    .map(|(a, b)| a & b)
+                    .collect()
+            },
+        )
+    };
+    let products = gate.products().into_iter();
+    Ok(products
+        .map(|set| Bits::from_plane(product(set), lanes))
+        .collect())
 }

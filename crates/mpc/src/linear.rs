@@ -1,10 +1,10 @@
 //! Linear algebra on shared matrices, row by row, in fixed point.
 
-use crate::engine::matrix_raw;
 use crate::fixed::{add_public, at_least, multiply, subtract_from};
 use crate::normalise::inverse_sqrt;
 use crate::session::{MpcError, Session};
 use crate::shared::{Bits, Shared};
+use crate::steps::matrix_raw;
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
 /// Newton-Schulz steps from a multiple of the identity: enough for a smallest eigenvalue of

@@ -34,52 +34,59 @@ pub(crate) fn transpose(matrix: &[Word], rows: usize, columns: usize) -> Vec<Wor
     turned
 }
 
-/// The product of an `m` x `k` and a `k` x `n` matrix, modulo 2^128.
+/// Adds the product of an `m` x `k` and a `k` x `n` matrix to `sum`, modulo 2^128.
 ///
 /// Dot products of rows with rows of the transposed right factor, two by two, so that every loaded
 /// element is used twice.
-#[must_use]
-pub(crate) fn multiply(
+pub(crate) fn multiply_add(
+    sum: &mut [Word],
     left: &[Word],
     right: &[Word],
-    (m, k, n): (usize, usize, usize),
-) -> Vec<Word> {
-    let mut product = vec![0; m * n];
-    if k == 0 {
-        return product;
+    (_, k, n): (usize, usize, usize),
+) {
+    if k == 0 || n == 0 {
+        return;
     }
     let right = transpose(right, k, n);
-    for (rows, out) in left.chunks(2 * k).zip(product.chunks_mut(2 * n.max(1))) {
+    for (rows, out) in left.chunks(2 * k).zip(sum.chunks_mut(2 * n)) {
         let (first, second) = rows.split_at(k);
         if second.is_empty() {
             for (column, out) in right.chunks(k).zip(out) {
-                *out = dot(first, column);
+                *out = out.wrapping_add(dot(first, column));
             }
             continue;
         }
         let (out_first, out_second) = out.split_at_mut(n);
-        let mut columns = right.chunks_exact(2 * k);
-        let mut at = 0;
-        for pair in &mut columns {
-            let (c, d) = pair.split_at(k);
-            let mut sums = [0_u128; 4];
+        let pairs = out_first.chunks_mut(2).zip(out_second.chunks_mut(2));
+        for (columns, (out_first, out_second)) in right.chunks(2 * k).zip(pairs) {
+            let (c, d) = columns.split_at(k);
+            if d.is_empty() {
+                out_first[0] = out_first[0].wrapping_add(dot(first, c));
+                out_second[0] = out_second[0].wrapping_add(dot(second, c));
+                continue;
+            }
+            let mut sums = [out_first[0], out_first[1], out_second[0], out_second[1]];
             for (((a, b), c), d) in first.iter().zip(second).zip(c).zip(d) {
                 sums[0] = sums[0].wrapping_add(a.wrapping_mul(*c));
                 sums[1] = sums[1].wrapping_add(a.wrapping_mul(*d));
                 sums[2] = sums[2].wrapping_add(b.wrapping_mul(*c));
                 sums[3] = sums[3].wrapping_add(b.wrapping_mul(*d));
             }
-            out_first[at..at + 2].copy_from_slice(&sums[..2]);
-            out_second[at..at + 2].copy_from_slice(&sums[2..]);
-            at += 2;
-        }
-        let last = columns.remainder();
-        if !last.is_empty() {
-            out_first[at] = dot(first, last);
-            out_second[at] = dot(second, last);
+            out_first.copy_from_slice(&sums[..2]);
+            out_second.copy_from_slice(&sums[2..]);
         }
     }
-    product
+}
+
+/// Two matrices of the same number of rows, side by side.
+pub(crate) fn beside(left: &[Word], right: &[Word], rows: usize) -> Vec<Word> {
+    let (a, b) = (left.len() / rows.max(1), right.len() / rows.max(1));
+    let mut both = Vec::with_capacity(left.len() + right.len());
+    for (left, right) in left.chunks(a.max(1)).zip(right.chunks(b.max(1))) {
+        both.extend_from_slice(left);
+        both.extend_from_slice(right);
+    }
+    both
 }
 
 #[cfg(test)]
@@ -93,7 +100,8 @@ mod tests {
             let entry = |i: usize| seed.wrapping_mul(i as u128 * 2 + 1).rotate_left(17);
             let left: Vec<Word> = (0..m * k).map(entry).collect();
             let right: Vec<Word> = (0..k * n).map(|i| entry(i + 1000)).collect();
-            let product = multiply(&left, &right, (m, k, n));
+            let mut product = vec![0; m * n];
+            multiply_add(&mut product, &left, &right, (m, k, n));
             for i in 0..m {
                 for j in 0..n {
                     let expected = (0..k).fold(0_u128, |sum, l| {

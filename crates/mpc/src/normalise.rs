@@ -74,6 +74,8 @@ fn prefix_products(session: &mut dyn Session, planes: &mut [Bits]) -> Result<(),
     let mut size = 1;
     while size < planes.len() {
         let before = planes.to_vec();
+        let mut batches = Vec::new();
+        let mut targets = Vec::new();
         for block in 1..4_usize {
             let places: Vec<usize> = (0..planes.len())
                 .filter(|at| at / size % 4 == block)
@@ -93,7 +95,10 @@ fn prefix_products(session: &mut dyn Session, planes: &mut [Bits]) -> Result<(),
             };
             let factors: Vec<Bits> = (0..=block).map(factor).collect();
             let arity = u8::try_from(factors.len()).unwrap_or(u8::MAX);
-            let products = session.gate(Gate::Prefix(arity), &factors)?;
+            batches.push((Gate::Prefix(arity), factors));
+            targets.push(places);
+        }
+        for (places, products) in targets.into_iter().zip(session.gates(&batches)?) {
             let all = products
                 .last()
                 .map(|bits| bits.unstack(lanes))

@@ -64,6 +64,8 @@ struct Live {
     burn: Box<dyn BurnLedger>,
     burnt_below: u64,
     rerandomised: u64,
+    /// Room for what the dealer sends.
+    corrections_in: Vec<Word>,
 }
 
 /// Drawn correlated randomness: this party's part.
@@ -98,6 +100,7 @@ impl Party {
             burn: links.burn,
             burnt_below: 0,
             rerandomised: 0,
+            corrections_in: Vec::new(),
         };
         Self {
             live: Some(live),
@@ -162,17 +165,19 @@ impl Party {
             live.burn.burn(number + BURN_STEP).map_err(MpcError::Burn)?;
             live.burnt_below = number + BURN_STEP;
         }
-        let mut words = vec![0; layout.words()];
-        if !matches!(kind, Kind::OwnMask { owner, .. } if owner != self.me) {
-            live.own.fill(number, &mut words);
-        }
+        let foreign = matches!(kind, Kind::OwnMask { owner, .. } if owner != self.me);
+        let mut words = if foreign {
+            Vec::new()
+        } else {
+            live.own.expand(number, layout.words())
+        };
         if let Some(source) = &mut live.corrections
             && layout.corrected_words() > 0
         {
-            let mut corrections = vec![0; layout.corrected_words()];
-            source.corrections(number, bytemuck::cast_slice_mut(&mut corrections))?;
+            live.corrections_in.resize(layout.corrected_words(), 0);
+            source.corrections(number, bytemuck::cast_slice_mut(&mut live.corrections_in))?;
             let tail = words.get_mut(free..).unwrap_or_default();
-            combine_sections(&layout, tail, &corrections);
+            combine_sections(&layout, tail, &live.corrections_in);
         }
         Ok(Drawn {
             number,
@@ -184,9 +189,14 @@ impl Party {
     /// Reads and forgets the corrections of unused correlations up to `number`.
     pub(crate) fn skip_to(&mut self, planned: &[Kind], number: u64) -> Result<(), MpcError> {
         while self.next < number {
-            let kind = usize::try_from(self.next).ok().and_then(|at| planned.get(at));
+            let kind = usize::try_from(self.next)
+                .ok()
+                .and_then(|at| planned.get(at));
             let bytes = kind.map_or(0, Kind::correction_bytes);
-            let source = self.live.as_mut().and_then(|live| live.corrections.as_mut());
+            let source = self
+                .live
+                .as_mut()
+                .and_then(|live| live.corrections.as_mut());
             if let Some(source) = source.filter(|_| bytes > 0) {
                 source.corrections(self.next, &mut vec![0; bytes])?;
             }

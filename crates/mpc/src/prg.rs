@@ -60,9 +60,22 @@ impl Prg {
         Self(Aes256::new(&(*seed.expose()).into()))
     }
 
+    /// The first `words` words of the stream numbered `stream`.
+    #[must_use]
+    pub fn expand(&self, stream: u64, words: usize) -> Vec<Word> {
+        let mut expanded = vec![0; words];
+        self.mask(stream, &mut expanded);
+        expanded
+    }
+
     /// Fills `into` with the stream numbered `stream`, from its beginning.
     pub fn fill(&self, stream: u64, into: &mut [Word]) {
         into.fill(0);
+        self.mask(stream, into);
+    }
+
+    /// XORs the stream onto `into`.
+    fn mask(&self, stream: u64, into: &mut [Word]) {
         let mut nonce = [0_u8; 16];
         nonce[..8].copy_from_slice(&stream.to_be_bytes());
         let core = Counter::inner_iv_init(self.0.clone(), &nonce.into());

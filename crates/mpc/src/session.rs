@@ -149,8 +149,9 @@ pub trait Session {
     /// Public numbers as shares. No messages.
     fn constant(&self, values: &[Word]) -> Shared;
 
-    /// The sum over the centres of what each brings; a centre's own part stays its share. No
-    /// messages: the part is re-randomised with pairwise seeds before anything depends on it.
+    /// The sum over the centres of what each brings; a centre's own part is its share. No messages:
+    /// whatever depends on it is masked by dealt randomness before it is sent, and re-randomised
+    /// with pairwise seeds before it is opened or released.
     ///
     /// # Errors
     /// None on shares; the ideal backend reports centres that bring different lengths.
@@ -224,11 +225,21 @@ pub trait Session {
     /// As [`Session::multiply_raw`].
     fn bits(&mut self, x: &Shared, from: usize, to: usize) -> Result<Vec<Bits>, MpcError>;
 
-    /// The products of a gate over bits. 1 round, one bit opened for each variable and lane.
+    /// The products of several gates, each over bits of its own. 1 round in all, one bit opened for
+    /// each variable and lane.
     ///
     /// # Errors
     /// As [`Session::multiply_raw`].
-    fn gate(&mut self, gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError>;
+    fn gates(&mut self, batches: &[(Gate, Vec<Bits>)]) -> Result<Vec<Vec<Bits>>, MpcError>;
+
+    /// The products of one gate. As [`Session::gates`].
+    ///
+    /// # Errors
+    /// As [`Session::multiply_raw`].
+    fn gate(&mut self, gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError> {
+        let mut products = self.gates(&[(gate, variables.to_vec())])?;
+        Ok(products.pop().unwrap_or_default())
+    }
 
     /// The complement of each bit. No messages.
     fn not(&self, bits: &Bits) -> Bits;
