@@ -241,7 +241,7 @@ pub(crate) fn read_cell(
     Described {
         known: shown.then_some(*known),
         missing: (*missing_verdict > 0.5).then_some(*missing),
-        mean: shown.then(|| numeric.centre + numeric.scale * mean),
+        mean: shown.then_some(numeric.centre + numeric.scale * mean),
         deviation: shown.then(|| numeric.scale * variance.sqrt()),
         quartiles: shown.then(|| interpolate(&places, numeric.grid, *known)),
     }

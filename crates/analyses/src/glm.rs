@@ -306,76 +306,11 @@ impl Analysis for Glm {
         let mut scaled = release.reals(COEFFICIENTS)?;
         let last = scaled.pop().unwrap_or(f64::NAN);
         let variances = release.reals_scaled(VARIANCES, VARIANCE_BITS)?;
-        let number = |numbers: Vec<f64>, at: usize| numbers.get(at).copied().unwrap_or(f64::NAN);
-        let deviance = number(release.reals(DEVIANCE)?, 0);
-        let n = number(release.counts(COUNTS)?, 0);
-        let constants = release.reals(CONSTANTS)?;
-        let (total, entropy, factorials) = (
-            number(constants.clone(), 0),
-            number(constants.clone(), 1),
-            number(constants, 2),
-        );
         let estimates = self.model.raw(&scaled);
         let errors = standard_errors(&self.model, &variances, 1.0);
         let tidy = tidy(&self.model, &estimates, &errors, (Z_975, &p_normal, true));
-        let parameters = estimates.len() as f64;
-        let plain = self.model.design.has_intercept && self.model.design.offset.is_none();
-        let (null, aic) = match self.family {
-            Family::Binomial => {
-                let share = total / n;
-                let null = -2.0 * (total * share.ln() + (n - total) * (1.0 - share).ln());
-                (null, deviance + 2.0 * parameters)
-            }
-            Family::Poisson => {
-                // log likelihood = (saturated one) - deviance / 2
-                let saturated = entropy - total - factorials;
-                let null = 2.0 * (entropy - total * (total / n).ln());
-                (null, deviance - 2.0 * saturated + 2.0 * parameters)
-            }
-        };
         let converged = last < 1e-6;
-        let mut glance = Table::new(
-            "glance",
-            &[
-                "null.deviance",
-                "df.null",
-                "logLik",
-                "AIC",
-                "BIC",
-                "deviance",
-                "df.residual",
-                "nobs",
-                "nevent",
-                "iter",
-                "converged",
-            ],
-        );
-        let likelihood = parameters - aic / 2.0;
-        glance.rows.push(vec![
-            if plain {
-                Cell::Number(null)
-            } else {
-                Cell::Missing
-            },
-            if plain {
-                Cell::Count(n - 1.0)
-            } else {
-                Cell::Missing
-            },
-            Cell::Number(likelihood),
-            Cell::Number(aic),
-            Cell::Number(parameters * n.ln() - 2.0 * likelihood),
-            Cell::Number(deviance),
-            Cell::Count(n - parameters),
-            Cell::Count(n),
-            if self.family == Family::Binomial {
-                Cell::Count(total)
-            } else {
-                Cell::Missing
-            },
-            Cell::Count(f64::from(self.iterations)),
-            Cell::Flag(converged),
-        ]);
+        let glance = self.glance(release, converged)?;
         let family = if self.family == Family::Binomial {
             "Logistic"
         } else {
@@ -392,5 +327,48 @@ impl Analysis for Glm {
             tables: vec![tidy, glance],
             notes,
         })
+    }
+}
+
+impl Glm {
+    /// One line about the model as a whole, in broom's columns.
+    fn glance(&self, release: &Release, converged: bool) -> Result<Table, AnalysisError> {
+        let number = |numbers: &[f64], at: usize| numbers.get(at).copied().unwrap_or(f64::NAN);
+        let deviance = number(&release.reals(DEVIANCE)?, 0);
+        let n = number(&release.counts(COUNTS)?, 0);
+        let constants = release.reals(CONSTANTS)?;
+        let [total, entropy, factorials] = [0, 1, 2].map(|at| number(&constants, at));
+        let parameters = self.model.order() as f64;
+        let (null, aic) = match self.family {
+            Family::Binomial => {
+                let share = total / n;
+                let null = -2.0 * (total * share.ln() + (n - total) * (1.0 - share).ln());
+                (null, deviance + 2.0 * parameters)
+            }
+            Family::Poisson => {
+                // log likelihood = (saturated one) - deviance / 2
+                let saturated = entropy - total - factorials;
+                let null = 2.0 * (entropy - total * (total / n).ln());
+                (null, deviance - 2.0 * saturated + 2.0 * parameters)
+            }
+        };
+        let likelihood = parameters - aic / 2.0;
+        let plain = self.model.design.has_intercept && self.model.design.offset.is_none();
+        let cell = |shown: bool, cell: Cell| if shown { cell } else { Cell::Missing };
+        let binomial = self.family == Family::Binomial;
+        let cells = [
+            ("null.deviance", cell(plain, Cell::Number(null))),
+            ("df.null", cell(plain, Cell::Count(n - 1.0))),
+            ("logLik", Cell::Number(likelihood)),
+            ("AIC", Cell::Number(aic)),
+            ("BIC", Cell::Number(parameters * n.ln() - 2.0 * likelihood)),
+            ("deviance", Cell::Number(deviance)),
+            ("df.residual", Cell::Count(n - parameters)),
+            ("nobs", Cell::Count(n)),
+            ("nevent", cell(binomial, Cell::Count(total))),
+            ("iter", Cell::Count(f64::from(self.iterations))),
+            ("converged", Cell::Flag(converged)),
+        ];
+        Ok(Table::of_one("glance", cells))
     }
 }

@@ -198,37 +198,23 @@ impl Analysis for Lm {
         let statistic = (total - residual) / df_model / variance;
         let adjusted = 1.0 - (1.0 - r_squared) * (n - f64::from(u8::from(intercept))) / df;
         let likelihood = -n / 2.0 * ((2.0 * std::f64::consts::PI * residual / n).ln() + 1.0);
-        let mut glance = Table::new(
+        let glance = Table::of_one(
             "glance",
-            &[
-                "r.squared",
-                "adj.r.squared",
-                "sigma",
-                "statistic",
-                "p.value",
-                "df",
-                "logLik",
-                "AIC",
-                "BIC",
-                "deviance",
-                "df.residual",
-                "nobs",
+            [
+                ("r.squared", Cell::Number(r_squared)),
+                ("adj.r.squared", Cell::Number(adjusted)),
+                ("sigma", Cell::Number(variance.sqrt())),
+                ("statistic", Cell::Number(statistic)),
+                ("p.value", Cell::Number(p_fisher(statistic, df_model, df))),
+                ("df", Cell::Count(df_model)),
+                ("logLik", Cell::Number(likelihood)),
+                ("AIC", Cell::Number(2.0 * (p + 1.0) - 2.0 * likelihood)),
+                ("BIC", Cell::Number((p + 1.0) * n.ln() - 2.0 * likelihood)),
+                ("deviance", Cell::Number(residual)),
+                ("df.residual", Cell::Count(df)),
+                ("nobs", Cell::Count(n)),
             ],
         );
-        glance.rows.push(vec![
-            Cell::Number(r_squared),
-            Cell::Number(adjusted),
-            Cell::Number(variance.sqrt()),
-            Cell::Number(statistic),
-            Cell::Number(p_fisher(statistic, df_model, df)),
-            Cell::Count(df_model),
-            Cell::Number(likelihood),
-            Cell::Number(2.0 * (p + 1.0) - 2.0 * likelihood),
-            Cell::Number((p + 1.0) * n.ln() - 2.0 * likelihood),
-            Cell::Number(residual),
-            Cell::Count(df),
-            Cell::Count(n),
-        ]);
         let title = "Linear regression".to_owned();
         Ok(Findings {
             title,

@@ -67,6 +67,19 @@ impl Table {
         }
     }
 
+    /// A table of one row.
+    pub(crate) fn of_one<const N: usize>(
+        name: &'static str,
+        cells: [(&'static str, Cell); N],
+    ) -> Self {
+        let (columns, row): (Vec<&'static str>, Vec<Cell>) = cells.into_iter().unzip();
+        Self {
+            name,
+            columns,
+            rows: vec![row],
+        }
+    }
+
     /// The entry of a row under a column name.
     #[must_use]
     pub fn get(&self, row: usize, column: &str) -> Option<&Cell> {

@@ -351,10 +351,8 @@ impl Analysis for Table1 {
             writer.write(
                 group,
                 ("..ard_total_n..", ""),
-                "total_n",
-                ("N", "N"),
-                *size,
-                0,
+                ("total_n", "N", "N"),
+                (*size, 0),
             );
         }
         let categorical = self.categorical().count() > 0;
@@ -445,10 +443,8 @@ impl Writer<'_> {
         &mut self,
         group: &str,
         (variable, level): (&str, &str),
-        context: &str,
-        (name, label): (&str, &str),
-        value: Option<f64>,
-        digits: usize,
+        (context, name, label): (&str, &str, &str),
+        (value, digits): (Option<f64>, usize),
     ) {
         let text = |text: &str| Cell::Text(text.to_owned());
         let formatted = match value {
@@ -482,17 +478,15 @@ impl Writer<'_> {
         let known = size.zip(missing).map(|(size, missing)| size - missing);
         let name = variable.name.as_str();
         for (level, count) in variable.levels.iter().zip(cells) {
-            self.write(group, (name, level), "categorical", ("n", "n"), *count, 0);
+            self.write(group, (name, level), ("categorical", "n", "n"), (*count, 0));
             let share = count.zip(known).map(|(count, known)| count / known);
-            self.write(group, (name, level), "categorical", ("p", "%"), share, 1);
+            self.write(group, (name, level), ("categorical", "p", "%"), (share, 1));
         }
         self.write(
             group,
             (name, ""),
-            "missing",
-            ("N_miss", "Missing"),
-            missing,
-            0,
+            ("missing", "N_miss", "Missing"),
+            (missing, 0),
         );
     }
 
@@ -508,8 +502,13 @@ impl Writer<'_> {
             ("p75", "Q3", quartile(2), 2),
         ];
         for (stat, label, value, digits) in statistics {
-            self.write(group, name, "continuous", (stat, label), value, digits);
+            self.write(group, name, ("continuous", stat, label), (value, digits));
         }
-        self.write(group, name, "missing", ("N_miss", "Missing"), it.missing, 0);
+        self.write(
+            group,
+            name,
+            ("missing", "N_miss", "Missing"),
+            (it.missing, 0),
+        );
     }
 }

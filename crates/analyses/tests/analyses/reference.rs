@@ -1,6 +1,6 @@
 //! Comparison with reference numbers of R, and the shared folder where the large data sets are.
 
-use super::{number, row_of};
+use crate::support::{number, row_of};
 use konsil_analyses::Table;
 use serde_json::Value;
 use std::fmt::Write as _;

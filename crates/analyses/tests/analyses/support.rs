@@ -1,8 +1,5 @@
 //! Runs one analysis at simulated centres and checks what every run must keep: only declared
 //! openings, as planned, at the planned cost.
-#![allow(dead_code, reason = "each test file uses a part")]
-
-pub(crate) mod reference;
 
 use konsil_analyses::{Analysis, AnalysisError, Cell, Findings, Request, Setting, Table, prepare};
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, import, split_by};

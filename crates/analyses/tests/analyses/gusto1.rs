@@ -1,12 +1,10 @@
 //! GUSTO-I: 40,830 patients of 16 regions, against R on the pooled table.
 
-mod support;
-
+use crate::reference::{EXACT, Ledger, json, real, say, shared_set};
+use crate::support::{Network, Run, ard, model, number, row_of};
 use konsil_analyses::Request;
 use serde_json::Value;
 use std::path::Path;
-use support::reference::{EXACT, Ledger, json, real, say, shared_set};
-use support::{Network, Run, ard, model, number, row_of};
 
 fn open(column: &str) -> Option<(Network, Value)> {
     let folder = shared_set("gusto1")?;

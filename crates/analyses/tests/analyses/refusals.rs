@@ -1,11 +1,9 @@
 //! What is refused, with which words, and that nothing is released when it is.
 
-mod support;
-
+use crate::support::{Network, Run, model, number, patients};
 use konsil_analyses::{AnalysisError, Request, prepare};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{Policy, Refusal};
-use support::{Network, Run, model, number, patients};
 
 /// Runs on both backends; both must be refused, and the first is given back.
 fn refused(network: &Network, request: &Request) -> Run {
@@ -36,7 +34,7 @@ fn withheld(network: &Network, request: &Request) {
 
 fn each_kind() -> [Request; 5] {
     [
-        support::summary(&["age"]),
+        crate::support::summary(&["age"]),
         model("table1", "arm ~ sex"),
         model("lm", "bmi ~ age"),
         model("glm", "died ~ age"),
@@ -198,7 +196,7 @@ fn a_constant_response_has_no_variance() {
 
 #[test]
 fn requests_that_make_no_sense_are_explained() {
-    let dictionary = support::dictionary();
+    let dictionary = crate::support::dictionary();
     let with = |change: &dyn Fn(&mut Request)| {
         let mut request = model("glm", "died ~ age");
         change(&mut request);
@@ -216,10 +214,10 @@ fn requests_that_make_no_sense_are_explained() {
         (model("lm", "Surv(time, event) ~ age"), "use km"),
         (model("lm", "bmi ~ age + strata(sex)"), "strata()"),
         (model("km", "Surv(bmi, event) ~ age"), "age"),
-        (support::summary(&["sex"]), "table1"),
-        (support::summary(&["agee"]), "did you mean `age`?"),
-        (support::summary(&["id"]), "names patients"),
-        (support::summary(&[]), "names no variables"),
+        (crate::support::summary(&["sex"]), "table1"),
+        (crate::support::summary(&["agee"]), "did you mean `age`?"),
+        (crate::support::summary(&["id"]), "names patients"),
+        (crate::support::summary(&[]), "names no variables"),
         (model("table1", "arm ~ log(age)"), "names of variables only"),
         (model("table1", "bmi ~ age"), "no levels"),
         (model("lm", "bmi ~ agee"), "age"),

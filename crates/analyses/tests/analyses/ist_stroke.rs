@@ -1,12 +1,10 @@
 //! International Stroke Trial: 19,435 patients, six regional groups of countries, against R.
 
-mod support;
-
+use crate::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
+use crate::support::{Network, ard, model, number, row_of};
 use konsil_analyses::Request;
 use serde_json::Value;
 use std::path::PathBuf;
-use support::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
-use support::{Network, ard, model, number, row_of};
 
 /// The derived columns of the reference script.
 fn open() -> Option<(Network, Value, PathBuf)> {

@@ -1,13 +1,11 @@
 //! TCGA breast cancer: 1,088 patients of six regions, against R on the pooled table.
 
-mod support;
-
+use crate::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
+use crate::support::{Network, model, number, row_of};
 use konsil_analyses::Request;
 use konsil_disclosure::Policy;
 use serde_json::Value;
 use std::path::PathBuf;
-use support::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
-use support::{Network, model, number, row_of};
 
 const REGIONS: [&str; 6] = ["Canada", "Europe", "Midwest", "Northeast", "South", "West"];
 

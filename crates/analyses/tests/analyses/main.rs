@@ -1,0 +1,19 @@
+//! Tests of the analyses at simulated centres, on the ideal backend and on shares.
+
+// `cfg(test)` tells clippy that the shared parts belong to the tests as well.
+#[cfg(test)]
+mod backends;
+#[cfg(test)]
+mod gusto1;
+#[cfg(test)]
+mod ist_stroke;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tcga_brca;
+#[cfg(test)]
+mod vectors;
