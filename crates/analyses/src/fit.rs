@@ -3,7 +3,7 @@
 use crate::analysis::AnalysisError;
 use crate::design::Model;
 use crate::table::{Cell, Table};
-use konsil_mpc::linear::{Inverse, complement, inverse};
+use konsil_mpc::linear::{Inverse, complement, inverse, inverse_scaled};
 use konsil_mpc::{MpcError, Opening, Session, Shared};
 use konsil_ring::encode;
 
@@ -26,7 +26,8 @@ pub(crate) fn check_sound(
     model: &Model,
     inverse: &Inverse,
 ) -> Result<(), AnalysisError> {
-    let sound = session.to_integers(&inverse.sound)?;
+    let sound = inverse.sound(session)?;
+    let sound = session.to_integers(&sound)?;
     let unsound = complement(session, &sound);
     let opened = session.open(opening, &unsound)?;
     let names = model
@@ -120,12 +121,18 @@ pub(crate) fn tidy(
     table
 }
 
-/// Inverts the symmetric matrix of a triangle; nothing is opened.
-pub(crate) fn plain_inverse(
+/// Inverts the symmetric matrix of a triangle; nothing is opened. With `scales` from an earlier
+/// matrix the roots of the diagonal are not taken anew: for weights that only change within bounds.
+pub(crate) fn inverse_again(
     session: &mut dyn Session,
     model: &Model,
     triangle: &Shared,
+    scales: Option<&Shared>,
 ) -> Result<Inverse, MpcError> {
     let order = model.order();
-    inverse(session, &symmetric(triangle, order), order)
+    let matrix = symmetric(triangle, order);
+    match scales {
+        Some(scales) => inverse_scaled(session, &matrix, scales.clone()),
+        None => inverse(session, &matrix, order),
+    }
 }

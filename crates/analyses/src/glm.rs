@@ -22,7 +22,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::design::{Model, Rows};
-use crate::fit::{VARIANCE_BITS, sound_inverse, standard_errors, tidy, variances};
+use crate::fit::{VARIANCE_BITS, inverse_again, sound_inverse, standard_errors, tidy, variances};
 use crate::sealed::{Ends, sealed_fit};
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
@@ -30,6 +30,7 @@ use konsil_cohort::Dictionary;
 use konsil_cohort::design::Response;
 use konsil_disclosure::{Release, admit};
 use konsil_kernels::{Family, FitSums, fit_sums, start_sums};
+use konsil_mpc::linear::Inverse;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, decode, encode, encode_count};
 
@@ -162,12 +163,19 @@ impl Glm {
         ))
     }
 
+    /// Scales that serve for all steps: the weights of a binomial model start at 3/16 for everyone
+    /// and never exceed 1/4, so that the diagonal stays below 4/3. Poisson weights have no bound.
+    pub(crate) fn lasting_scales(&self, first: &Inverse) -> Option<Shared> {
+        (self.family == Family::Binomial).then(|| first.scales.clone())
+    }
+
     /// Newton steps with opened coefficients.
     fn open_fit(&self, session: &mut dyn Session, rows: &Rows) -> Result<Ends, AnalysisError> {
         let order = self.model.order();
         let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
         let mut beta: Vec<Word> = vec![0; order];
         let (mut before, mut last) = (0.0, 0.0_f64);
+        let mut scales = None;
         for step in 0..self.iterations {
             let sums = if step == 0 {
                 start_sums(self.family, data, order)?
@@ -176,9 +184,11 @@ impl Glm {
             };
             let (gradient, information, _) = Self::pooled(session, &sums)?;
             let inverse = if step == 0 {
-                sound_inverse(session, UNSOUND, &self.model, &information)?
+                let first = sound_inverse(session, UNSOUND, &self.model, &information)?;
+                scales = self.lasting_scales(&first);
+                first
             } else {
-                crate::fit::plain_inverse(session, &self.model, &information)?
+                inverse_again(session, &self.model, &information, scales.as_ref())?
             };
             let change = inverse.times(session, &gradient)?;
             let change = session.open(STEP, &change)?;
@@ -199,7 +209,7 @@ impl Glm {
         }
         let sums = fit_sums(self.family, data, &reals(&beta))?;
         let (_, information, deviance) = Self::pooled(session, &sums)?;
-        let inverse = crate::fit::plain_inverse(session, &self.model, &information)?;
+        let inverse = inverse_again(session, &self.model, &information, None)?;
         let variances = variances(session, &self.model, &inverse)?;
         let coefficients = session.constant(&beta);
         let last = session.constant(&[encode(last)?]);

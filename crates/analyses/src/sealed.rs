@@ -6,7 +6,7 @@
 
 use crate::analysis::{AnalysisError, Setting};
 use crate::design::Rows;
-use crate::fit::{plain_inverse, sound_inverse, variances};
+use crate::fit::{inverse_again, sound_inverse, variances};
 use crate::glm::Glm;
 use konsil_kernels::{Family, start_sums, triangle};
 use konsil_mpc::{Masked, Opening, Session, Shared, fixed, linear, transcendental};
@@ -53,17 +53,18 @@ pub(crate) fn sealed_fit(
     let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
     let (gradient, information, _) = Glm::pooled(session, &start_sums(glm.family, data, order)?)?;
     let inverse = sound_inverse(session, verdict, &glm.model, &information)?;
+    let scales = glm.lasting_scales(&inverse);
     let mut beta = inverse.times(session, &gradient)?;
     let centres = share_rows(session, setting, rows, order)?;
     let mut change = beta.clone();
     for _ in 1..glm.iterations {
         let sums = sums_at(session, glm.family, &centres, &beta)?;
-        let inverse = plain_inverse(session, &glm.model, &sums.information)?;
+        let inverse = inverse_again(session, &glm.model, &sums.information, scales.as_ref())?;
         change = inverse.times(session, &sums.gradient)?;
         beta = beta.plus(&change);
     }
     let sums = sums_at(session, glm.family, &centres, &beta)?;
-    let inverse = plain_inverse(session, &glm.model, &sums.information)?;
+    let inverse = inverse_again(session, &glm.model, &sums.information, None)?;
     let variances = variances(session, &glm.model, &inverse)?;
     let deviance = deviance(session, glm.family, &centres, &sums, rows)?;
     let sizes = fixed::maximum(session, &change, &change.negated())?;

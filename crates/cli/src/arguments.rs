@@ -118,7 +118,7 @@ pub(crate) struct DemoOptions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NetworkOptions {
     /// The network file: centres, dealer, your key. A lab writes one.
-    #[arg(short, long, default_value = "network.toml")]
+    #[arg(long, default_value = "network.toml", value_name = "FILE")]
     pub(crate) network: PathBuf,
     /// How small messages travel: `mesh` waits once for the line, `star` sends fewer messages.
     #[arg(long, default_value = "mesh")]
@@ -309,6 +309,12 @@ pub(crate) enum NodeCommand {
         #[arg(long, hide = true)]
         attached: bool,
     },
+    /// Show the runs that this centre has taken part in, and how they ended.
+    Runs {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -328,6 +334,8 @@ pub(crate) enum DealerCommand {
 pub(crate) enum BenchCommand {
     /// Operations per second, bytes and rounds, with a process for each centre and the dealer.
     Primitives(PrimitivesOptions),
+    /// A logistic regression over a simulated line with latency and limited bandwidth.
+    Wan(WanOptions),
     /// One centre of a measurement.
     #[command(hide = true)]
     Party {
@@ -358,6 +366,28 @@ pub(crate) struct PrimitivesOptions {
     /// Only operations whose name contains this.
     #[arg(long, default_value = "")]
     pub(crate) only: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WanOptions {
+    /// How many centres.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(3..=16))]
+    pub(crate) centres: u16,
+    /// Covariates of the model.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=60))]
+    pub(crate) covariates: u16,
+    /// Patients of each centre.
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) rows: u32,
+    /// Milliseconds there and back.
+    #[arg(long, default_value_t = 30.0)]
+    pub(crate) round_trip_ms: f64,
+    /// Megabits a second of each link.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) megabits: u64,
+    /// Open nothing but the result.
+    #[arg(long)]
+    pub(crate) sealed: bool,
 }
 
 /// Prints completion for a shell.

@@ -7,8 +7,10 @@
 
 mod party;
 mod steps;
+mod wan;
 
 pub(crate) use party::{dealer, party};
+pub(crate) use wan::wan;
 
 use crate::arguments::PrimitivesOptions;
 use crate::failure::Failure;

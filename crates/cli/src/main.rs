@@ -60,6 +60,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Bench(arguments::BenchCommand::Primitives(options)) => {
             bench::primitives(&options, screen)
         }
+        Command::Bench(arguments::BenchCommand::Wan(options)) => bench::wan(&options, screen),
         Command::Bench(arguments::BenchCommand::Party { dir, me }) => bench::party(&dir, me),
         Command::Bench(arguments::BenchCommand::Dealer { dir }) => bench::dealer(&dir),
         Command::Explain { code } => explain::explain(code.as_deref(), screen),

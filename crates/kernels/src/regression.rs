@@ -1,6 +1,6 @@
 //! Sums that regressions need: Gram matrices, gradients, information, deviance.
 
-use crate::add_rounded;
+use crate::Sums;
 use konsil_ring::{EncodeError, Word};
 
 /// `X'X` (lower triangle, row by row), `X'y` and `y'y` of one centre, fixed point.
@@ -51,17 +51,22 @@ impl std::fmt::Debug for FitSums {
 /// # Errors
 /// [`EncodeError`] for a term that is not finite or out of range.
 pub fn gram_sums(x: &[f64], y: &[f64], columns: usize) -> Result<GramSums, EncodeError> {
-    let mut products = vec![0; columns * (columns + 1) / 2];
-    let mut with_response = vec![0; columns];
-    let mut response = [0; 2];
-    let mut terms = vec![0.0; products.len()];
+    let pairs = columns * (columns + 1) / 2;
+    let mut sums = Sums::new(pairs + columns + 2);
+    let mut terms = vec![0.0; pairs + columns + 2];
     for (row, y) in x.chunks(columns.max(1)).zip(y) {
-        triangle(row, 1.0, &mut terms);
-        add_rounded(&mut products, &terms)?;
-        let cross: Vec<f64> = row.iter().map(|x| x * y).collect();
-        add_rounded(&mut with_response, &cross)?;
-        add_rounded(&mut response, &[*y, y * y])?;
+        let (products, rest) = terms.split_at_mut(pairs);
+        triangle(row, 1.0, products);
+        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * y);
+        if let [.., first, second] = rest {
+            (*first, *second) = (*y, y * y);
+        }
+        sums.add(&terms)?;
     }
+    let mut products = sums.finish();
+    let mut with_response = products.split_off(pairs);
+    let response = with_response.split_off(columns);
+    let response = response.first_chunk::<2>().copied().unwrap_or_default();
     Ok(GramSums {
         products,
         with_response,
@@ -82,27 +87,62 @@ pub fn fit_sums(
     beta: &[f64],
 ) -> Result<FitSums, EncodeError> {
     let columns = beta.len();
-    let mut sums = FitSums {
-        gradient: vec![0; columns],
-        information: vec![0; columns * (columns + 1) / 2],
-        deviance: 0,
-    };
-    let mut terms = vec![0.0; sums.information.len()];
-    let mut gradient = vec![0.0; columns];
+    let mut rows = Rows::new(columns);
     for (index, (row, y)) in x.chunks(columns.max(1)).zip(y).enumerate() {
         let predictor: f64 = row.iter().zip(beta).map(|(x, b)| x * b).sum();
         let predictor = predictor + offset.get(index).copied().unwrap_or(0.0);
         let (mean, weight, deviance) = unit(family, *y, predictor.clamp(-700.0, 700.0));
-        triangle(row, weight, &mut terms);
-        add_rounded(&mut sums.information, &terms)?;
-        gradient
-            .iter_mut()
-            .zip(row)
-            .for_each(|(g, x)| *g = x * (y - mean));
-        add_rounded(&mut sums.gradient, &gradient)?;
-        add_rounded(std::slice::from_mut(&mut sums.deviance), &[deviance])?;
+        rows.add(row, (weight, y - mean, deviance))?;
     }
-    Ok(sums)
+    Ok(rows.finish())
+}
+
+/// Sums of information, gradient and deviance, row by row.
+struct Rows {
+    sums: Sums,
+    terms: Vec<f64>,
+    columns: usize,
+}
+
+impl Rows {
+    fn new(columns: usize) -> Self {
+        let count = columns * (columns + 1) / 2 + columns + 1;
+        Self {
+            sums: Sums::new(count),
+            terms: vec![0.0; count],
+            columns,
+        }
+    }
+
+    /// Adds `weight x x'`, `residual x` and the deviance of one patient.
+    fn add(
+        &mut self,
+        row: &[f64],
+        (weight, residual, deviance): (f64, f64, f64),
+    ) -> Result<(), EncodeError> {
+        let (information, rest) = self
+            .terms
+            .split_at_mut(self.columns * (self.columns + 1) / 2);
+        triangle(row, weight, information);
+        rest.iter_mut()
+            .zip(row)
+            .for_each(|(term, x)| *term = x * residual);
+        if let Some(last) = rest.last_mut() {
+            *last = deviance;
+        }
+        self.sums.add(&self.terms)
+    }
+
+    fn finish(self) -> FitSums {
+        let mut information = self.sums.finish();
+        let mut gradient = information.split_off(self.columns * (self.columns + 1) / 2);
+        let deviance = gradient.pop().unwrap_or_default();
+        FitSums {
+            gradient,
+            information,
+            deviance,
+        }
+    }
 }
 
 /// The sums of the first weighted least-squares step, from means near the responses instead of
@@ -117,13 +157,7 @@ pub fn start_sums(
     (x, y, offset): (&[f64], &[f64], &[f64]),
     columns: usize,
 ) -> Result<FitSums, EncodeError> {
-    let mut sums = FitSums {
-        gradient: vec![0; columns],
-        information: vec![0; columns * (columns + 1) / 2],
-        deviance: 0,
-    };
-    let mut terms = vec![0.0; sums.information.len()];
-    let mut gradient = vec![0.0; columns];
+    let mut rows = Rows::new(columns);
     for (index, (row, y)) in x.chunks(columns.max(1)).zip(y).enumerate() {
         let (predictor, mean, weight) = match family {
             Family::Binomial => {
@@ -134,15 +168,9 @@ pub fn start_sums(
         };
         let offset = offset.get(index).copied().unwrap_or(0.0);
         let working = weight * (predictor - offset) + (y - mean);
-        triangle(row, weight, &mut terms);
-        add_rounded(&mut sums.information, &terms)?;
-        gradient
-            .iter_mut()
-            .zip(row)
-            .for_each(|(g, x)| *g = x * working);
-        add_rounded(&mut sums.gradient, &gradient)?;
+        rows.add(row, (weight, working, 0.0))?;
     }
-    Ok(sums)
+    Ok(rows.finish())
 }
 
 /// Mean, weight and unit deviance of one patient (McCullagh and Nelder 1989, chapters 2, 4, 6).

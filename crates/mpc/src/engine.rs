@@ -157,40 +157,46 @@ impl Session for SharedSession {
         })
     }
 
-    fn mask(&mut self, matrix: &Shared, shape: (usize, usize)) -> Result<Masked, MpcError> {
-        let len = shape.0 * shape.1;
-        if matrix.len() != len {
-            return Err(MpcError::Shape {
-                left: matrix.len(),
-                right: len,
-            });
-        }
-        let drawn = self.party.draw(Kind::Mask { len })?;
-        let number = drawn.number;
-        if self.party.is_dry() {
-            self.party.exchange(vec![0; len], false)?;
-            return Ok(Masked {
+    fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError> {
+        let mut masked = Vec::with_capacity(matrices.len());
+        let mut words = Vec::new();
+        for (matrix, shape) in matrices {
+            let len = shape.0 * shape.1;
+            if matrix.len() != len {
+                return Err(MpcError::Shape {
+                    left: matrix.len(),
+                    right: len,
+                });
+            }
+            let drawn = self.party.draw(Kind::Mask { len })?;
+            if self.party.is_dry() {
+                words.resize(words.len() + len, 0);
+            } else {
+                words.extend(
+                    matrix
+                        .part
+                        .iter()
+                        .zip(&drawn.words)
+                        .map(|(x, m)| x.wrapping_sub(*m)),
+                );
+            }
+            let (number, mask) = (drawn.number, drawn.words);
+            masked.push(Masked {
                 number,
                 owner: None,
-                opened: vec![],
-                mask: vec![],
-                shape,
+                opened: Vec::new(),
+                mask,
+                shape: *shape,
             });
         }
-        let masked = matrix
-            .part
-            .iter()
-            .zip(&drawn.words)
-            .map(|(x, m)| x.wrapping_sub(*m))
-            .collect();
-        let opened = self.party.exchange(masked, false)?;
-        Ok(Masked {
-            number,
-            owner: None,
-            opened,
-            mask: drawn.words,
-            shape,
-        })
+        let opened = self.party.exchange(words, false)?;
+        let mut rest = opened.as_slice();
+        for masked in masked.iter_mut().filter(|_| !self.party.is_dry()) {
+            let (own, later) = rest.split_at(masked.shape.0 * masked.shape.1);
+            masked.opened = own.to_vec();
+            rest = later;
+        }
+        Ok(masked)
     }
 
     fn mask_own(

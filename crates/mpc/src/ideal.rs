@@ -205,21 +205,24 @@ impl Session for IdealSession {
         ))
     }
 
-    fn mask(&mut self, matrix: &Shared, shape: (usize, usize)) -> Result<Masked, MpcError> {
-        if matrix.len() != shape.0 * shape.1 {
-            return Err(MpcError::Shape {
-                left: matrix.len(),
-                right: shape.0 * shape.1,
-            });
-        }
-        let opened = matrix.part.clone();
-        Ok(Masked {
-            number: 0,
-            owner: None,
-            opened,
-            mask: Vec::new(),
-            shape,
-        })
+    fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError> {
+        let mask = |(matrix, shape): &(&Shared, (usize, usize))| {
+            if matrix.len() != shape.0 * shape.1 {
+                return Err(MpcError::Shape {
+                    left: matrix.len(),
+                    right: shape.0 * shape.1,
+                });
+            }
+            let opened = matrix.part.clone();
+            Ok(Masked {
+                number: 0,
+                owner: None,
+                opened,
+                mask: Vec::new(),
+                shape: *shape,
+            })
+        };
+        matrices.iter().map(mask).collect()
     }
 
     fn mask_own(

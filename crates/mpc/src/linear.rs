@@ -7,9 +7,12 @@ use crate::shared::{Bits, Shared};
 use crate::steps::matrix_raw;
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
-/// Newton-Schulz steps from a multiple of the identity: enough for a smallest eigenvalue of
-/// `order * 1e-7` of the matrix with unit diagonal.
-const STEPS: usize = 32;
+/// Squarings of the remainder: enough for a smallest eigenvalue of `order * 1e-7` of the matrix
+/// with unit diagonal.
+const SQUARINGS: usize = 28;
+
+/// Newton-Schulz steps afterwards, which take out the rounding of the squarings.
+const CORRECTIONS: usize = 3;
 
 /// Order of the largest matrix that is inverted.
 pub const ORDER_MAX: usize = 64;
@@ -36,17 +39,15 @@ pub struct Inverse {
     pub scaled: Shared,
     /// The diagonal of `D`: the inverse roots of the matrix's diagonal, `[order]`.
     pub scales: Shared,
-    /// For each column, whether the inverse stands: 0 where the column is, to six digits, a linear
-    /// combination of others.
-    pub sound: Bits,
+    /// The diagonal of the scaled matrix times `X`: 1 in each column that can be told apart.
+    image: Shared,
     order: usize,
 }
 
 /// Inverts a symmetric positive definite matrix of order 1 to 64.
 ///
-/// The matrix is scaled to a unit diagonal, then Newton-Schulz: `X <- X (2 I - H X)` from
-/// `I / order`, 32 times, whatever the matrix is (Schulz 1933; the number of rounds does not grow
-/// with the order). Error of `X`: about `order * condition * 2^-40`. 37 + 2 + 4 * 32 + 5 rounds.
+/// The matrix is scaled to a unit diagonal, see [`inverse_scaled`]. 38 + 2 + 70 rounds, whatever
+/// the order.
 ///
 /// # Errors
 /// [`MpcError::Shape`] for an order out of range, [`MpcError::Wire`].
@@ -55,50 +56,89 @@ pub fn inverse(
     matrix: &Shared,
     order: usize,
 ) -> Result<Inverse, MpcError> {
-    if order == 0 || order > ORDER_MAX || matrix.len() != order * order {
-        return Err(MpcError::Shape {
-            left: matrix.len(),
-            right: order * order,
-        });
-    }
     let diagonal = matrix.pick((0..order).map(|i| i * (order + 1)));
     let scales = inverse_sqrt(session, &diagonal)?;
-    let by_row = scales.pick((0..order * order).map(|at| at / order));
-    let by_column = scales.repeat(order);
+    inverse_scaled(session, matrix, scales)
+}
+
+/// Inverts a symmetric positive definite matrix with known scales: `D H D` must have a diagonal of
+/// at most 1.9, and of at least a hundredth for good digits.
+///
+/// From `X = I / order` and the remainder `R = I - H X`: `X <- X + X R`, `R <- R R`, 28 times, two
+/// products at once; then `X <- X (2 I - H X)` three times (Schulz 1933; Ben-Israel and Cohen
+/// 1966). Error of `X`: about `order * condition * 2^-40`. 2 + 2 * 28 + 4 * 3 rounds.
+///
+/// # Errors
+/// As [`inverse`].
+pub fn inverse_scaled(
+    session: &mut dyn Session,
+    matrix: &Shared,
+    scales: Shared,
+) -> Result<Inverse, MpcError> {
+    let order = scales.len();
+    let cells = order * order;
+    if order == 0 || order > ORDER_MAX || matrix.len() != cells {
+        return Err(MpcError::Shape {
+            left: matrix.len(),
+            right: cells,
+        });
+    }
+    let by_row = scales.pick((0..cells).map(|at| at / order));
     let half = multiply(session, matrix, &by_row)?;
-    let unit = multiply(session, &half, &by_column)?;
-    let masked = session.mask(&unit, (order, order))?;
-    let identity: Vec<Word> = (0..order * order)
-        .map(|at| if at / order == at % order { ONE } else { 0 })
-        .collect();
+    let unit = multiply(session, &half, &scales.repeat(order))?;
     let start = encode(1.0 / order as f64)?;
-    let mut x = session.constant(
-        &identity
-            .iter()
-            .map(|one| one / ONE * start)
-            .collect::<Vec<_>>(),
-    );
-    let twice = session.constant(&identity.iter().map(|one| 2 * one).collect::<Vec<_>>());
-    let mut defect = Shared::zeros(order);
-    for _ in 0..STEPS {
+    let diagonal = |value: Word| -> Vec<Word> {
+        (0..cells)
+            .map(|at| if at / order == at % order { value } else { 0 })
+            .collect()
+    };
+    let mut x = session.constant(&diagonal(start));
+    let first = session.truncate(&unit.times_integer(start.cast_signed()), FRACTION_BITS)?;
+    let mut remainder = session.constant(&diagonal(ONE)).minus(&first);
+    for _ in 0..SQUARINGS {
+        let both = Shared::concat([&x, &remainder]);
+        let masked = session.masks(&[(&both, (2 * order, order)), (&remainder, (order, order))])?;
+        let [left, right] = masked.as_slice() else {
+            return Err(MpcError::Shape {
+                left: masked.len(),
+                right: 2,
+            });
+        };
+        let raw = session.product(left, false, right)?;
+        let products = session.truncate(&raw, FRACTION_BITS)?;
+        x = x.plus(&products.slice(0, cells));
+        remainder = products.slice(cells, 2 * cells);
+    }
+    let masked = session.mask(&unit, (order, order))?;
+    let twice = session.constant(&diagonal(2 * ONE));
+    let mut image = Shared::zeros(cells);
+    for _ in 0..CORRECTIONS {
         let masked_x = session.mask(&x, (order, order))?;
         let raw = session.product(&masked, false, &masked_x)?;
-        let image = session.truncate(&raw, FRACTION_BITS)?;
-        defect = image.pick((0..order).map(|i| i * (order + 1)));
+        image = session.truncate(&raw, FRACTION_BITS)?;
         let correction = session.mask(&twice.minus(&image), (order, order))?;
         let raw = session.product(&masked_x, false, &correction)?;
         x = session.truncate(&raw, FRACTION_BITS)?;
     }
-    let sound = at_least(session, &defect, encode(1.0 - 1e-6)?)?;
+    let image = image.pick((0..order).map(|i| i * (order + 1)));
     Ok(Inverse {
         scaled: x,
         scales,
-        sound,
+        image,
         order,
     })
 }
 
 impl Inverse {
+    /// For each column, whether the inverse stands: 0 where the column is, to six digits, a linear
+    /// combination of others. 4 rounds.
+    ///
+    /// # Errors
+    /// [`MpcError::Wire`].
+    pub fn sound(&self, session: &mut dyn Session) -> Result<Bits, MpcError> {
+        at_least(session, &self.image, encode(1.0 - 1e-6)?)
+    }
+
     /// The inverse times a column. Error: that of `X` times the scaled column. 6 rounds.
     ///
     /// # Errors

@@ -175,11 +175,24 @@ pub trait Session {
     /// As [`Session::multiply_raw`].
     fn dot_raw(&mut self, a: &Shared, b: &Shared, len: usize) -> Result<Shared, MpcError>;
 
-    /// Masks and opens a shared matrix for use in products. 1 round, rows x columns words opened.
+    /// Masks and opens shared matrices for use in products. 1 round in all, rows x columns words
+    /// opened of each.
     ///
     /// # Errors
     /// As [`Session::multiply_raw`].
-    fn mask(&mut self, matrix: &Shared, shape: (usize, usize)) -> Result<Masked, MpcError>;
+    fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError>;
+
+    /// Masks and opens one matrix. As [`Session::masks`].
+    ///
+    /// # Errors
+    /// As [`Session::multiply_raw`].
+    fn mask(&mut self, matrix: &Shared, shape: (usize, usize)) -> Result<Masked, MpcError> {
+        let wrong = MpcError::Shape {
+            left: matrix.len(),
+            right: shape.0 * shape.1,
+        };
+        self.masks(&[(matrix, shape)])?.pop().ok_or(wrong)
+    }
 
     /// Masks a matrix that `owner` alone knows and sends it to the others. `mine` is read at the
     /// owner only. 1 round; the owner sends rows x columns words to each.
