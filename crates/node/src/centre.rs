@@ -5,12 +5,13 @@ use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
 use crate::error::NodeError;
 use crate::run::run;
 use crate::state::State;
-use konsil_cohort::{Dataset, Dictionary, Key};
+use konsil_cohort::{CohortError, Dataset, Dictionary, Key};
 use konsil_net::{
     Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
 };
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,10 +62,16 @@ impl CentreNode {
     /// This centre's patients, opened with its key.
     ///
     /// # Errors
-    /// [`NodeError::Cohort`].
+    /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
     pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
         let key = Key::open(&self.folder.join("data.key"))?;
-        Ok(konsil_cohort::load(&self.folder.join("data"), &self.config.dataset, &key)?)
+        let name = &self.config.dataset;
+        konsil_cohort::load(&self.folder.join("data"), name, &key).map_err(|error| match error {
+            CohortError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                NodeError::NoData(name.clone())
+            }
+            other => other.into(),
+        })
     }
 
     fn describe(&self) -> Result<Description, NodeError> {
@@ -169,7 +176,10 @@ fn serve_run(node: &CentreNode, channel: &Channel, request: &RunRequest) -> Resu
     }
 }
 
+/// Tells the researcher as much as others may know, and this centre's log the rest.
 fn fail(channel: &Channel, error: &NodeError) -> Result<(), NodeError> {
-    let (code, text) = (error.code().to_owned(), error.to_string());
+    let (code, text) = (error.code().to_owned(), error.told());
+    let cause = std::error::Error::source(error).map(|it| format!(" ({it})")).unwrap_or_default();
+    let _closed = writeln!(std::io::stderr().lock(), "{code} {error}{cause}");
     send(channel, &Answer::Failed { code, text })
 }

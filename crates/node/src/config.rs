@@ -118,6 +118,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
     let mut options = OpenOptions::new();
     let mut file =
         options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(fail)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
-    fs::rename(&new, path).map_err(fail)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&new, path)).map_err(|error| {
+        // a part of a file is of no use; what was there before still stands
+        let _gone = fs::remove_file(&new);
+        NodeError::io(path, &error)
+    })
 }

@@ -3,9 +3,10 @@
 use crate::config::Peer;
 use crate::error::NodeError;
 use konsil_governance::Revealed;
-use konsil_net::{Channel, Kind};
+use konsil_net::{Channel, Frame, Kind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// What the researcher asks of a centre.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -132,7 +133,19 @@ pub(crate) fn send<T: Serialize>(channel: &Channel, message: &T) -> Result<(), N
 
 /// Waits for one message.
 pub(crate) fn receive<T: DeserializeOwned>(channel: &Channel) -> Result<T, NodeError> {
-    let frame = channel.receive().map_err(|error| NodeError::wire(error, &[]))?;
+    read(&channel.receive().map_err(|error| NodeError::wire(error, &[]))?)
+}
+
+/// Waits for one message until `deadline`; `None` when there is none by then.
+pub(crate) fn receive_until<T: DeserializeOwned>(
+    channel: &Channel,
+    deadline: Instant,
+) -> Result<Option<T>, NodeError> {
+    let frame = channel.receive_until(deadline).map_err(|error| NodeError::wire(error, &[]))?;
+    frame.as_ref().map(read).transpose()
+}
+
+fn read<T: DeserializeOwned>(frame: &Frame) -> Result<T, NodeError> {
     if frame.kind != Kind::Control {
         return Err(NodeError::Message("unexpected frame"));
     }

@@ -1,6 +1,7 @@
 //! What goes wrong at a node or at the researcher's end, each with the code that `explain` knows.
 
 use konsil_analyses::AnalysisError;
+use konsil_cohort::{CohortError, Diagnostic};
 use konsil_governance::{PlanError, StudyError};
 use konsil_mpc::{MpcError, WireError};
 use std::path::{Path, PathBuf};
@@ -30,12 +31,18 @@ pub enum NodeError {
     /// No plan can be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The condition of the cohort, with the place in its text.
+    #[error("{}", .0.render())]
+    Condition(Box<Diagnostic>),
     /// An analysis ended without a result.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
     /// This centre's patients.
     #[error(transparent)]
-    Cohort(#[from] konsil_cohort::CohortError),
+    Cohort(#[from] CohortError),
+    /// Nothing has been imported yet.
+    #[error("has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import")]
+    NoData(String),
     /// Links between parties.
     #[error("{}", told(.error, names))]
     Wire {
@@ -70,13 +77,37 @@ pub enum NodeError {
 
 impl NodeError {
     /// A wire error with the names of the parties.
+    #[must_use]
     pub fn wire(error: WireError, names: &[String]) -> Self {
         Self::Wire { error, names: names.to_vec() }
     }
 
+    /// What is wrong with the condition of a cohort.
+    pub(crate) fn condition(error: CohortError) -> Self {
+        match error {
+            CohortError::Predicate(diagnostic) => Self::Condition(diagnostic),
+            other => other.into(),
+        }
+    }
+
     /// An error about a file, from what the system said.
+    #[must_use]
     pub fn io(path: &Path, error: &std::io::Error) -> Self {
         Self::File { path: path.to_owned(), what: error.to_string() }
+    }
+
+    /// What this centre tells others: paths, disks and patients are its own affair.
+    #[must_use]
+    pub(crate) fn told(&self) -> String {
+        match self.code() {
+            COHORT | "K0310" => {
+                "its patients cannot be used for this study; the log of its node says why".to_owned()
+            }
+            "K0312" | "K0701" | "K0703" => {
+                "its node cannot use its own files; the log of its node says which".to_owned()
+            }
+            _ => self.to_string(),
+        }
     }
 
     /// The code under which `konsil explain` tells more.
@@ -91,7 +122,10 @@ impl NodeError {
                 analysis_code(error)
             }
             Self::Plan(_) => "K0705",
+            Self::Condition(diagnostic) => diagnostic.code,
+            Self::Cohort(CohortError::Tampered { .. }) => "K0312",
             Self::Cohort(_) => COHORT,
+            Self::NoData(_) => "K0313",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
             Self::Centre { code, .. } => code,

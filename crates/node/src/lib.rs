@@ -20,4 +20,4 @@ pub use dealer::serve_dealer;
 pub use error::NodeError;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};
 pub use seal::SEALED_OVERHEAD_BYTES;
-pub use state::State;
+pub use state::{RunRecord, State};

@@ -3,7 +3,7 @@
 //! **Invariant:** only this process, which belongs to the researcher, sees the released numbers.
 
 use crate::config::{NetworkFile, Peer};
-use crate::control::{Answer, Ask, Description, RunRequest, RunSummary, from_hex, receive, send, to_hex};
+use crate::control::{Answer, Ask, Description, RunRequest, RunSummary, from_hex, receive, receive_until, send, to_hex};
 use crate::dealer::key_of;
 use crate::error::NodeError;
 use crate::run::seal_context;
@@ -12,9 +12,10 @@ use konsil_analyses::{Analysis, Findings, prepare};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{Release, SealedPart};
 use konsil_governance::{Plan, Revealed, Study, network_plan};
-use konsil_mpc::Topology;
+use konsil_mpc::{Topology, WireError};
 use konsil_net::{Binding, Channel, Hello, Identity, Options, PartyId, Role, connect};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -119,7 +120,7 @@ impl Researcher {
         let network_id = crate::centre::network_id(&network.network);
         let names: Vec<String> = network.centre.iter().map(|peer| peer.name.clone()).collect();
         let ask = |(number, peer): (usize, &Peer)| {
-            let fail = |error| NodeError::wire(error, &names);
+            let fail = |error: WireError| unreachable(peer, NodeError::wire(error, &names));
             let key = key_of(&peer.key).ok_or(NodeError::Message("a centre's key"))?;
             let to = PartyId(u16::try_from(number).map_err(|_| NodeError::Message("centres"))?);
             let binding = Binding::new(network_id, [0; 32], [0; 16]);
@@ -127,7 +128,7 @@ impl Researcher {
             let channel = connect(&peer.address, &identity, key, &hello, &Options::default())
                 .map_err(fail)?;
             send(&channel, &Ask::Describe)?;
-            match receive::<Answer>(&channel)? {
+            match receive::<Answer>(&channel).map_err(|error| unreachable(peer, error))? {
                 Answer::Description(description) => Ok((channel, description)),
                 Answer::Failed { code, text } => {
                     Err(NodeError::Centre { centre: peer.name.clone(), code, text })
@@ -170,6 +171,11 @@ impl Researcher {
         let centres: Vec<(String, usize)> = (members.iter())
             .filter_map(|at| Some((names.get(*at)?.clone(), self.descriptions.get(*at)?.rows_at_most)))
             .collect();
+        let condition = &study.cohort.condition;
+        if !condition.is_empty() {
+            konsil_cohort::Predicate::parse(condition, &self.dictionary)
+                .map_err(NodeError::condition)?;
+        }
         let plan =
             network_plan(&study, &self.dictionary, &centres, (topology, SEALED_OVERHEAD_BYTES))?;
         Ok(StudyRun { study, plan, members, topology })
@@ -200,11 +206,18 @@ impl Researcher {
             star: run.topology == Topology::Star,
             result_key: to_hex(key.public()),
         }));
+        let failed: OnceLock<Instant> = OnceLock::new();
         let answers: Vec<Result<RunSummary, NodeError>> = thread::scope(|scope| {
-            let request = &request;
+            let (request, failed) = (&request, &failed);
             let ask = |at: &usize| {
                 let (channel, centre) = (&self.channels[*at], self.descriptions[*at].centre.clone());
-                scope.spawn(move || follow(channel, &centre, request, on_event))
+                scope.spawn(move || {
+                    let answer = follow(channel, &centre, request, (on_event, failed));
+                    if answer.is_err() {
+                        let _first = failed.get_or_init(Instant::now);
+                    }
+                    answer
+                })
             };
             let threads: Vec<_> = run.members.iter().map(ask).collect();
             let join = |it: thread::ScopedJoinHandle<'_, _>| it.join().unwrap_or(Err(NodeError::Random));
@@ -245,6 +258,26 @@ impl Researcher {
         }
         Ok(results)
     }
+}
+
+/// The error of a link to one centre, with its name and what to look at.
+fn unreachable(peer: &Peer, error: NodeError) -> NodeError {
+    let code = error.code().to_owned();
+    let text = match &error {
+        NodeError::Wire { error: WireError::PeerLost { .. }, .. } if peer.address.is_empty() => {
+            "peer-lost: the network file has no address for it; start the lab with  konsil lab up"
+                .to_owned()
+        }
+        NodeError::Wire { error: WireError::PeerLost { .. }, .. } => {
+            format!("peer-lost: no node answers at {}; is it running?", peer.address)
+        }
+        NodeError::Wire { error: WireError::Io(kind), .. } => {
+            format!("the link to {} failed: {kind}", peer.address)
+        }
+        NodeError::Wire { .. } => format!("at {}: {error}", peer.address),
+        _ => return error,
+    };
+    NodeError::Centre { centre: peer.name.clone(), code, text }
 }
 
 /// The parts of one analysis, in the order of its ledger.
@@ -305,12 +338,19 @@ fn result(
     })
 }
 
-/// Follows one centre's part of a run to its end.
+/// How long the other centres may take to say why a run failed, once it has failed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a silent centre's follower looks whether the run has failed elsewhere.
+const FAILURE_POLL: Duration = Duration::from_millis(100);
+
+/// Follows one centre's part of a run to its end, or until `failed` elsewhere: a centre that waits
+/// for another's link would only say so when its own time is over.
 fn follow(
     channel: &Channel,
     centre: &str,
     request: &Ask,
-    on_event: &(dyn Fn(Event) + Sync),
+    (on_event, failed): (&(dyn Fn(Event) + Sync), &OnceLock<Instant>),
 ) -> Result<RunSummary, NodeError> {
     send(channel, request)?;
     loop {
@@ -322,7 +362,15 @@ fn follow(
             },
             other => other,
         };
-        match receive::<Answer>(channel).map_err(lost)? {
+        let next = receive_until::<Answer>(channel, Instant::now() + FAILURE_POLL).map_err(lost)?;
+        let Some(answer) = next else {
+            if failed.get().is_some_and(|since| since.elapsed() > GRACE) {
+                let (code, text) = ("K0423".to_owned(), "did not end in time".to_owned());
+                return Err(NodeError::Centre { centre: centre.to_owned(), code, text });
+            }
+            continue;
+        };
+        match answer {
             Answer::Progress { stage, analysis } => {
                 on_event(Event::Progress { centre: centre.to_owned(), stage, analysis });
             }

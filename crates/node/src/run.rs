@@ -18,6 +18,14 @@ use konsil_net::{
 use std::time::Instant;
 use zeroize::Zeroizing;
 
+/// Largest number in a study's rules: beyond the engine's range a threshold would wrap around.
+const POLICY_MAX: u64 = 1 << 32;
+/// Most analyses of a study, and most variables of one.
+const ANALYSES_MAX: usize = 100;
+const VARIABLES_MAX: usize = 1000;
+/// Most rows that a member may announce.
+const ROWS_MAX: usize = 1 << 32;
+
 /// Told when a step begins: stage and analysis.
 pub(crate) type Progress<'a> = &'a dyn Fn(&str, &str);
 
@@ -47,6 +55,10 @@ pub(crate) fn run(
     if request.rows_at_most.get(checked.me) != Some(&rows_at_most(dataset.rows())) {
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
+    }
+    let condition = &checked.study.cohort.condition;
+    if !condition.is_empty() {
+        Predicate::parse(condition, dataset.dictionary()).map_err(NodeError::condition)?;
     }
     let place = (checked.me, checked.topology);
     let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
@@ -87,7 +99,21 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
         return Err(refuse("this centre approves by hand; approvals are not built yet"));
     }
     if asked.threshold < mine.threshold || asked.centres_min < mine.centres_min {
-        return Err(refuse("the study asks for weaker disclosure rules than this centre's policy"));
+        return Err(NodeError::Refused(format!(
+            "the study asks for threshold {} and {} centres, this centre's policy for at least {} \
+             and {}; change [release] or min_centres",
+            asked.threshold, asked.centres_min, mine.threshold, mine.centres_min
+        )));
+    }
+    if asked.threshold > POLICY_MAX || asked.centres_min > POLICY_MAX {
+        return Err(refuse("no study has so many patients or centres as its rules ask for"));
+    }
+    let variables = study.analysis.iter().map(|it| it.variables.len()).max().unwrap_or(0);
+    if study.analysis.len() > ANALYSES_MAX || variables > VARIABLES_MAX {
+        return Err(refuse("the study is too large: at most 100 analyses of 1,000 variables"));
+    }
+    if study.release.rounding != "none" || study.release.epsilon != 0.0 {
+        return Err(refuse("rounding and noise are not built yet"));
     }
     if asked.zero_cells && !mine.zero_cells {
         return Err(refuse("this centre's policy does not show counts of 0"));
@@ -95,13 +121,18 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     let names: Vec<String> = request.members.iter().map(|peer| peer.name.clone()).collect();
     let me = names.iter().position(|name| *name == node.config.name);
     let me = me.ok_or_else(|| refuse("this centre is not among the members"))?;
-    for member in &request.members {
+    for (at, member) in request.members.iter().enumerate() {
+        if names[..at].contains(&member.name) {
+            return Err(refuse("a member stands twice in the list"));
+        }
         let known = node.config.centre.iter().any(|it| it.name == member.name && it.key == member.key);
         if !known {
             return Err(refuse("a member is not in this centre's list of the network"));
         }
     }
-    if request.dealer.key != node.config.dealer.key || names.len() != request.rows_at_most.len() {
+    let sizes = &request.rows_at_most;
+    let fit = sizes.len() == names.len() && sizes.iter().all(|rows| *rows <= ROWS_MAX);
+    if request.dealer.key != node.config.dealer.key || !fit {
         return Err(refuse("dealer or sizes are not those of the network"));
     }
     let session: Option<[u8; 16]> = from_hex(&request.session).and_then(|it| it.try_into().ok());

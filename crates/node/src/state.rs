@@ -2,7 +2,8 @@
 
 use crate::error::NodeError;
 use konsil_mpc::BurnLedger;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
+use serde::Serialize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,29 @@ const SCHEMA: &str = "
         session TEXT NOT NULL, analysis TEXT NOT NULL, name TEXT NOT NULL,
         audience TEXT NOT NULL, numbers INTEGER NOT NULL) STRICT;
 ";
+
+const RUNS: &str = "
+    SELECT session, study, state, reason,
+        (SELECT coalesce(max(below), 0) FROM burnt WHERE burnt.session = runs.session),
+        (SELECT coalesce(sum(numbers), 0) FROM openings WHERE openings.session = runs.session)
+    FROM runs ORDER BY rowid";
+
+/// A run in a node's database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunRecord {
+    /// 32 hexadecimal digits.
+    pub session: String,
+    /// Id of the study.
+    pub study: String,
+    /// `running`, `released` or `aborted`.
+    pub state: String,
+    /// Why it was aborted: a code, or words.
+    pub reason: String,
+    /// Correlations of its session that are used up.
+    pub burnt: u64,
+    /// Numbers that were opened.
+    pub opened: u64,
+}
 
 impl State {
     /// Opens or makes the database. Runs that were going on when the node stopped end as aborted.
@@ -88,16 +112,31 @@ impl State {
         Ok(())
     }
 
-    /// All runs: session, study, state, reason; the newest last.
+    /// Opens the database of a node, running or not, to read it only.
+    ///
+    /// # Errors
+    /// [`NodeError::Database`], also when there is none.
+    pub fn read(path: &Path) -> Result<Self, NodeError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    /// All runs, the newest last.
     ///
     /// # Errors
     /// [`NodeError::Database`].
-    pub fn runs(&self) -> Result<Vec<[String; 4]>, NodeError> {
+    pub fn runs(&self) -> Result<Vec<RunRecord>, NodeError> {
         let connection = self.lock();
-        let mut query =
-            connection.prepare("SELECT session, study, state, reason FROM runs ORDER BY rowid")?;
+        let mut query = connection.prepare(RUNS)?;
         let rows = query.query_map([], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+            Ok(RunRecord {
+                session: row.get(0)?,
+                study: row.get(1)?,
+                state: row.get(2)?,
+                reason: row.get(3)?,
+                burnt: row.get::<_, i64>(4)?.unsigned_abs(),
+                opened: row.get::<_, i64>(5)?.unsigned_abs(),
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -150,7 +189,9 @@ mod tests {
         assert!(ledger.burn(20).is_err());
         drop((state, ledger));
         let again = State::open(&path).unwrap();
-        assert_eq!(again.runs().unwrap()[0][2..], ["aborted", "the node stopped"]);
+        let run = again.runs().unwrap().remove(0);
+        assert_eq!((run.state.as_str(), run.reason.as_str()), ("aborted", "the node stopped"));
+        assert_eq!((run.burnt, run.opened), (20, 0));
         assert!(again.burn_ledger("s1").burn(15).is_err());
     }
 }
