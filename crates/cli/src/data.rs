@@ -4,6 +4,7 @@ use crate::arguments::{DataCommand, DictCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use konsil_cohort::{Dictionary, ImportOptions, Key, import, load, save};
+use konsil_node::State;
 use std::fs;
 use std::path::Path;
 
@@ -97,5 +98,23 @@ fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {
         rows.push(serde_json::json!({"name": name, "patients": patients, "dictionary": title}));
     }
     screen.json_line(&serde_json::json!({"schema": "konsil.datasets.v1", "datasets": rows}));
+    Ok(())
+}
+
+/// The runs in a centre's database.
+pub(crate) fn runs(dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    let path = dir.join("node.sqlite");
+    if !path.exists() {
+        let what = format!("{} has no runs yet; is it a centre's folder?", dir.display());
+        return Err(Failure::usage(what));
+    }
+    let runs = State::read(&path)?.runs()?;
+    for run in &runs {
+        screen.table(&format!(
+            "{}  {:<20} {:<9} {:>9} numbers opened  {}",
+            run.session, run.study, run.state, run.opened, run.reason
+        ));
+    }
+    screen.json_line(&serde_json::json!({"schema": "konsil.runs.v1", "runs": runs}));
     Ok(())
 }

@@ -30,6 +30,7 @@ const DIFFERENCE_MAX: f64 = 1e-6;
 pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("temp"), &error))?;
     let place = options.keep.clone().unwrap_or_else(|| folder.path().join("lab"));
+    results::make_place(&options.out)?;
     let begin = Instant::now();
     let version = env!("CARGO_PKG_VERSION");
     screen.note(&format!(
@@ -52,7 +53,6 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
     drop(run);
     let elapsed = begin.elapsed();
-    std::fs::create_dir_all(&options.out).map_err(|error| Failure::file(&options.out, &error))?;
     results::write(&planned, &outcome, (&options.out, elapsed))?;
     let methods = compare(&outcome)?;
     show(&outcome, &methods, screen);

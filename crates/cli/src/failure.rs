@@ -41,11 +41,11 @@ impl Failure {
 fn exit_of(code: &str) -> u8 {
     let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
     match number {
-        102..=199 | 310 | 311 => 10,
-        201..=213 | 220 | 301..=309 | 704 | 705 => 2,
+        101..=199 | 310 | 311 | 313 => 10,
+        201..=213 | 220 | 301..=309 | 704 | 705 | 801 => 2,
         217 | 218 | 501 => 6,
         411 | 412 | 421 | 423 | 424 => 8,
-        413..=420 | 422 | 425 | 426 | 430 | 431 => 9,
+        312 | 413..=420 | 422 | 425 | 426 | 430 | 431 => 9,
         601 => 5,
         _ => 1,
     }
@@ -60,13 +60,22 @@ impl From<NodeError> for Failure {
 
 impl From<CohortError> for Failure {
     fn from(error: CohortError) -> Self {
-        // the report stays at the centre: this is the centre's own screen
-        let report = match &error {
-            CohortError::CheckFailed(report) => report.to_text(),
-            _ => String::new(),
+        let (code, text) = match &error {
+            // the report stays at the centre: this is the centre's own screen
+            CohortError::CheckFailed(report) => ("K0101", report.to_text()),
+            CohortError::Io { path, source } => ("K0701", format!("{}: {source}", path.display())),
+            CohortError::KeyFileMode { .. } | CohortError::KeyFile { .. } => {
+                ("K0701", error.to_string())
+            }
+            CohortError::Tampered { .. } => ("K0312", error.to_string()),
+            CohortError::Mapping { .. } | CohortError::DatasetName { .. } => {
+                ("K0801", error.to_string())
+            }
+            CohortError::Dictionary { .. } => ("K0115", error.to_string()),
+            CohortError::Formula(it) | CohortError::Predicate(it) => (it.code, it.render()),
+            _ => ("K0101", error.to_string()),
         };
-        let text = if report.is_empty() { error.to_string() } else { report };
-        Self { text, code: "K0101".to_owned(), exit: 10 }
+        Self { text, code: code.to_owned(), exit: exit_of(code) }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::processes::{self, Daemon, Role};
 use crate::results;
 use crate::screen::Screen;
 use crate::study;
-use konsil_cohort::{Dictionary, ImportOptions, Key, import, save, split_by};
+use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save, split_by};
 use konsil_disclosure::Policy;
 use konsil_net::Identity;
 use konsil_node::{
@@ -36,8 +36,8 @@ pub(crate) struct Lab {
 /// Daemons of a lab that runs as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct LabRun {
-    /// Centres in order, then the dealer.
-    pub(crate) daemons: Vec<Daemon>,
+    /// Centres in order, then the dealer; they end with this value. None where the lab was up.
+    _daemons: Vec<Daemon>,
     /// The researcher's connections.
     pub(crate) researcher: Researcher,
 }
@@ -86,6 +86,7 @@ fn run_study(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let begin = std::time::Instant::now();
+    results::make_place(out)?;
     let run = lab.start()?;
     let planned = run.researcher.plan(study, topology.into())?;
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
@@ -161,7 +162,9 @@ impl Lab {
         }
         let file: NetworkFile = read_toml(&path)?;
         let centres = file.centre.into_iter().map(|peer| peer.name).collect();
-        Ok(Self { folder: folder.to_owned(), centres })
+        // processes are found by their folder, from wherever the command is called
+        let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
+        Ok(Self { folder, centres })
     }
 
     fn centre_folder(&self, name: &str) -> PathBuf {
@@ -192,7 +195,10 @@ impl Lab {
             let hint = hint.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
             return Err(Failure::usage(format!("no centre `{centre}` in this lab{hint}")));
         }
-        let rows = self.store(centre, file, (dictionary, map))?;
+        let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };
+        let (dataset, _) = import(file, dictionary, &options)?;
+        self.store(centre, &dataset)?;
+        let rows = dataset.rows();
         screen.note(&format!("✓ {centre:<16} {rows:>8} patients, encrypted"));
         Ok(())
     }
@@ -219,33 +225,33 @@ impl Lab {
             );
             return Err(Failure::usage(what));
         }
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        // parts are texts, whatever the whole was
+        let tabs = file.extension().is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
+        let part_name = format!("{stem}.{}", if tabs { "tsv" } else { "csv" });
+        let mut checked = Vec::with_capacity(parts.len());
         for (at, (name, bytes)) in parts.iter().enumerate() {
             let centre = if by_name { name } else { &self.centres[at] };
-            let folder = self.centre_folder(centre);
-            let extension = file.extension().and_then(|it| it.to_str()).unwrap_or("csv");
-            // the part is in the clear only as long as the import takes
-            let part = folder.join(format!("import.{extension}"));
+            let part = self.centre_folder(centre).join(&part_name);
             write_private(&part, bytes)?;
-            let rows = self.store(centre, &part, (dictionary, map));
-            fs::remove_file(&part).map_err(|error| Failure::file(&part, &error))?;
+            checked.push((centre, name, check_part(centre, &part, (dictionary, map))?));
+        }
+        // nothing is stored anywhere unless every part fits
+        for (centre, name, dataset) in checked {
+            self.store(centre, &dataset)?;
             let from = if by_name { String::new() } else { format!("  ({column} {name})") };
-            screen.note(&format!("✓ {centre:<16} {:>8} patients, encrypted{from}", rows?));
+            let rows = dataset.rows();
+            screen.note(&format!("✓ {centre:<16} {rows:>8} patients, encrypted{from}"));
         }
         Ok(())
     }
 
-    fn store(
-        &self,
-        centre: &str,
-        file: &Path,
-        (dictionary, map): (&Dictionary, &[String]),
-    ) -> Result<usize, Failure> {
+
+    fn store(&self, centre: &str, dataset: &Dataset) -> Result<(), Failure> {
         let folder = self.centre_folder(centre);
-        let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };
-        let (dataset, _) = import(file, dictionary, &options)?;
         let key = Key::open(&folder.join("data.key"))?;
-        save(&folder.join("data"), DATASET, &dataset, &key)?;
-        Ok(dataset.rows())
+        save(&folder.join("data"), DATASET, dataset, &key)?;
+        Ok(())
     }
 
     fn folders(&self) -> Vec<(Role, PathBuf)> {
@@ -253,12 +259,16 @@ impl Lab {
         centres.chain([(Role::Dealer, self.dealer_folder())]).collect()
     }
 
-    /// Starts all processes and connects; they end with the returned value.
+    /// Starts all processes and connects; they end with the returned value. A lab that is up is
+    /// used as it is.
     pub(crate) fn start(&self) -> Result<LabRun, Failure> {
-        let daemons = processes::start(&self.folders(), true)?;
-        self.note_addresses(&daemons)?;
+        let mut daemons = Vec::new();
+        if self.running().is_none() {
+            daemons = processes::start(&self.folders(), true)?;
+            self.note_addresses(&daemons)?;
+        }
         let researcher = Researcher::connect(&self.network_file())?;
-        Ok(LabRun { daemons, researcher })
+        Ok(LabRun { _daemons: daemons, researcher })
     }
 
     fn note_addresses(&self, daemons: &[Daemon]) -> Result<(), Failure> {
@@ -272,7 +282,8 @@ impl Lab {
 
     fn up(&self, screen: &Screen) -> Result<(), Failure> {
         if self.running().is_some() {
-            return Err(Failure::usage("the lab is running; see  konsil lab status"));
+            let what = "the lab is running; see  konsil lab status,  or end it with  konsil lab down";
+            return Err(Failure::usage(what));
         }
         let daemons = processes::start(&self.folders(), false)?;
         self.note_addresses(&daemons)?;
@@ -315,8 +326,9 @@ impl Lab {
         for (at, name) in self.centres.iter().enumerate() {
             let folder = self.centre_folder(name);
             let key = Key::open(&folder.join("data.key"))?;
-            let dataset = konsil_cohort::load(&folder.join("data"), DATASET, &key).ok();
-            let rows = dataset.as_ref().map(konsil_cohort::Dataset::rows);
+            let stored = folder.join("data").join(format!("{DATASET}.konsil")).exists();
+            let dataset = stored.then(|| konsil_cohort::load(&folder.join("data"), DATASET, &key));
+            let rows = dataset.transpose()?.as_ref().map(Dataset::rows);
             let id = running.as_ref().and_then(|it| it.ids.get(at).copied());
             let up = id.filter(|id| processes::is_running(*id, &folder));
             let data = rows.map_or("no data".to_owned(), |rows| format!("{rows} patients"));
@@ -328,6 +340,24 @@ impl Lab {
         screen.json_line(&serde_json::json!({"schema": "konsil.lab.v1", "centres": centres}));
         Ok(())
     }
+}
+
+/// One centre's part of a file, checked against the dictionary. The part is in the clear only as
+/// long as the check takes.
+fn check_part(
+    centre: &str,
+    part: &Path,
+    (dictionary, map): (&Dictionary, &[String]),
+) -> Result<Dataset, Failure> {
+    let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };
+    let imported = import(part, dictionary, &options);
+    fs::remove_file(part).map_err(|error| Failure::file(part, &error))?;
+    imported.map(|(dataset, _)| dataset).map_err(|error| {
+        let mut failure = Failure::from(error);
+        let rows = "rows are counted within its part of the file";
+        failure.text = format!("{centre} ({rows}):\n{}", failure.text);
+        failure
+    })
 }
 
 fn make_folder(path: &Path) -> Result<(), Failure> {

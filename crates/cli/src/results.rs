@@ -18,7 +18,6 @@ pub(crate) fn finish(
     (out, elapsed): (&Path, Duration),
     screen: &Screen,
 ) -> Result<(), Failure> {
-    std::fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
     write(run, outcome, (out, elapsed))?;
     for analysis in &outcome.analyses {
         match &analysis.findings {
@@ -32,10 +31,15 @@ pub(crate) fn finish(
     let (planned, sent) = outcome.bytes();
     let exact = |bytes| number::bytes_exact(bytes, Medium::Terminal);
     let same = if planned == sent { "byte for byte" } else { "ended early" };
-    let complete = outcome.analyses.iter().all(|it| it.findings.is_ok());
+    let analyses = outcome.analyses.len();
+    let released = outcome.analyses.iter().filter(|it| it.findings.is_ok()).count();
+    let verdict = match released {
+        0 => "✗ nothing released".to_owned(),
+        released if released == analyses => "✓ released".to_owned(),
+        released => format!("! {released} of {analyses} analyses released"),
+    };
     screen.note(&format!(
-        "{} released in {:.1} s   planned {} · sent {}, {same} · 0 B of patients in the clear",
-        if complete { "✓" } else { "!" },
+        "{verdict} in {:.1} s   planned {} · sent {}, {same} · 0 B of patients in the clear",
         elapsed.as_secs_f64(),
         exact(planned),
         exact(sent)
@@ -58,7 +62,10 @@ pub(crate) fn write(
     (out, elapsed): (&Path, Duration),
 ) -> Result<(), Failure> {
     for analysis in &outcome.analyses {
-        let Ok(findings) = &analysis.findings else { continue };
+        let Ok(findings) = &analysis.findings else {
+            remove_tables(out, &analysis.id)?;
+            continue;
+        };
         for table in &findings.tables {
             let path = out.join(format!("{}.{}.csv", analysis.id, table.name));
             write_private(&path, csv_text(table)?.as_bytes())?;
@@ -71,6 +78,29 @@ pub(crate) fn write(
     write_private(&out.join("study.json"), run.study.canonical().as_bytes())?;
     let page = report::page(run, outcome, elapsed);
     write_private(&out.join("report.html"), page.as_bytes())?;
+    Ok(())
+}
+
+/// The folder for the results, made before a run, so that no result is lost for want of a place.
+pub(crate) fn make_place(out: &Path) -> Result<(), Failure> {
+    let fail = |error: &std::io::Error| Failure::file(out, error);
+    std::fs::create_dir_all(out).map_err(|error| fail(&error))?;
+    let probe = out.join(".konsil");
+    write_private(&probe, b"")?;
+    std::fs::remove_file(&probe).map_err(|error| fail(&error))
+}
+
+/// An earlier run's tables of an analysis that now has none: nobody shall take them for its result.
+fn remove_tables(out: &Path, id: &str) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| Failure::file(out, &error);
+    for entry in std::fs::read_dir(out).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let parts: Vec<&str> = name.split('.').collect();
+        if matches!(parts.as_slice(), [of, _, "csv"] if *of == id) {
+            std::fs::remove_file(&path).map_err(fail)?;
+        }
+    }
     Ok(())
 }
 

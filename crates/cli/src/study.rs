@@ -25,10 +25,22 @@ pub(crate) fn read(path: &Path) -> Result<Study, Failure> {
 
 pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Result<(), Failure> {
     let study = read(path)?;
-    let researcher = Researcher::connect(&network.network)?;
+    let researcher = connect(&network.network)?;
     let run = researcher.plan(study, network.topology.into())?;
     show_plan(&run.plan, screen);
     Ok(())
+}
+
+/// Connects to the network of a file.
+fn connect(network: &Path) -> Result<Researcher, Failure> {
+    if !network.exists() {
+        let what = format!(
+            "there is no network file {}; name it with --network LAB/network.toml, or make a lab with  konsil lab new",
+            network.display()
+        );
+        return Err(Failure::usage(what));
+    }
+    Ok(Researcher::connect(network)?)
 }
 
 pub(crate) fn run_file(
@@ -79,12 +91,13 @@ fn run(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let begin = Instant::now();
-    let researcher = Researcher::connect(&network.network)?;
+    let researcher = connect(&network.network)?;
     let run = researcher.plan(study, network.topology.into())?;
     if dry_run {
         show_plan(&run.plan, screen);
         return Ok(());
     }
+    results::make_place(out)?;
     let outcome = run_with_progress(&researcher, &run, screen)?;
     results::finish(&run, &outcome, (out, begin.elapsed()), screen)
 }
