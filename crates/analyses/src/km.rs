@@ -14,7 +14,8 @@
 //!
 //! # Release
 //! For each group: patients, events, median with limits, the points of the curve that may be shown;
-//! observed and expected events with their covariance. Groups that are too small: nothing.
+//! the log-rank statistic over all groups with enough patients, observed and expected events of
+//! those with enough events. Groups that are too small: nothing.
 //!
 //! # Sources
 //! Kaplan and Meier (1958); Greenwood (1926); limits on the log scale (Kalbfleisch and Prentice
@@ -27,6 +28,7 @@ use crate::table::{Cell, Table};
 use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
 use konsil_disclosure::{Release, admit, large_enough, suppress};
 use konsil_kernels::grid_counts;
+use konsil_mpc::linear::ORDER_MAX;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::Word;
 
@@ -60,7 +62,7 @@ const RISK: Opening = Opening {
 };
 const LOG_RANK: Opening = Opening {
     name: "km.logrank",
-    says: "Observed and expected events of each group and their covariance.",
+    says: "The log-rank statistic; observed and expected events of groups with enough events.",
     to: Audience::Researcher,
 };
 
@@ -92,6 +94,11 @@ pub fn prepare(
         ));
     };
     let plan = GroupedSurvival::plan(&Formula::parse(text)?, dictionary)?;
+    if plan.labels.len() > ORDER_MAX {
+        return Err(error(format!(
+            "compares more than {ORDER_MAX} groups; merge levels"
+        )));
+    }
     let Some((low, high)) = plan.time_range else {
         return Err(error(format!(
             "`{}` needs min and max in the dictionary",
@@ -181,7 +188,7 @@ impl Analysis for Km {
         )];
         if groups > 1 {
             lines.push(format!(
-                "log-rank: {groups} observed, {groups} expected, their covariance"
+                "log-rank statistic; observed and expected events of {groups} groups, unless too few"
             ));
         }
         lines
@@ -218,7 +225,8 @@ impl Analysis for Km {
         // a group shows its size when it is large enough, all else when it also has the events
         let events = verdicts.slice(self.groups(), 2 * self.groups());
         let both = session.multiply_raw(&verdicts.slice(0, self.groups()), &events)?;
-        let verdicts = Shared::concat([&verdicts.slice(0, self.groups()), &both]);
+        let taking_part = verdicts.slice(0, self.groups());
+        let verdicts = Shared::concat([&taking_part, &both]);
         let masked = suppress(session, &verdicts, &sizes)?;
         session.release(GROUPS, &Shared::concat([&verdicts, &masked]))?;
         let medians = medians(session, &curves, Z_975)?;
@@ -228,7 +236,7 @@ impl Analysis for Km {
         session.release(CURVE, &shown.values)?;
         session.release(RISK, &shown.counts)?;
         if self.groups() > 1 {
-            let sums = log_rank(session, &curves, &both)?;
+            let sums = log_rank(session, &curves, (&taking_part, &both))?;
             session.release(LOG_RANK, &sums)?;
         }
         Ok(())
@@ -286,7 +294,7 @@ impl Analysis for Km {
         }
         let mut tables = vec![tidy, self.curve_table(release, &name)?];
         if groups > 1 {
-            tables.push(self.test_table(&release.reals(LOG_RANK)?));
+            tables.push(self.test_table(&release.reals(LOG_RANK)?, &sizes));
         }
         let notes = vec![
             "points of the curve with too few events since the last one are not shown".to_owned(),
@@ -365,46 +373,38 @@ impl Km {
         Ok(table)
     }
 
-    /// The log-rank test from observed, expected and covariance.
-    fn test_table(&self, sums: &[f64]) -> Table {
+    /// The log-rank test from its statistic and the groups' verdicts.
+    fn test_table(&self, sums: &[f64], sizes: &[f64]) -> Table {
+        const COLUMNS: [&str; 6] = [
+            "statistic.log",
+            "df",
+            "p.value.log",
+            "strata",
+            "observed",
+            "expected",
+        ];
         let groups = self.groups();
-        let mut table = Table::new(
-            "glance",
-            &[
-                "statistic.log",
-                "df",
-                "p.value.log",
-                "strata",
-                "observed",
-                "expected",
-            ],
-        );
-        let (observed, rest) = sums.split_at(groups.min(sums.len()));
-        let (expected, covariance) = rest.split_at(groups.min(rest.len()));
-        let used: Vec<usize> = (0..groups).filter(|group| expected[*group] > 0.0).collect();
-        let kept = used.split_last().map(|(_, kept)| kept).unwrap_or_default();
-        let difference: Vec<f64> = kept.iter().map(|g| observed[*g] - expected[*g]).collect();
-        let matrix: Vec<f64> = (kept.iter())
-            .flat_map(|g| kept.iter().map(move |h| covariance[g * groups + h]))
-            .collect();
-        let df = kept.len() as f64;
-        let statistic = crate::statistics::quadratic_form(&matrix, &difference);
+        let mut table = Table::new("glance", &COLUMNS);
+        let verdict = |at: usize| sizes.get(at).is_some_and(|verdict| *verdict > 0.5);
+        let taking_part = (0..groups).filter(|group| verdict(*group)).count();
+        let df = taking_part.saturating_sub(1) as f64;
+        let statistic = sums
+            .first()
+            .copied()
+            .filter(|_| taking_part > 1)
+            .map(|it| it.max(0.0));
         for (group, label) in self.plan.labels.iter().enumerate() {
-            let hidden = expected[group] <= 0.0;
-            let number = |value: f64| {
-                if hidden {
-                    Cell::Missing
-                } else {
-                    Cell::Number(value)
-                }
+            let number = |at: usize| match sums.get(at) {
+                Some(value) if verdict(groups + group) => Cell::Number(*value),
+                _ => Cell::Missing,
             };
             table.rows.push(vec![
                 statistic.map_or(Cell::Missing, Cell::Number),
                 Cell::Count(df),
                 statistic.map_or(Cell::Missing, |it| Cell::Number(p_chi_squared(it, df))),
                 Cell::Text(label.clone()),
-                number(observed[group]),
-                number(expected[group]),
+                number(1 + group),
+                number(1 + groups + group),
             ]);
         }
         table

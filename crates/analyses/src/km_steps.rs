@@ -230,12 +230,66 @@ pub(crate) fn shown_points(
     })
 }
 
-/// Log-rank sums of groups that are large enough: observed, expected, covariance, fixed point.
+/// What the log-rank test is made of, on shares, fixed point.
+struct LogRank {
+    /// Events of each group.
+    observed: Shared,
+    /// Events expected if all groups were alike.
+    expected: Shared,
+    /// Covariance of the differences, `[group][group]`.
+    covariance: Shared,
+}
+
+/// The log-rank test over the groups with enough patients: the statistic, and, where `shown`,
+/// observed and expected events. Fixed point, `[statistic, observed.., expected..]`.
 pub(crate) fn log_rank(
     session: &mut dyn Session,
     curves: &Curves,
-    verdicts: &Shared,
+    (taking_part, shown): (&Shared, &Shared),
 ) -> Result<Shared, MpcError> {
+    let sums = log_rank_sums(session, curves, taking_part)?;
+    let statistic = log_rank_statistic(session, &sums, taking_part)?;
+    let each = Shared::concat([&sums.observed, &sums.expected]);
+    let each = session.multiply_raw(&shown.repeat(2), &each)?;
+    Ok(Shared::concat([&statistic, &each]))
+}
+
+/// `d' V^- d` for the differences `d` and their covariance `V`, whose rows add up to 0.
+///
+/// `V + a 11'` over the groups that take part, and 1 in the diagonal for the others, is invertible
+/// and gives the same form, whatever `a > 0`; the mean variance keeps it well conditioned.
+fn log_rank_statistic(
+    session: &mut dyn Session,
+    sums: &LogRank,
+    taking_part: &Shared,
+) -> Result<Shared, MpcError> {
+    let groups = taking_part.len();
+    let cells = groups * groups;
+    let diagonal = |at: usize| at / groups == at % groups;
+    let trace = sums
+        .covariance
+        .pick((0..cells).filter(|at| diagonal(*at)))
+        .total();
+    let mean = fixed::scale(session, &trace, 1.0 / groups as f64)?;
+    let of_row = taking_part.pick((0..cells).map(|at| at / groups));
+    let pairs = session.multiply_raw(&of_row, &taking_part.repeat(groups))?;
+    let ridge = session.multiply_raw(&pairs, &mean.repeat(cells))?;
+    let left_out = linear::complement(session, taking_part).integer_to_fixed();
+    let left_out =
+        left_out.pick((0..cells).map(|at| if diagonal(at) { at / groups } else { groups }));
+    let matrix = sums.covariance.plus(&ridge).plus(&left_out);
+    let inverse = linear::inverse(session, &matrix, groups)?;
+    let differences = sums.observed.minus(&sums.expected);
+    let solved = inverse.times(session, &differences)?;
+    fixed::dot(session, &differences, &solved, groups)
+}
+
+/// Observed, expected, covariance of the groups that take part; 0 for the others.
+fn log_rank_sums(
+    session: &mut dyn Session,
+    curves: &Curves,
+    verdicts: &Shared,
+) -> Result<LogRank, MpcError> {
     let (groups, points) = (curves.groups, curves.points);
     // groups that are too small take no part, as if the cohort were without them
     let spread = verdicts.pick((0..groups * points).map(|at| at / points));
@@ -288,9 +342,10 @@ pub(crate) fn log_rank(
         .map(|g| curves.row(&events, g).total())
         .collect();
     let observed = Shared::concat(&observed).integer_to_fixed();
-    Ok(Shared::concat([
-        &observed,
-        &expected,
-        &diagonal.minus(&products),
-    ]))
+    let covariance = diagonal.minus(&products);
+    Ok(LogRank {
+        observed,
+        expected,
+        covariance,
+    })
 }

@@ -46,33 +46,6 @@ fn upper_tail(statistic: f64, tail: impl Fn(f64) -> f64) -> f64 {
     }
 }
 
-/// `d' M^-1 d` for a symmetric positive definite `M`, row by row; `None` when it is not.
-pub(crate) fn quadratic_form(matrix: &[f64], d: &[f64]) -> Option<f64> {
-    let order = d.len();
-    let mut rows: Vec<Vec<f64>> = (matrix.chunks(order.max(1)).zip(d))
-        .map(|(row, value)| row.iter().copied().chain([*value]).collect())
-        .collect();
-    let mut form = 0.0;
-    for pivot in 0..order {
-        let (done, rest) = rows.split_at_mut(pivot + 1);
-        let first = done.last()?;
-        let head = *first.get(pivot)?;
-        let value = *first.last()?;
-        if head <= 0.0 {
-            return None;
-        }
-        form += value * value / head;
-        for row in rest {
-            let factor = row.get(pivot)? / head;
-            row.iter_mut()
-                .zip(first)
-                .skip(pivot)
-                .for_each(|(x, p)| *x -= factor * p);
-        }
-    }
-    (order > 0).then_some(form)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,13 +64,5 @@ mod tests {
         assert!((p_chi_squared(3.84, 1.0) - 0.050_043_521_248_705).abs() < 1e-12);
         assert!((p_fisher(4.0, 2.0, 20.0) - 0.034_571_613_033_607_7).abs() < 1e-12);
         assert!(p_student(1e3, 1e6) >= 0.0 && p_fisher(1e6, 3.0, 1e6) >= 0.0);
-    }
-
-    #[test]
-    fn forms_of_matrices() {
-        let form = quadratic_form(&[4.0, 2.0, 2.0, 3.0], &[2.0, 1.0]);
-        assert!((form.unwrap() - 1.0).abs() < 1e-15);
-        assert_eq!(quadratic_form(&[1.0, 1.0, 1.0, 1.0], &[1.0, 0.0]), None);
-        assert_eq!(quadratic_form(&[], &[]), None);
     }
 }

@@ -107,7 +107,7 @@ fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
 
 /// A self-signed certificate around the identity's key, made anew each time.
 fn certified(identity: &Identity) -> Result<Arc<SingleCertAndKey>, Error> {
-    let key = Key::new(identity);
+    let key = TlsKey::new(identity);
     let certificate = rcgen::CertificateParams::default().self_signed(&key);
     let certificate = certificate.map_err(|_| Error::General("no certificate".to_owned()))?;
     let chain = vec![certificate.der().clone()];
@@ -118,13 +118,19 @@ fn certified(identity: &Identity) -> Result<Arc<SingleCertAndKey>, Error> {
 }
 
 /// The identity as TLS and certificates use it; the private key itself is never copied to them.
-#[derive(Clone, Debug)]
-struct Key {
+#[derive(Clone)]
+struct TlsKey {
     identity: Identity,
     public: [u8; 32],
 }
 
-impl Key {
+impl std::fmt::Debug for TlsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsKey(..)")
+    }
+}
+
+impl TlsKey {
     fn new(identity: &Identity) -> Self {
         Self {
             identity: identity.clone(),
@@ -133,7 +139,7 @@ impl Key {
     }
 }
 
-impl SigningKey for Key {
+impl SigningKey for TlsKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let offered = offered.contains(&SignatureScheme::ED25519);
         offered.then(|| Box::new(self.clone()) as Box<dyn Signer>)
@@ -148,7 +154,7 @@ impl SigningKey for Key {
     }
 }
 
-impl Signer for Key {
+impl Signer for TlsKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let signature = self.identity.sign(message).map(Vec::from);
         signature.map_err(|_| Error::General("no signature".to_owned()))
@@ -159,7 +165,7 @@ impl Signer for Key {
     }
 }
 
-impl rcgen::PublicKeyData for Key {
+impl rcgen::PublicKeyData for TlsKey {
     fn der_bytes(&self) -> &[u8] {
         &self.public
     }
@@ -169,7 +175,7 @@ impl rcgen::PublicKeyData for Key {
     }
 }
 
-impl rcgen::SigningKey for Key {
+impl rcgen::SigningKey for TlsKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         self.identity
             .sign(message)

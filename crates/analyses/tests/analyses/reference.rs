@@ -249,6 +249,10 @@ impl Ledger {
     pub(crate) fn log_rank(&mut self, table: &Table, wanted: &Value) {
         let observed = wanted["observed"].as_array().unwrap();
         for (row, one) in observed.iter().enumerate() {
+            // a group with too few events takes part in the test and shows nothing of its own
+            if number(table, row, "observed").is_nan() {
+                continue;
+            }
             self.near(
                 "log-rank",
                 "observed",

@@ -307,8 +307,8 @@ fn km_runs_level_and_ends_at_nothing_as_in_r() {
     }
 }
 
-// Stage III has 6 events, IV 4 patients, V nobody: their curves are not shown, the test leaves them
-// out, and no word of them is released but the size of III.
+// Stage III has 6 events, IV 4 patients, V nobody: their curves are not shown, the test leaves IV and
+// V out, and no word of them is released but the size of III.
 #[test]
 fn km_of_small_groups_is_suppressed() {
     let wanted = reference("km.json");
@@ -327,6 +327,8 @@ fn km_of_small_groups_is_suppressed() {
             let row = row_of(tidy, "strata", &format!("stage={group}"));
             assert!(number(tidy, row, "events").is_nan() && number(tidy, row, "median").is_nan());
             assert!(number(glance, 2 + at, "expected").is_nan());
+            let log_rank = run.words("km.logrank");
+            assert_eq!((log_rank[1 + 2 + at], log_rank[1 + 5 + 2 + at]), (0, 0), "events");
             let of_group = |words: &[u128], each: usize| {
                 let mut cells = words.chunks(each).skip(2 + at).step_by(5);
                 cells.all(|cell| cell.iter().all(|word| *word == 0))

@@ -110,7 +110,7 @@ out(list(
   category = fit_glm("sex ~ age + bmi", binomial()),
   poisson = fit_glm("visits ~ age + sex + arm", poisson()),
   offset = fit_glm("visits ~ age + sex + arm + offset(log(months))", poisson())), "glm.json")
-kept <- subset(d, stage %in% c("I", "II"))
+kept <- subset(d, stage %in% c("I", "II", "III"))
 points("Surv(time, event) ~ arm", d, "km_arm.csv")
 points("Surv(time, event) ~ 1", d, "km_all.csv")
 points("Surv(time, event) ~ group", level, "km_level.csv")
