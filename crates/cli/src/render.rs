@@ -58,7 +58,11 @@ fn plain(table: &Table, medium: Medium) -> ShownTable {
         };
         kept.iter().map(cell).collect::<Vec<Shown>>()
     };
-    let caption = if table.name == "glance" { "Model" } else { "" };
+    let caption = match table.name {
+        "glance" if table.columns.contains(&"statistic.log") => "Log-rank test",
+        "glance" => "Model",
+        _ => "",
+    };
     let columns = kept.iter().map(column).collect();
     table.rows.iter().map(row).fold(ShownTable::new(caption, columns), ShownTable::row)
 }

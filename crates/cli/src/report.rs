@@ -30,7 +30,7 @@ pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Stri
     let cohort = if cohort.is_empty() { "all patients" } else { cohort };
     report = report.understood("cohort", cohort);
     for analysis in &run.plan.analyses {
-        report = report.understood(analysis.id.clone(), analysis.understood.join("\n"));
+        report = report.understood(analysis.id.clone(), understood(&analysis.understood));
     }
     for analysis in &outcome.analyses {
         report = report.section(match &analysis.findings {
@@ -58,6 +58,12 @@ pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Stri
         .method("correlations", run.plan.correlations.to_string())
         .method("links", "TLS 1.3, X25519MLKEM768, Ed25519 identities; results sealed with X-Wing")
         .to_html()
+}
+
+/// The lines of an explanation as one text, without the blanks that align them in a terminal.
+fn understood(lines: &[String]) -> String {
+    let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    lines.iter().map(words).collect::<Vec<_>>().join("; ")
 }
 
 /// The number of patients, where an analysis has released it.
@@ -134,12 +140,21 @@ fn forest(table: &Table) -> ForestPlot {
         estimate: value(table, row, "exp.estimate"),
         low: value(table, row, "exp.conf.low"),
         high: value(table, row, "exp.conf.high"),
-        text: number::p_statement(value(table, row, "p.value"), Medium::Html),
+        text: format!(
+            "{}  {}",
+            number::interval(
+                value(table, row, "exp.estimate"),
+                value(table, row, "exp.conf.low"),
+                value(table, row, "exp.conf.high"),
+                Medium::Html
+            ),
+            number::p_statement(value(table, row, "p.value"), Medium::Html)
+        ),
     };
     ForestPlot {
         title: "Ratios with 95 % limits".to_owned(),
         axis_label: "ratio, log scale".to_owned(),
-        text_label: "ratio (95 % CI)".to_owned(),
+        text_label: "ratio (95 % CI)  p".to_owned(),
         ratios: true,
         rows: rows.map(row).collect(),
     }

@@ -318,14 +318,17 @@ pub(crate) fn look_up(
 ) {
     let entries = tables.first().map_or(1, Vec::len);
     let words = lanes_to_words(lanes);
+    let mut moved = vec![0; entries];
     for (lane, vector) in vectors.chunks(entries).enumerate() {
         let bit = |plane: &[u128]| usize::from(plane[lane / LANES] >> (lane % LANES) & 1 == 1);
         let planes = opened.chunks(words.max(1)).enumerate();
         let shift = planes.fold(0, |shift, (place, plane)| shift | bit(plane) << place);
+        // the indicator, moved to where the secret place is
+        for (place, share) in vector.iter().enumerate() {
+            moved[place ^ shift] = *share;
+        }
         for (table, part) in tables.iter().zip(parts.iter_mut()) {
-            let entry = |(place, share): (usize, &Word)| table[place ^ shift].wrapping_mul(*share);
-            let terms = vector.iter().enumerate().map(entry);
-            part.push(terms.fold(0, Word::wrapping_add));
+            part.push(crate::matrix::dot(table, &moved));
         }
     }
 }

@@ -65,15 +65,17 @@ pub(crate) fn multiply_add(
                 out_second[0] = out_second[0].wrapping_add(dot(second, c));
                 continue;
             }
-            let mut sums = [out_first[0], out_first[1], out_second[0], out_second[1]];
+            let ([first_c, first_d], [second_c, second_d]) = (out_first, out_second) else {
+                continue;
+            };
+            let mut sums = [*first_c, *first_d, *second_c, *second_d];
             for (((a, b), c), d) in first.iter().zip(second).zip(c).zip(d) {
                 sums[0] = sums[0].wrapping_add(a.wrapping_mul(*c));
                 sums[1] = sums[1].wrapping_add(a.wrapping_mul(*d));
                 sums[2] = sums[2].wrapping_add(b.wrapping_mul(*c));
                 sums[3] = sums[3].wrapping_add(b.wrapping_mul(*d));
             }
-            out_first.copy_from_slice(&sums[..2]);
-            out_second.copy_from_slice(&sums[2..]);
+            [*first_c, *first_d, *second_c, *second_d] = sums;
         }
     }
 }

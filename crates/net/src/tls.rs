@@ -124,8 +124,8 @@ struct TlsKey {
     public: [u8; 32],
 }
 
-impl std::fmt::Debug for TlsKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for TlsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsKey(..)")
     }
 }
