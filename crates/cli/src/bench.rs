@@ -15,6 +15,7 @@ pub(crate) use wan::wan;
 use crate::arguments::PrimitivesOptions;
 use crate::failure::Failure;
 use crate::screen::Screen;
+use konsil_mpc::Kind as Correlation;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
@@ -100,8 +101,33 @@ pub(crate) fn primitives(options: &PrimitivesOptions, screen: &Screen) -> Result
     if results.len() != setup.operations.len() {
         return Err(Failure::process("a measured process ended early"));
     }
-    show(&results, centres, screen);
+    show(&results, (centres, &dealing_rates(centres)), screen);
     Ok(())
+}
+
+/// What one dealer deals in a second on one core: triples, truncations, comparisons.
+fn dealing_rates(centres: usize) -> [(&'static str, f64); 3] {
+    const LEN: usize = 1 << 14;
+    let seed = |at: usize| konsil_mpc::Seed::new([u8::try_from(at).unwrap_or(0); 32]);
+    let dealer = konsil_mpc::Dealer::new(&(0..centres).map(seed).collect::<Vec<_>>());
+    let rate = |kinds: &[Correlation]| {
+        let begin = std::time::Instant::now();
+        let mut batches = 0_u32;
+        while begin.elapsed().as_secs_f64() < 0.3 {
+            for (counter, kind) in (0_u64..).zip(kinds) {
+                std::hint::black_box(dealer.deal(counter, kind));
+            }
+            batches += 1;
+        }
+        f64::from(batches) * LEN as f64 / begin.elapsed().as_secs_f64()
+    };
+    let mut dry = konsil_mpc::SharedSession::dry(0, centres, konsil_mpc::Topology::Star, &[]);
+    let _dry = steps::Step::new("compare", 1).run_on(&mut dry, LEN);
+    [
+        ("triple", rate(&[Correlation::Triple { len: LEN }])),
+        ("truncation", rate(&[Correlation::Truncate { len: LEN, shift: 40 }])),
+        ("compare", rate(dry.kinds())),
+    ]
 }
 
 fn spawn(dir: &Path, me: usize, centres: usize) -> Result<Part, Failure> {
@@ -123,7 +149,7 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn show(results: &[Measured], centres: usize, screen: &Screen) {
+fn show(results: &[Measured], (centres, dealing): (usize, &[(&str, f64)]), screen: &Screen) {
     screen.table(&format!(
         "{:<22} {:>14} {:>14} {:>10} {:>7}   {centres} centres and a dealer, medians",
         "operation", "per second", "online", "bytes/op", "rounds"
@@ -142,7 +168,13 @@ fn show(results: &[Measured], centres: usize, screen: &Screen) {
             "bytes_per_operation": bytes, "rounds": it.rounds,
         }));
     }
+    for (name, rate) in dealing {
+        screen.table(&format!("{:<22} {rate:>14.0} {:>14}", format!("dealing of {name}"), "one core"));
+    }
+    let dealing: Vec<_> =
+        dealing.iter().map(|(name, rate)| json!({"name": name, "per_second": rate})).collect();
     screen.json_line(&json!({
         "schema": "konsil.bench.v1", "centres": centres, "operations": operations,
+        "dealer": dealing,
     }));
 }

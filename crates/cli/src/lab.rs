@@ -187,16 +187,22 @@ impl Lab {
         (dictionary, map): (&Dictionary, &[String]),
         screen: &Screen,
     ) -> Result<(), Failure> {
-        let [file] = files else {
-            return Err(Failure::usage("one file for a centre; put several together first"));
-        };
         if !self.centres.iter().any(|name| name == centre) {
             let hint = konsil_cohort::suggest(centre, self.centres.iter().map(String::as_str));
             let hint = hint.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
             return Err(Failure::usage(format!("no centre `{centre}` in this lab{hint}")));
         }
-        let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };
-        let (dataset, _) = import(file, dictionary, &options)?;
+        let dataset = match files {
+            [file] => {
+                let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };
+                import(file, dictionary, &options)?.0
+            }
+            _ => {
+                let whole = self.centre_folder(centre).join("all-files.csv");
+                write_private(&whole, &put_together(files)?)?;
+                check_part(centre, &whole, (dictionary, map))?
+            }
+        };
         self.store(centre, &dataset)?;
         let rows = dataset.rows();
         screen.note(&format!("✓ {centre:<16} {rows:>8} patients, encrypted"));
@@ -245,7 +251,6 @@ impl Lab {
         }
         Ok(())
     }
-
 
     fn store(&self, centre: &str, dataset: &Dataset) -> Result<(), Failure> {
         let folder = self.centre_folder(centre);
@@ -358,6 +363,37 @@ fn check_part(
         failure.text = format!("{centre} ({rows}):\n{}", failure.text);
         failure
     })
+}
+
+/// Several CSV files with the same header as one, so that a patient who stands in two is found.
+fn put_together(files: &[PathBuf]) -> Result<Vec<u8>, Failure> {
+    let mut whole: Vec<u8> = Vec::new();
+    let mut header: Option<Vec<u8>> = None;
+    for file in files {
+        let bytes = fs::read(file).map_err(|error| Failure::file(file, &error))?;
+        let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let (own, rows) = bytes.split_at(end);
+        match &header {
+            None => {
+                header = Some(own.trim_ascii_end().to_vec());
+                whole.extend_from_slice(own);
+            }
+            Some(header) if header == own.trim_ascii_end() => {}
+            Some(_) => {
+                let what = format!(
+                    "{} has another header than {}; several files of a centre are CSV with the same columns",
+                    file.display(),
+                    files.first().map(|it| it.display().to_string()).unwrap_or_default()
+                );
+                return Err(Failure::usage(what));
+            }
+        }
+        whole.extend_from_slice(rows);
+        if !whole.ends_with(b"\n") {
+            whole.push(b'\n');
+        }
+    }
+    Ok(whole)
 }
 
 fn make_folder(path: &Path) -> Result<(), Failure> {

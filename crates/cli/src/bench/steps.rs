@@ -41,6 +41,13 @@ impl Step {
         Self { name: name.to_owned(), left: column(left), right: column(right), count }
     }
 
+    /// Runs a comparison of `len` elements, for its correlations.
+    pub(super) fn run_on(&self, session: &mut dyn Session, len: usize) -> Result<Shared, MpcError> {
+        let left = session.input(self.left.get(..len).unwrap_or(&self.left))?;
+        let bits = session.negative(&left)?;
+        session.to_integers(&bits)
+    }
+
     /// Runs the operation once.
     pub(super) fn run(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
         let left = session.input(&self.left)?;
