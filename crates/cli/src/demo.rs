@@ -121,7 +121,7 @@ fn compare(outcome: &Outcome) -> Result<Vec<(&'static str, f64)>, Failure> {
 /// Relative difference; the larger of all is what counts. What is not a number counts as infinite.
 fn difference(got: Option<f64>, wanted: Option<f64>) -> f64 {
     match (got, wanted) {
-        (Some(got), Some(wanted)) if wanted == 0.0 => got.abs(),
+        (Some(got), Some(0.0)) => got.abs(),
         (Some(got), Some(wanted)) => ((got - wanted) / wanted).abs(),
         (None, None) => 0.0,
         _ => f64::INFINITY,

@@ -6,14 +6,15 @@ use serde_json::json;
 
 /// Code, meaning, remedy.
 const CODES: &[(&str, &str, &str)] = &[
-    ("K0101", "A cell is no number where the dictionary wants one, or a file cannot be imported.", "The report names row and column. Correct the file, declare a missing code, or use --map."),
-    ("K0102", "A number is not finite or has no meaning as one.", "Correct the cell; NaN and infinity are never imported."),
-    ("K0103", "A value lies outside the dictionary's range.", "Correct the cell, convert the unit, or agree on a wider range in the dictionary."),
+    ("K0101", "A value lies outside the dictionary's range.", "The report names row and column. Correct the cell, convert the unit, declare a missing code, or agree on a wider range in the dictionary."),
+    ("K0102", "A cell is no number where the dictionary wants one.", "Correct the cell, declare a missing code, or use --map."),
+    ("K0103", "A number is not finite, or too large to be computed with.", "Correct the cell, or agree on a larger unit; NaN and infinity are never imported."),
     ("K0104", "An integer has a fraction.", "Correct the cell or declare the variable as number."),
     ("K0105", "A text is neither true nor false.", "Use 0/1, true/false, yes/no, or --map."),
     ("K0106", "A patient stands in the file twice.", "Keep one row for each patient."),
     ("K0114", "A text is not a level of the dictionary.", "Use --map 'variable.text=level' or '=missing', or propose the level for the dictionary."),
     ("K0115", "The dictionary file has an error.", "The text names line and column; the columns are name, label, type, unit, levels, min, max, decimals, missing, code, sensitivity, notes."),
+    ("K0116", "The file cannot be read as a table of patients, or lacks columns of the dictionary.", "The text names file and line or columns. Give .csv, .tsv or .parquet with a header."),
     ("K0201", "The formula cannot be read.", "Konsil formulas are R's: y ~ a + b. The mark shows where reading stopped."),
     ("K0202", "The formula is too long, too deep, or has too many terms.", "Ask a smaller question, or several."),
     ("K0203", "The dictionary has no such variable.", "Look it up in the dictionary; a near name is suggested."),

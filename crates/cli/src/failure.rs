@@ -62,7 +62,9 @@ impl From<CohortError> for Failure {
     fn from(error: CohortError) -> Self {
         let (code, text) = match &error {
             // the report stays at the centre: this is the centre's own screen
-            CohortError::CheckFailed(report) => ("K0101", report.to_text()),
+            CohortError::CheckFailed(report) => {
+                (report.groups.first().map_or("K0101", |group| group.code), report.to_text())
+            }
             CohortError::Io { path, source } => ("K0701", format!("{}: {source}", path.display())),
             CohortError::KeyFileMode { .. } | CohortError::KeyFile { .. } => {
                 ("K0701", error.to_string())
@@ -73,7 +75,7 @@ impl From<CohortError> for Failure {
             }
             CohortError::Dictionary { .. } => ("K0115", error.to_string()),
             CohortError::Formula(it) | CohortError::Predicate(it) => (it.code, it.render()),
-            _ => ("K0101", error.to_string()),
+            _ => ("K0116", error.to_string()),
         };
         Self { text, code: code.to_owned(), exit: exit_of(code) }
     }

@@ -52,10 +52,10 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Data(command) => data::data(command, screen),
         Command::Node(arguments::NodeCommand::Runs { dir }) => data::runs(&dir, screen),
         Command::Node(arguments::NodeCommand::Serve { dir, attached }) => {
-            processes::serve(&dir, attached, |dir, ready| konsil_node::serve_centre(dir, ready))
+            processes::serve(&dir, attached, konsil_node::serve_centre)
         }
         Command::Dealer(arguments::DealerCommand::Serve { dir, attached }) => {
-            processes::serve(&dir, attached, |dir, ready| konsil_node::serve_dealer(dir, ready))
+            processes::serve(&dir, attached, konsil_node::serve_dealer)
         }
         Command::Bench(arguments::BenchCommand::Primitives(options)) => {
             bench::primitives(&options, screen)

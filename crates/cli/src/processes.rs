@@ -94,9 +94,9 @@ fn not_ready(folder: Option<&PathBuf>) -> Failure {
         return Failure::process("a process did not become ready within 30 s");
     };
     let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-    let last: Vec<&str> = log.lines().rev().take(3).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    Failure::process(format!("{} did not start:\n  {}", folder.display(), last.join("\n  ")))
+    // the log began with this process, which said why it ended
+    let said: Vec<&str> = log.lines().collect();
+    Failure::process(format!("{} did not start:\n  {}", folder.display(), said.join("\n  ")))
 }
 
 fn spawn(role: Role, folder: &Path, attached: bool) -> Result<Child, Failure> {

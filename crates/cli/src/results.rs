@@ -46,8 +46,8 @@ pub(crate) fn finish(
     ));
     screen.note(&format!("Files in {}; open {}", out.display(), out.join("report.html").display()));
     screen.json_line(&summary(run, outcome, elapsed));
-    let withheld = outcome.analyses.iter().filter_map(|it| it.findings.as_ref().err());
-    match withheld.last() {
+    let mut withheld = outcome.analyses.iter().filter_map(|it| it.findings.as_ref().err());
+    match withheld.next_back() {
         Some((code, text)) if outcome.analyses.iter().all(|it| it.findings.is_err()) => {
             Err(Failure::withheld(code, text))
         }

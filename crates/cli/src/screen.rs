@@ -63,7 +63,10 @@ impl Screen {
         let explained = failure.text.contains(failure.code.as_str());
         let code = if explained { String::new() } else { format!(" {}", failure.code) };
         let _closed = writeln!(err, "✗{code} {}", failure.text.trim_end());
-        let _closed = writeln!(err, "  konsil explain {}", failure.code);
+        let hint = format!("konsil explain {}", failure.code);
+        if !failure.text.contains(&hint) {
+            let _closed = writeln!(err, "  {hint}");
+        }
         if self.json {
             let value = serde_json::json!({
                 "schema": "konsil.error.v1", "code": failure.code, "text": failure.text,

@@ -1,0 +1,22 @@
+//! The command as people and scripts use it, with real processes on this computer's loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed; it prints the seed that repeats it"
+)]
+
+mod canary;
+mod demo;
+mod kill;
+mod lab;
+mod life;
+mod limits;
+mod process;
+mod proxy;
+mod studies;
+mod usage;
+mod wrong_data;
+mod wrong_files;
+mod wrong_study;
