@@ -125,8 +125,8 @@ impl Researcher {
             let to = PartyId(u16::try_from(number).map_err(|_| NodeError::Message("centres"))?);
             let binding = Binding::new(network_id, [0; 32], [0; 16]);
             let hello = Hello { binding, from: PartyId::RESEARCHER, to, role: Role::Researcher };
-            let channel = connect(&peer.address, &identity, key, &hello, &Options::default())
-                .map_err(fail)?;
+            let options = Options { connect_tries: CONNECT_TRIES, ..Options::default() };
+            let channel = connect(&peer.address, &identity, key, &hello, &options).map_err(fail)?;
             send(&channel, &Ask::Describe)?;
             match receive::<Answer>(&channel).map_err(|error| unreachable(peer, error))? {
                 Answer::Description(description) => Ok((channel, description)),
@@ -259,6 +259,9 @@ impl Researcher {
         Ok(results)
     }
 }
+
+/// How often a researcher knocks at a node: about a second, because a person waits.
+const CONNECT_TRIES: u32 = 10;
 
 /// The error of a link to one centre, with its name and what to look at.
 fn unreachable(peer: &Peer, error: NodeError) -> NodeError {

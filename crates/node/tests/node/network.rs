@@ -3,8 +3,8 @@
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save};
 use konsil_disclosure::Policy;
 use konsil_net::Identity;
+use konsil_node::write_toml;
 use konsil_node::{DealerConfig, NetworkFile, NodeConfig, Peer, serve_centre, serve_dealer};
-use konsil_node::{NodeError, write_toml};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,11 @@ fn new_peer(name: &str, folder: &Path) -> Peer {
     fs::create_dir_all(folder).unwrap();
     let identity = Identity::create(&folder.join("identity.key")).unwrap();
     let key = identity.public_key().to_string();
-    Peer { name: name.to_owned(), key, address: String::new() }
+    Peer {
+        name: name.to_owned(),
+        key,
+        address: String::new(),
+    }
 }
 
 impl Network {
@@ -97,14 +101,18 @@ impl Network {
             save(&at(name).join("data"), "patients", &dataset, &key).unwrap();
         }
         let listen = "127.0.0.1:0".to_owned();
-        let config = DealerConfig { network: "test".to_owned(), listen, centre: centres.clone() };
+        let config = DealerConfig {
+            network: "test".to_owned(),
+            listen,
+            centre: centres.clone(),
+        };
         write_toml(&at("dealer").join("konsil.toml"), &config).unwrap();
         for centre in &mut centres {
             let folder = at(&centre.name);
-            centre.address = listening(move |ready| serve_centre(&folder, ready));
+            centre.address = listening(move |ready| serve_centre(&folder, ready).unwrap());
         }
         let own = at("dealer");
-        dealer.address = listening(move |ready| serve_dealer(&own, ready));
+        dealer.address = listening(move |ready| serve_dealer(&own, ready).unwrap());
         let file = NetworkFile {
             network: "test".to_owned(),
             identity: "researcher/identity.key".to_owned(),
@@ -112,7 +120,11 @@ impl Network {
             dealer: dealer.clone(),
         };
         write_toml(&at("network.toml"), &file).unwrap();
-        Self { folder, centres, dealer }
+        Self {
+            folder,
+            centres,
+            dealer,
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -125,11 +137,9 @@ impl Network {
 }
 
 /// Runs a daemon in a thread; gives the address at which it listens.
-fn listening(
-    daemon: impl FnOnce(Box<dyn FnOnce(String) + Send>) -> Result<(), NodeError> + Send + 'static,
-) -> String {
+fn listening(daemon: impl FnOnce(Box<dyn FnOnce(String) + Send>) + Send + 'static) -> String {
     let (sender, receiver) = mpsc::channel();
     let ready = move |address| sender.send(address).unwrap();
-    thread::spawn(move || daemon(Box::new(ready)).unwrap());
+    thread::spawn(move || daemon(Box::new(ready)));
     receiver.recv_timeout(Duration::from_secs(30)).unwrap()
 }

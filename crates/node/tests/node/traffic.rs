@@ -4,8 +4,8 @@ use crate::network::{HEADER, data_set, dictionary, patients};
 use konsil_analyses::{Request, Setting, prepare};
 use konsil_disclosure::Policy;
 use konsil_mpc::{
-    BurnLedger, CorrectionSource, Dealer, Links, Seed, SharedSession, Topology, Traffic,
-    Wire, WireError,
+    BurnLedger, CorrectionSource, Dealer, Links, Seed, SharedSession, Topology, Traffic, Wire,
+    WireError,
 };
 use konsil_net::Mesh;
 use std::collections::VecDeque;
@@ -78,14 +78,19 @@ fn random_seed() -> Seed {
 /// Runs one analysis over three centres' files; what each centre has sent.
 fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let setting = Setting { policy: Policy::default(), rows_at_most: vec![128; 3] };
+    let setting = Setting {
+        policy: Policy::default(),
+        rows_at_most: vec![128; 3],
+    };
     let mut dry = SharedSession::dry(0, 3, Topology::Mesh, &[]);
     let analysis = prepare(request, &dictionary()).unwrap();
     dry.next_program(analysis.openings());
     analysis.run(&mut dry, &setting, None).unwrap();
     let seeds = [(); 3].map(|()| random_seed());
     let dealer = Dealer::new(&seeds);
-    let dealt = (0_u64..).zip(dry.kinds()).map(|(counter, kind)| dealer.deal(counter, kind));
+    let dealt = (0_u64..)
+        .zip(dry.kinds())
+        .map(|(counter, kind)| dealer.deal(counter, kind));
     let dealt = dealt.filter(|words| !words.is_empty());
     let dealt = dealt.map(|words| words.iter().flat_map(|it| it.to_le_bytes()).collect());
     let mut dealt: Option<VecDeque<Vec<u8>>> = Some(dealt.collect());
@@ -94,11 +99,13 @@ fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
     thread::scope(|scope| {
         for (me, wire) in konsil_net::memory::mesh(3).into_iter().enumerate() {
             // the pair of 0 and 1 is number 0, of 0 and 2 number 1, of 1 and 2 number 2
-            let pairwise =
-                (0..3).map(|other| (other != me).then(|| pairs[me + other - 1].clone()));
+            let pairwise = (0..3).map(|other| (other != me).then(|| pairs[me + other - 1].clone()));
             let source = if me == 2 { dealt.take() } else { None };
             let links = Links {
-                wire: Box::new(Recorder { wire, heard: Arc::clone(&heard) }),
+                wire: Box::new(Recorder {
+                    wire,
+                    heard: Arc::clone(&heard),
+                }),
                 seed: seeds[me].clone(),
                 pairwise: pairwise.collect(),
                 corrections: source.map(|it| Box::new(Dealt(it)) as Box<dyn CorrectionSource>),
@@ -119,7 +126,9 @@ fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
 
 /// Ways in which a number could stand in a message.
 fn forms(value: f64) -> Vec<Vec<u8>> {
-    let fixed = (value * 2_f64.powi(40)).round() as u128;
+    let fixed: u128 = format!("{:.0}", (value * 2_f64.powi(40)).round())
+        .parse()
+        .unwrap();
     vec![
         value.to_le_bytes().to_vec(),
         value.to_be_bytes().to_vec(),
@@ -131,7 +140,9 @@ fn forms(value: f64) -> Vec<Vec<u8>> {
 }
 
 fn contains(messages: &[Vec<u8>], form: &[u8]) -> bool {
-    messages.iter().any(|message| message.windows(form.len()).any(|window| window == form))
+    messages
+        .iter()
+        .any(|message| message.windows(form.len()).any(|window| window == form))
 }
 
 fn requests() -> Vec<Request> {
@@ -164,13 +175,17 @@ fn a_single_patients_numbers_are_in_no_message() {
         bytes += messages.iter().map(Vec::len).sum::<usize>();
         for derived in [VALUE, VALUE * VALUE, VALUE * 47.0] {
             for form in forms(derived) {
-                assert!(!contains(&messages, &form), "{}: {derived} as {form:?}", request.kind);
+                assert!(
+                    !contains(&messages, &form),
+                    "{}: {derived} as {form:?}",
+                    request.kind
+                );
             }
         }
         // the control: a message with the number is found
         for form in forms(VALUE) {
             let leak = [&b"before"[..], &form, b"after"].concat();
-            assert!(contains(&[messages.concat(), leak].to_vec(), &form));
+            assert!(contains(&[messages.concat(), leak], &form));
         }
     }
     assert!(bytes > 100_000, "{bytes} bytes only");
@@ -183,7 +198,13 @@ fn messages_are_uniform_even_when_all_patients_are_alike() {
     let alike = |centre: usize| {
         let mut text = format!("{HEADER}\n");
         for row in 0..100 {
-            writeln!(text, "c{centre}p{row},50,{},30,{},7.5", ["old", "new"][row % 2], row % 2).unwrap();
+            writeln!(
+                text,
+                "c{centre}p{row},50,{},30,{},7.5",
+                ["old", "new"][row % 2],
+                row % 2
+            )
+            .unwrap();
         }
         text
     };
@@ -198,13 +219,19 @@ fn messages_are_uniform_even_when_all_patients_are_alike() {
     // what goes to two parties alike counts once
     messages.sort();
     messages.dedup();
-    let long: Vec<u8> = messages.into_iter().filter(|it| it.len() >= 1024).flatten().collect();
+    let long: Vec<u8> = messages
+        .into_iter()
+        .filter(|it| it.len() >= 1024)
+        .flatten()
+        .collect();
     assert!(long.len() > 10_000, "{} bytes only", long.len());
     let mut counts = [0_u32; 256];
     long.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
     let expected = long.len() as f64 / 256.0;
-    let chi_squared: f64 =
-        counts.map(|count| (f64::from(count) - expected).powi(2) / expected).iter().sum();
+    let chi_squared: f64 = counts
+        .map(|count| (f64::from(count) - expected).powi(2) / expected)
+        .iter()
+        .sum();
     // 255 degrees of freedom: 420 is exceeded once in about 10^10 runs
     assert!(chi_squared < 420.0, "chi squared {chi_squared:.0}");
 }
