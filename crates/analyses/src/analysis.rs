@@ -154,10 +154,7 @@ impl AnalysisError {
     /// A request error.
     #[must_use]
     pub fn request(request: &Request, what: impl Into<String>) -> Self {
-        Self::Request {
-            id: request.id.clone(),
-            what: what.into(),
-        }
+        Self::Request { id: request.id.clone(), what: what.into() }
     }
 }
 

@@ -49,11 +49,7 @@ impl Numeric {
         Ok(Self {
             name: name.clone(),
             label: label(variable),
-            grid: Grid {
-                start: range.0,
-                step,
-                points,
-            },
+            grid: Grid { start: range.0, step, points },
             centre: f64::midpoint(range.0, range.1),
             scale: if half > 0.0 { half } else { 1.0 },
             two_values: points == 2,
@@ -63,11 +59,7 @@ impl Numeric {
 
 /// The label of a variable, with its unit.
 pub(crate) fn label(variable: &Variable) -> String {
-    let label = if variable.label.is_empty() {
-        &variable.name
-    } else {
-        &variable.label
-    };
+    let label = if variable.label.is_empty() { &variable.name } else { &variable.label };
     match &variable.unit {
         Some(unit) if !unit.is_empty() => format!("{label}, {unit}"),
         _ => label.clone(),
@@ -82,10 +74,7 @@ pub(crate) fn has_levels(variable: &Variable) -> bool {
 /// The variable of a name, or an error with a suggestion.
 pub(crate) fn find<'a>(dictionary: &'a Dictionary, name: &str) -> Result<&'a Variable, String> {
     let variable = dictionary.variable(name).ok_or_else(|| {
-        let names = dictionary
-            .variables
-            .iter()
-            .map(|variable| variable.name.as_str());
+        let names = dictionary.variables.iter().map(|variable| variable.name.as_str());
         let hint = suggest(name, names).map(|name| format!("; did you mean `{name}`?"));
         format!(
             "no variable `{name}` in dictionary {}{}",
@@ -152,18 +141,12 @@ pub(crate) fn describe(
     let masked = suppress(session, &shown, &all)?;
     let part = |at: usize| masked.slice(at * cells.len(), (at + 1) * cells.len());
     let by_cell = |parts: &[Shared]| Shared::concat(parts).transposed(parts.len(), cells.len());
-    session.release(
-        names.counts,
-        &by_cell(&[verdict.clone(), part(0), missing_verdict, part(1)]),
-    )?;
+    session
+        .release(names.counts, &by_cell(&[verdict.clone(), part(0), missing_verdict, part(1)]))?;
     session.release(names.sums, &by_cell(&[part(2), part(3)]))?;
     let columns = cells.iter().zip(&sorted);
-    let columns: Vec<Column<'_>> = columns
-        .map(|(cell, sorted)| Column {
-            sorted,
-            grid: cell.numeric.grid,
-        })
-        .collect();
+    let columns: Vec<Column<'_>> =
+        columns.map(|(cell, sorted)| Column { sorted, grid: cell.numeric.grid }).collect();
     let places = quartiles(session, names.path, &columns, (&known, &verdict))?;
     let places: Vec<u128> = places.into_iter().map(u128::from).collect();
     let places = session.constant(&places);
@@ -190,10 +173,7 @@ fn both_values(
     let least = encode_count(policy.threshold.saturating_mul(2)).wrapping_mul(ONE);
     let enough = fixed::at_least(session, &twice, least)?;
     let enough = session.to_integers(&enough)?;
-    let (upper, lower) = (
-        enough.slice(0, places.len()),
-        enough.slice(places.len(), twice.len()),
-    );
+    let (upper, lower) = (enough.slice(0, places.len()), enough.slice(places.len(), twice.len()));
     let both = session.multiply_raw(&upper, &lower)?;
     let both = session.multiply_raw(&pick(verdicts), &both)?;
     Ok(verdicts.replaced(&places, &both))

@@ -33,10 +33,7 @@ impl Model {
             return Err(AnalysisError::request(request, what));
         }
         if !design.strata.is_empty() {
-            return Err(AnalysisError::request(
-                request,
-                "strata() has no meaning in this model",
-            ));
+            return Err(AnalysisError::request(request, "strata() has no meaning in this model"));
         }
         let terms = design.columns.len();
         if terms > ORDER_MAX {
@@ -48,9 +45,7 @@ impl Model {
         let centred = design.has_intercept;
         let scaling = |column: &konsil_cohort::design::DesignColumn| {
             let centre = if centred { column.centre } else { 0.0 };
-            let reach = column
-                .range
-                .map_or(column.scale, |(low, high)| low.abs().max(high.abs()));
+            let reach = column.range.map_or(column.scale, |(low, high)| low.abs().max(high.abs()));
             let scale = if centred { column.scale } else { reach };
             (centre, if scale > 0.0 { scale } else { 1.0 })
         };
@@ -63,10 +58,7 @@ impl Model {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.design
-            .columns
-            .iter()
-            .map(|column| column.name.as_str())
+        self.design.columns.iter().map(|column| column.name.as_str())
     }
 
     /// This centre's complete rows.
@@ -74,19 +66,13 @@ impl Model {
         let Some(dataset) = patients else {
             return Ok(Rows::default());
         };
-        let DesignMatrix {
-            mut x, y, offset, ..
-        } = self.design.matrix(dataset)?;
+        let DesignMatrix { mut x, y, offset, .. } = self.design.matrix(dataset)?;
         for row in x.chunks_mut(self.order().max(1)) {
             for (value, (centre, scale)) in row.iter_mut().zip(&self.columns) {
                 *value = (*value - centre) / scale;
             }
         }
-        let offset = if self.design.offset.is_some() {
-            offset
-        } else {
-            Vec::new()
-        };
+        let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
         Ok(Rows { x, y, offset })
     }
 
@@ -101,18 +87,11 @@ impl Model {
 
     /// Raw coefficients from scaled ones.
     pub(crate) fn raw(&self, scaled: &[f64]) -> Vec<f64> {
-        let each = scaled
-            .iter()
-            .zip(&self.columns)
-            .map(|(beta, (_, scale))| beta / scale);
+        let each = scaled.iter().zip(&self.columns).map(|(beta, (_, scale))| beta / scale);
         let mut raw: Vec<f64> = each.collect();
         if self.design.has_intercept {
             let factors = self.intercept_factors();
-            raw[0] = scaled
-                .iter()
-                .zip(&factors)
-                .map(|(beta, factor)| beta * factor)
-                .sum();
+            raw[0] = scaled.iter().zip(&factors).map(|(beta, factor)| beta * factor).sum();
         }
         raw
     }

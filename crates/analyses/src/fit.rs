@@ -30,16 +30,9 @@ pub(crate) fn check_sound(
     let sound = session.to_integers(&sound)?;
     let unsound = complement(session, &sound);
     let opened = session.open(opening, &unsound)?;
-    let names = model
-        .names()
-        .zip(opened)
-        .filter(|(_, unsound)| *unsound != 0);
+    let names = model.names().zip(opened).filter(|(_, unsound)| *unsound != 0);
     let columns: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
-    if columns.is_empty() {
-        Ok(())
-    } else {
-        Err(AnalysisError::Collinear { columns })
-    }
+    if columns.is_empty() { Ok(()) } else { Err(AnalysisError::Collinear { columns }) }
 }
 
 /// Inverts the symmetric matrix of a triangle and opens the verdict.
@@ -94,15 +87,8 @@ pub(crate) fn tidy(
     errors: &[f64],
     (quantile, p_value, exponentiate): (f64, &dyn Fn(f64) -> f64, bool),
 ) -> Table {
-    let mut columns = vec![
-        "term",
-        "estimate",
-        "std.error",
-        "statistic",
-        "p.value",
-        "conf.low",
-        "conf.high",
-    ];
+    let mut columns =
+        vec!["term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"];
     if exponentiate {
         columns.extend(["exp.estimate", "exp.conf.low", "exp.conf.high"]);
     }

@@ -35,16 +35,8 @@ use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, decode, encode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 8] = [
-    ADMITTED,
-    UNSOUND,
-    STEP,
-    COEFFICIENTS,
-    VARIANCES,
-    DEVIANCE,
-    COUNTS,
-    CONSTANTS,
-];
+pub const OPENINGS: [Opening; 8] =
+    [ADMITTED, UNSOUND, STEP, COEFFICIENTS, VARIANCES, DEVIANCE, COUNTS, CONSTANTS];
 
 const ADMITTED: Opening = Opening {
     name: "glm.admitted",
@@ -71,11 +63,8 @@ const VARIANCES: Opening = Opening {
     says: "The variances of the coefficients.",
     to: Audience::Researcher,
 };
-const DEVIANCE: Opening = Opening {
-    name: "glm.deviance",
-    says: "The deviance of the model.",
-    to: Audience::Researcher,
-};
+const DEVIANCE: Opening =
+    Opening { name: "glm.deviance", says: "The deviance of the model.", to: Audience::Researcher };
 const COUNTS: Opening = Opening {
     name: "glm.counts",
     says: "How many patients there are over all centres.",
@@ -134,12 +123,7 @@ pub fn prepare(
     if request.sealed && model.design.offset.is_some() {
         return Err(error("cannot have an offset when sealed"));
     }
-    Ok(Box::new(Glm {
-        model,
-        family,
-        iterations,
-        sealed: request.sealed,
-    }))
+    Ok(Box::new(Glm { model, family, iterations, sealed: request.sealed }))
 }
 
 impl Glm {
@@ -148,19 +132,10 @@ impl Glm {
         session: &mut dyn Session,
         sums: &FitSums,
     ) -> Result<(Shared, Shared, Shared), AnalysisError> {
-        let mine = [
-            sums.gradient.as_slice(),
-            &sums.information,
-            &[sums.deviance],
-        ]
-        .concat();
+        let mine = [sums.gradient.as_slice(), &sums.information, &[sums.deviance]].concat();
         let pooled = session.input(&mine)?;
         let (p, end) = (sums.gradient.len(), pooled.len() - 1);
-        Ok((
-            pooled.slice(0, p),
-            pooled.slice(p, end),
-            pooled.slice(end, end + 1),
-        ))
+        Ok((pooled.slice(0, p), pooled.slice(p, end), pooled.slice(end, end + 1)))
     }
 
     /// Scales that serve for all steps: the weights of a binomial model start at 3/16 for everyone
@@ -192,13 +167,9 @@ impl Glm {
             };
             let change = inverse.times(session, &gradient)?;
             let change = session.open(STEP, &change)?;
-            beta.iter_mut()
-                .zip(&change)
-                .for_each(|(b, c)| *b = b.wrapping_add(*c));
+            beta.iter_mut().zip(&change).for_each(|(b, c)| *b = b.wrapping_add(*c));
             before = last;
-            last = reals(&change)
-                .iter()
-                .fold(0.0, |largest, change| change.abs().max(largest));
+            last = reals(&change).iter().fold(0.0, |largest, change| change.abs().max(largest));
             if reals(&beta).iter().any(|beta| beta.abs() > DIVERGED) {
                 return Err(AnalysisError::Separation);
             }
@@ -213,12 +184,7 @@ impl Glm {
         let variances = variances(session, &self.model, &inverse)?;
         let coefficients = session.constant(&beta);
         let last = session.constant(&[encode(last)?]);
-        Ok(Ends {
-            coefficients,
-            last,
-            variances,
-            deviance,
-        })
+        Ok(Ends { coefficients, last, variances, deviance })
     }
 }
 
@@ -228,10 +194,7 @@ fn constants(family: Family, y: &[f64]) -> Result<[Word; 3], AnalysisError> {
     for y in y {
         let (entropy, factorial) = match family {
             Family::Binomial => (0.0, 0.0),
-            Family::Poisson => (
-                if *y > 0.0 { y * y.ln() } else { 0.0 },
-                libm::lgamma(y + 1.0),
-            ),
+            Family::Poisson => (if *y > 0.0 { y * y.ln() } else { 0.0 }, libm::lgamma(y + 1.0)),
         };
         konsil_kernels::add_rounded(&mut sums, &[*y, entropy, factorial])?;
     }
@@ -278,21 +241,12 @@ impl Analysis for Glm {
         };
         if !rows.y.iter().all(fits) {
             let what = "the response of some patients does not fit the family".to_owned();
-            return Err(AnalysisError::Request {
-                id: "glm".to_owned(),
-                what,
-            });
+            return Err(AnalysisError::Request { id: "glm".to_owned(), what });
         }
         let events = u64::try_from(rows.y.iter().filter(|y| **y > 0.0).count()).unwrap_or(u64::MAX);
-        let others = u64::try_from(rows.y.len())
-            .unwrap_or(u64::MAX)
-            .saturating_sub(events);
+        let others = u64::try_from(rows.y.len()).unwrap_or(u64::MAX).saturating_sub(events);
         let both = [events, others];
-        let also = if self.family == Family::Binomial {
-            &both[..]
-        } else {
-            &both[..1]
-        };
+        let also = if self.family == Family::Binomial { &both[..] } else { &both[..1] };
         admit(session, ADMITTED, &setting.policy, (rows.y.len(), also))?;
         let ends = if self.sealed {
             sealed_fit(session, self, setting, UNSOUND, &rows)?
@@ -302,10 +256,7 @@ impl Analysis for Glm {
         let patients = encode_count(u64::try_from(rows.y.len()).unwrap_or(u64::MAX));
         let counts = session.input(&[patients])?;
         let constants = session.input(&constants(self.family, &rows.y)?)?;
-        session.release(
-            COEFFICIENTS,
-            &Shared::concat([&ends.coefficients, &ends.last]),
-        )?;
+        session.release(COEFFICIENTS, &Shared::concat([&ends.coefficients, &ends.last]))?;
         session.release(VARIANCES, &ends.variances)?;
         session.release(DEVIANCE, &ends.deviance)?;
         session.release(COUNTS, &counts)?;
@@ -321,22 +272,14 @@ impl Analysis for Glm {
         let tidy = tidy(&self.model, &estimates, &errors, (Z_975, &p_normal, true));
         let converged = last < 1e-6;
         let glance = self.glance(release, converged)?;
-        let family = if self.family == Family::Binomial {
-            "Logistic"
-        } else {
-            "Poisson"
-        };
+        let family = if self.family == Family::Binomial { "Logistic" } else { "Poisson" };
         let mut notes = Vec::new();
         if !converged {
             notes.push(format!(
                 "not converged: the last step still changed a coefficient by {last:.2e}"
             ));
         }
-        Ok(Findings {
-            title: format!("{family} regression"),
-            tables: vec![tidy, glance],
-            notes,
-        })
+        Ok(Findings { title: format!("{family} regression"), tables: vec![tidy, glance], notes })
     }
 }
 

@@ -89,26 +89,16 @@ pub fn prepare(
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: String| AnalysisError::request(request, what);
     let Some(text) = &request.formula else {
-        return Err(error(
-            "needs a formula, such as `Surv(months, died) ~ arm`".to_owned(),
-        ));
+        return Err(error("needs a formula, such as `Surv(months, died) ~ arm`".to_owned()));
     };
     let plan = GroupedSurvival::plan(&Formula::parse(text)?, dictionary)?;
     if plan.labels.len() > ORDER_MAX {
-        return Err(error(format!(
-            "compares more than {ORDER_MAX} groups; merge levels"
-        )));
+        return Err(error(format!("compares more than {ORDER_MAX} groups; merge levels")));
     }
     let Some((low, high)) = plan.time_range else {
-        return Err(error(format!(
-            "`{}` needs min and max in the dictionary",
-            plan.time
-        )));
+        return Err(error(format!("`{}` needs min and max in the dictionary", plan.time)));
     };
-    let step = dictionary
-        .variable(&plan.time)
-        .and_then(|it| it.step())
-        .unwrap_or(1.0);
+    let step = dictionary.variable(&plan.time).and_then(|it| it.step()).unwrap_or(1.0);
     let points = ((high - low) / step).round() + 1.0;
     if !(2.0..=GRID_MAX).contains(&points) {
         let what = "has {points} grid points; 2 to 20000 are possible: declare fewer decimals, or a smaller max";
@@ -125,13 +115,7 @@ pub fn prepare(
         return Err(error("shows between 2 and 1000 points".to_owned()));
     }
     let shown = usize::try_from(shown).unwrap_or(points).min(points);
-    Ok(Box::new(Km {
-        plan,
-        start: low,
-        step,
-        points,
-        shown,
-    }))
+    Ok(Box::new(Km { plan, start: low, step, points, shown }))
 }
 
 impl Km {
@@ -141,9 +125,7 @@ impl Km {
 
     /// Grid places at which the curve may be shown: evenly spread, the last one included.
     fn places(&self) -> Vec<usize> {
-        (1..=self.shown)
-            .map(|at| at * self.points / self.shown - 1)
-            .collect()
+        (1..=self.shown).map(|at| at * self.points / self.shown - 1).collect()
     }
 
     fn time(&self, place: f64) -> f64 {
@@ -156,9 +138,7 @@ impl Km {
         let mut events = Vec::with_capacity(2 * self.groups() * self.points);
         let mut censored = Vec::with_capacity(self.groups() * self.points);
         let (mut all, mut happened) = (0, 0);
-        let rows = patients
-            .map(|dataset| self.plan.rows(dataset))
-            .transpose()?;
+        let rows = patients.map(|dataset| self.plan.rows(dataset)).transpose()?;
         for group in 0..self.groups() {
             let mine = rows.iter().flat_map(|rows| {
                 let times = rows.time.iter().zip(&rows.event).zip(&rows.group);
@@ -201,10 +181,7 @@ impl Analysis for Km {
             self.plan.time, self.start, self.step, self.points
         );
         let groups = format!("groups: {}", self.plan.labels.join(", "));
-        [grid, groups]
-            .into_iter()
-            .chain(self.plan.notes.iter().cloned())
-            .collect()
+        [grid, groups].into_iter().chain(self.plan.notes.iter().cloned()).collect()
     }
 
     fn run(
@@ -251,15 +228,7 @@ impl Analysis for Km {
         };
         let mut tidy = Table::new(
             "tidy",
-            &[
-                "strata",
-                "records",
-                "events",
-                "median",
-                "conf.low",
-                "conf.high",
-                "suppressed",
-            ],
+            &["strata", "records", "events", "median", "conf.low", "conf.high", "suppressed"],
         );
         let name = |label: &String| match &self.plan.group {
             Some(group) => format!("{group}={label}"),
@@ -268,11 +237,7 @@ impl Analysis for Km {
         for (group, label) in self.plan.labels.iter().enumerate() {
             let (sized, full) = (of(&sizes, 0, group) > 0.5, of(&sizes, 1, group) > 0.5);
             let count = |row: usize, shown: bool| {
-                if shown {
-                    Cell::Count(of(&sizes, row, group))
-                } else {
-                    Cell::Missing
-                }
+                if shown { Cell::Count(of(&sizes, row, group)) } else { Cell::Missing }
             };
             // place + 1, and 0 where the curve does not get there
             let time = |row: usize| {
@@ -289,8 +254,7 @@ impl Analysis for Km {
                 cell(time(3)),
                 Cell::Flag(!full),
             ];
-            tidy.rows
-                .push([vec![Cell::Text(name(label))], row.to_vec()].concat());
+            tidy.rows.push([vec![Cell::Text(name(label))], row.to_vec()].concat());
         }
         let mut tables = vec![tidy, self.curve_table(release, &name)?];
         if groups > 1 {
@@ -299,11 +263,7 @@ impl Analysis for Km {
         let notes = vec![
             "points of the curve with too few events since the last one are not shown".to_owned(),
         ];
-        Ok(Findings {
-            title: "Kaplan-Meier".to_owned(),
-            tables,
-            notes,
-        })
+        Ok(Findings { title: "Kaplan-Meier".to_owned(), tables, notes })
     }
 }
 
@@ -335,12 +295,8 @@ impl Km {
         for (group, label) in self.plan.labels.iter().enumerate() {
             for (at, place) in self.places().into_iter().enumerate() {
                 let (Some(value), Some(count)) = (
-                    values
-                        .get(2 * (at * groups + group)..)
-                        .and_then(<[f64]>::first_chunk::<2>),
-                    counts
-                        .get(3 * (at * groups + group)..)
-                        .and_then(<[f64]>::first_chunk::<3>),
+                    values.get(2 * (at * groups + group)..).and_then(<[f64]>::first_chunk::<2>),
+                    counts.get(3 * (at * groups + group)..).and_then(<[f64]>::first_chunk::<3>),
                 ) else {
                     continue;
                 };
@@ -375,24 +331,14 @@ impl Km {
 
     /// The log-rank test from its statistic and the groups' verdicts.
     fn test_table(&self, sums: &[f64], sizes: &[f64]) -> Table {
-        const COLUMNS: [&str; 6] = [
-            "statistic.log",
-            "df",
-            "p.value.log",
-            "strata",
-            "observed",
-            "expected",
-        ];
+        const COLUMNS: [&str; 6] =
+            ["statistic.log", "df", "p.value.log", "strata", "observed", "expected"];
         let groups = self.groups();
         let mut table = Table::new("glance", &COLUMNS);
         let verdict = |at: usize| sizes.get(at).is_some_and(|verdict| *verdict > 0.5);
         let taking_part = (0..groups).filter(|group| verdict(*group)).count();
         let df = taking_part.saturating_sub(1) as f64;
-        let statistic = sums
-            .first()
-            .copied()
-            .filter(|_| taking_part > 1)
-            .map(|it| it.max(0.0));
+        let statistic = sums.first().copied().filter(|_| taking_part > 1).map(|it| it.max(0.0));
         for (group, label) in self.plan.labels.iter().enumerate() {
             let number = |at: usize| match sums.get(at) {
                 Some(value) if verdict(groups + group) => Cell::Number(*value),

@@ -26,9 +26,7 @@ pub(crate) struct Curves {
 impl Curves {
     /// Patients of each group, then events of each group.
     pub(crate) fn sizes(&self) -> Shared {
-        let patients = self
-            .at_risk
-            .pick((0..self.groups).map(|group| group * self.points));
+        let patients = self.at_risk.pick((0..self.groups).map(|group| group * self.points));
         let rows = (0..self.groups).map(|g| self.row(&self.events, g).total());
         let events: Vec<Shared> = rows.collect();
         Shared::concat([&patients, &Shared::concat(&events)])
@@ -56,12 +54,7 @@ pub(crate) fn curves(
     let leaving = events.plus(censored);
     let backwards = |group: usize| (0..points).rev().map(move |at| group * points + at);
     let rows: Vec<Shared> = (0..groups)
-        .map(|group| {
-            leaving
-                .pick(backwards(group))
-                .running_sums()
-                .pick((0..points).rev())
-        })
+        .map(|group| leaving.pick(backwards(group)).running_sums().pick((0..points).rev()))
         .collect();
     let at_risk = Shared::concat(&rows);
     let surviving = at_risk.minus(events);
@@ -78,11 +71,7 @@ pub(crate) fn curves(
     let factors = fixed::subtract_from(session, ONE, &ratios.slice(0, half));
     let terms = ratios.slice(half, 2 * half);
     let sums: Vec<Shared> = (0..groups)
-        .map(|group| {
-            terms
-                .slice(group * points, (group + 1) * points)
-                .running_sums()
-        })
+        .map(|group| terms.slice(group * points, (group + 1) * points).running_sums())
         .collect();
     let survival = running_products(session, &factors, (groups, points))?;
     Ok(Curves {
@@ -105,9 +94,8 @@ fn running_products(
     let mut reach = 1;
     while reach < points {
         // Sklansky: the upper half of every block takes the top of the lower half
-        let places: Vec<usize> = (0..groups * points)
-            .filter(|place| place % points / reach % 2 == 1)
-            .collect();
+        let places: Vec<usize> =
+            (0..groups * points).filter(|place| place % points / reach % 2 == 1).collect();
         let top = |place: &usize| {
             let (group, at) = (place / points, place % points);
             group * points + at / (2 * reach) * (2 * reach) + reach - 1
@@ -193,17 +181,13 @@ pub(crate) fn shown_points(
     places: &[usize],
 ) -> Result<Shown, MpcError> {
     let groups = curves.groups;
-    let sums: Vec<Shared> = (0..groups)
-        .map(|group| curves.row(&curves.events, group).running_sums())
-        .collect();
+    let sums: Vec<Shared> =
+        (0..groups).map(|group| curves.row(&curves.events, group).running_sums()).collect();
     let happened = Shared::concat(&sums);
     let mut since = Shared::zeros(groups);
     let mut before = Shared::zeros(groups);
     let (mut values, mut counts) = (Vec::new(), Vec::new());
-    let risk: Vec<Shared> = places
-        .iter()
-        .map(|at| curves.at(&curves.at_risk, *at))
-        .collect();
+    let risk: Vec<Shared> = places.iter().map(|at| curves.at(&curves.at_risk, *at)).collect();
     let enough_risk = linear::reaches(session, &Shared::concat(&risk), policy.threshold)?;
     for (index, place) in places.iter().enumerate() {
         let now = curves.at(&happened, *place);
@@ -224,10 +208,7 @@ pub(crate) fn shown_points(
         counts.push(Shared::concat([&show, &part(2), &part(3)]).transposed(3, groups));
         since = since.minus(&part(3));
     }
-    Ok(Shown {
-        values: Shared::concat(&values),
-        counts: Shared::concat(&counts),
-    })
+    Ok(Shown { values: Shared::concat(&values), counts: Shared::concat(&counts) })
 }
 
 /// What the log-rank test is made of, on shares, fixed point.
@@ -266,10 +247,7 @@ fn log_rank_statistic(
     let groups = taking_part.len();
     let cells = groups * groups;
     let diagonal = |at: usize| at / groups == at % groups;
-    let trace = sums
-        .covariance
-        .pick((0..cells).filter(|at| diagonal(*at)))
-        .total();
+    let trace = sums.covariance.pick((0..cells).filter(|at| diagonal(*at))).total();
     let mean = fixed::scale(session, &trace, 1.0 / groups as f64)?;
     let of_row = taking_part.pick((0..cells).map(|at| at / groups));
     let pairs = session.multiply_raw(&of_row, &taking_part.repeat(groups))?;
@@ -297,14 +275,10 @@ fn log_rank_sums(
         &Shared::concat([&spread, &spread]),
         &Shared::concat([&curves.events, &curves.at_risk]),
     )?;
-    let (events, at_risk) = (
-        kept.slice(0, groups * points),
-        kept.slice(groups * points, 2 * groups * points),
-    );
+    let (events, at_risk) =
+        (kept.slice(0, groups * points), kept.slice(groups * points, 2 * groups * points));
     let over_groups = |column: &Shared| {
-        (0..groups).fold(Shared::zeros(points), |sum, group| {
-            sum.plus(&curves.row(column, group))
-        })
+        (0..groups).fold(Shared::zeros(points), |sum, group| sum.plus(&curves.row(column, group)))
     };
     let (all_events, all_risk) = (over_groups(&events), over_groups(&at_risk));
     let one_less = fixed::add_public(session, &all_risk, Word::MAX);
@@ -327,25 +301,17 @@ fn log_rank_sums(
     }
     let products = session.dot_raw(&Shared::concat(&left), &Shared::concat(&right), points)?;
     let products = session.truncate(&products, FRACTION_BITS)?;
-    let totals: Vec<Shared> = (0..groups)
-        .map(|g| curves.row(&weighted, g).total())
-        .collect();
+    let totals: Vec<Shared> = (0..groups).map(|g| curves.row(&weighted, g).total()).collect();
     let totals = Shared::concat(&totals);
-    let diagonal = totals.pick((0..groups * groups).map(|at| {
-        if at / groups == at % groups {
-            at / groups
-        } else {
-            groups
-        }
-    }));
-    let observed: Vec<Shared> = (0..groups)
-        .map(|g| curves.row(&events, g).total())
-        .collect();
+    let diagonal = totals.pick(
+        (0..groups * groups).map(
+            |at| {
+                if at / groups == at % groups { at / groups } else { groups }
+            },
+        ),
+    );
+    let observed: Vec<Shared> = (0..groups).map(|g| curves.row(&events, g).total()).collect();
     let observed = Shared::concat(&observed).integer_to_fixed();
     let covariance = diagonal.minus(&products);
-    Ok(LogRank {
-        observed,
-        expected,
-        covariance,
-    })
+    Ok(LogRank { observed, expected, covariance })
 }

@@ -45,11 +45,8 @@ const UNSOUND: Opening = Opening {
     says: "For each column of the model, whether it is a combination of others.",
     to: Audience::Centres,
 };
-const COEFFICIENTS: Opening = Opening {
-    name: "lm.coefficients",
-    says: "The coefficients.",
-    to: Audience::Researcher,
-};
+const COEFFICIENTS: Opening =
+    Opening { name: "lm.coefficients", says: "The coefficients.", to: Audience::Researcher };
 const VARIANCES: Opening = Opening {
     name: "lm.variances",
     says: "The variances of the coefficients, up to the residual variance.",
@@ -99,9 +96,7 @@ impl Analysis for Lm {
 
     fn reveals(&self) -> Vec<String> {
         let p = self.model.order();
-        vec![format!(
-            "{p} coefficients, {p} standard errors, 2 sums of squares, patients"
-        )]
+        vec![format!("{p} coefficients, {p} standard errors, 2 sums of squares, patients")]
     }
 
     fn understood(&self) -> Vec<String> {
@@ -118,22 +113,12 @@ impl Analysis for Lm {
         admit(session, ADMITTED, &setting.policy, (rows.y.len(), &[]))?;
         let offset = |at: usize| rows.offset.get(at).copied().unwrap_or(0.0);
         let (centre, scale) = self.response;
-        let moved = rows
-            .y
-            .iter()
-            .enumerate()
-            .map(|(at, y)| (y - offset(at) - centre) / scale);
+        let moved = rows.y.iter().enumerate().map(|(at, y)| (y - offset(at) - centre) / scale);
         let y: Vec<f64> = moved.collect();
         let order = self.model.order();
         let sums = gram_sums(&rows.x, &y, order)?;
         let n = encode_count(u64::try_from(y.len()).unwrap_or(u64::MAX));
-        let mine = [
-            &sums.products[..],
-            &sums.with_response,
-            &sums.response,
-            &[n],
-        ]
-        .concat();
+        let mine = [&sums.products[..], &sums.with_response, &sums.response, &[n]].concat();
         let pooled = session.input(&mine)?;
         let products = pooled.slice(0, sums.products.len());
         let rest = pooled.slice(sums.products.len(), pooled.len());
@@ -162,12 +147,8 @@ impl Analysis for Lm {
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
         let (centre, scale) = self.response;
         let scaled = release.reals(COEFFICIENTS)?;
-        let mut estimates: Vec<f64> = self
-            .model
-            .raw(&scaled)
-            .iter()
-            .map(|estimate| estimate * scale)
-            .collect();
+        let mut estimates: Vec<f64> =
+            self.model.raw(&scaled).iter().map(|estimate| estimate * scale).collect();
         let intercept = self.model.design.has_intercept;
         if let Some(first) = estimates.first_mut().filter(|_| intercept) {
             *first += centre;
@@ -188,12 +169,7 @@ impl Analysis for Lm {
         let diagonal = release.reals_scaled(VARIANCES, VARIANCE_BITS)?;
         let errors = standard_errors(&self.model, &diagonal, variance);
         let p_value = |t: f64| p_student(t, df);
-        let tidy = tidy(
-            &self.model,
-            &estimates,
-            &errors,
-            (t_975(df), &p_value, false),
-        );
+        let tidy = tidy(&self.model, &estimates, &errors, (t_975(df), &p_value, false));
         let r_squared = 1.0 - residual / total;
         let statistic = (total - residual) / df_model / variance;
         let adjusted = 1.0 - (1.0 - r_squared) * (n - f64::from(u8::from(intercept))) / df;
@@ -216,10 +192,6 @@ impl Analysis for Lm {
             ],
         );
         let title = "Linear regression".to_owned();
-        Ok(Findings {
-            title,
-            tables: vec![tidy, glance],
-            notes: Vec::new(),
-        })
+        Ok(Findings { title, tables: vec![tidy, glance], notes: Vec::new() })
     }
 }

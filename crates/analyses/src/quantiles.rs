@@ -51,36 +51,20 @@ pub(crate) fn quartiles(
     const EACH: usize = 6;
     let len = columns.len() * EACH;
     // x_(j) is the smallest value whose count exceeds q (n - 1), the next one needs one more
-    let quarters: Vec<i128> = (0..len)
-        .map(|at| i128::from(at as u64 % 6 / 2) + 1)
-        .collect();
-    let next: Vec<Word> = (0..len)
-        .map(|at| encode_count(4 * (at as u64 % 2)))
-        .collect();
+    let quarters: Vec<i128> = (0..len).map(|at| i128::from(at as u64 % 6 / 2) + 1).collect();
+    let next: Vec<Word> = (0..len).map(|at| encode_count(4 * (at as u64 % 2))).collect();
     let spread = |column: &Shared| column.pick((0..len).map(|at| at / EACH));
     let ranks = spread(known).times_integers(&quarters);
-    let offset: Vec<Word> = quarters
-        .iter()
-        .zip(&next)
-        .map(|(q, next)| next.wrapping_sub(q.cast_unsigned()))
-        .collect();
+    let offset: Vec<Word> =
+        quarters.iter().zip(&next).map(|(q, next)| next.wrapping_sub(q.cast_unsigned())).collect();
     let ranks = ranks.plus(&session.constant(&offset));
     let verdicts = spread(verdicts);
     let mut low = vec![0_u64; len];
-    let mut high: Vec<u64> = (columns.iter())
-        .flat_map(|column| [column.grid.points.saturating_sub(1); EACH])
-        .collect();
-    let steps = columns
-        .iter()
-        .map(|column| column.grid.steps())
-        .max()
-        .unwrap_or(0);
+    let mut high: Vec<u64> =
+        (columns.iter()).flat_map(|column| [column.grid.points.saturating_sub(1); EACH]).collect();
+    let steps = columns.iter().map(|column| column.grid.steps()).max().unwrap_or(0);
     for _ in 0..steps {
-        let middle: Vec<u64> = low
-            .iter()
-            .zip(&high)
-            .map(|(l, h)| u64::midpoint(*l, *h))
-            .collect();
+        let middle: Vec<u64> = low.iter().zip(&high).map(|(l, h)| u64::midpoint(*l, *h)).collect();
         let counts: Vec<Word> = (middle.iter().enumerate())
             .map(|(at, place)| {
                 let Column { sorted, grid } = &columns[at / EACH];
@@ -113,17 +97,10 @@ pub(crate) fn quartiles(
 pub(crate) fn interpolate(places: &[u64], grid: Grid, known: f64) -> [f64; 3] {
     std::array::from_fn(|quartile| {
         let rank = (quartile as f64 + 1.0) / 4.0 * (known - 1.0);
-        let at = |i: usize| {
-            places
-                .get(2 * quartile + i)
-                .map_or(f64::NAN, |place| grid.value(*place))
-        };
+        let at =
+            |i: usize| places.get(2 * quartile + i).map_or(f64::NAN, |place| grid.value(*place));
         let (lower, upper) = (at(0), at(1));
         let fraction = rank - rank.floor();
-        if fraction == 0.0 {
-            lower
-        } else {
-            lower + fraction * (upper - lower)
-        }
+        if fraction == 0.0 { lower } else { lower + fraction * (upper - lower) }
     })
 }

@@ -76,14 +76,9 @@ pub fn prepare(
     let kinds = REGISTRY.iter().map(|entry| entry.kind);
     let entry = entry(&request.kind).ok_or_else(|| {
         let hint = suggest(&request.kind, kinds.clone());
-        let hint = hint
-            .map(|kind| format!("; did you mean `{kind}`?"))
-            .unwrap_or_default();
+        let hint = hint.map(|kind| format!("; did you mean `{kind}`?")).unwrap_or_default();
         let known = kinds.clone().collect::<Vec<_>>().join(", ");
-        let what = format!(
-            "no analysis is called `{}`{hint} (there are {known})",
-            request.kind
-        );
+        let what = format!("no analysis is called `{}`{hint} (there are {known})", request.kind);
         AnalysisError::request(request, what)
     })?;
     (entry.prepare)(request, dictionary)

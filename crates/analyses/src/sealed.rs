@@ -69,12 +69,7 @@ pub(crate) fn sealed_fit(
     let deviance = deviance(session, glm.family, &centres, &sums, rows)?;
     let sizes = fixed::maximum(session, &change, &change.negated())?;
     let last = fixed::largest(session, &sizes)?;
-    Ok(Ends {
-        coefficients: beta,
-        last,
-        variances,
-        deviance,
-    })
+    Ok(Ends { coefficients: beta, last, variances, deviance })
 }
 
 fn encoded(reals: impl IntoIterator<Item = f64>) -> Result<Vec<Word>, AnalysisError> {
@@ -100,17 +95,10 @@ fn share_rows(
     let own = centres.rows.get(me).copied().unwrap_or(0);
     if rows.y.len() > own {
         let what = "this centre has more rows than the snapshot that was approved".to_owned();
-        return Err(AnalysisError::Request {
-            id: "glm".to_owned(),
-            what,
-        });
+        return Err(AnalysisError::Request { id: "glm".to_owned(), what });
     }
     let mut products = vec![0.0; rows.y.len() * pairs];
-    for (row, terms) in rows
-        .x
-        .chunks(order.max(1))
-        .zip(products.chunks_mut(pairs.max(1)))
-    {
+    for (row, terms) in rows.x.chunks(order.max(1)).zip(products.chunks_mut(pairs.max(1))) {
         triangle(row, 1.0, terms);
     }
     let mut x = encoded(rows.x.iter().copied())?;
@@ -119,25 +107,15 @@ fn share_rows(
     products.resize(own * pairs, 0);
     for (owner, &count) in centres.rows.iter().enumerate() {
         let mine = |words: &[Word]| {
-            if owner == me {
-                words.to_vec()
-            } else {
-                Vec::new()
-            }
+            if owner == me { words.to_vec() } else { Vec::new() }
         };
-        centres
-            .columns
-            .push(session.mask_own(owner, &mine(&x), (count, order))?);
-        centres
-            .pairs
-            .push(session.mask_own(owner, &mine(&products), (count, pairs))?);
+        centres.columns.push(session.mask_own(owner, &mine(&x), (count, order))?);
+        centres.pairs.push(session.mask_own(owner, &mine(&products), (count, pairs))?);
     }
     let before: usize = centres.rows.iter().take(me).sum();
     let mut response = vec![0; centres.rows.iter().sum()];
     let places = response.iter_mut().skip(before);
-    places
-        .zip(encoded(rows.y.iter().copied())?)
-        .for_each(|(place, y)| *place = y);
+    places.zip(encoded(rows.y.iter().copied())?).for_each(|(place, y)| *place = y);
     centres.response = session.input(&response)?;
     Ok(centres)
 }
@@ -181,12 +159,7 @@ fn sums_at(
     }
     let both = session.truncate(&Shared::concat([&gradient, &information]), FRACTION_BITS)?;
     let (gradient, information) = (both.slice(0, order), both.slice(order, both.len()));
-    Ok(Sums {
-        gradient,
-        information,
-        predictor,
-        mean,
-    })
+    Ok(Sums { gradient, information, predictor, mean })
 }
 
 /// The deviance at the last coefficients. Rows that only fill up are taken out again.
@@ -201,12 +174,7 @@ fn deviance(
     let patients = session.input(&[encode_count(u64::try_from(rows.y.len()).unwrap_or(0))])?;
     let filled = encode_count(u64::try_from(filled).unwrap_or(0));
     let empty = fixed::subtract_from(session, filled, &patients);
-    let explained = fixed::dot(
-        session,
-        &centres.response,
-        &sums.predictor,
-        sums.predictor.len(),
-    )?;
+    let explained = fixed::dot(session, &centres.response, &sums.predictor, sums.predictor.len())?;
     match family {
         Family::Binomial => {
             // -2 sum (y eta - ln(1 + e^eta)); an empty row adds 2 ln 2
@@ -223,10 +191,7 @@ fn deviance(
             }
             let entropy = session.input(&entropy)?;
             let means = sums.mean.total().minus(&empty.integer_to_fixed());
-            let inner = entropy
-                .minus(&explained)
-                .minus(&centres.response.total())
-                .plus(&means);
+            let inner = entropy.minus(&explained).minus(&centres.response.total()).plus(&means);
             Ok(inner.times_integer(2))
         }
     }

@@ -28,9 +28,7 @@ pub(crate) fn p_chi_squared(x: f64, df: f64) -> f64 {
 
 /// Upper tail of an F statistic.
 pub(crate) fn p_fisher(f: f64, df1: f64, df2: f64) -> f64 {
-    upper_tail(f, |f| {
-        FisherSnedecor::new(df1, df2).map_or(f64::NAN, |it| it.sf(f))
-    })
+    upper_tail(f, |f| FisherSnedecor::new(df1, df2).map_or(f64::NAN, |it| it.sf(f)))
 }
 
 /// The tail beyond a statistic that may be none or infinite, where the library would panic.

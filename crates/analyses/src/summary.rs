@@ -55,12 +55,7 @@ const PLACES: Opening = Opening {
     to: Audience::Researcher,
 };
 
-const NAMES: Names = Names {
-    path: PATH,
-    counts: COUNTS,
-    sums: SUMS,
-    places: PLACES,
-};
+const NAMES: Names = Names { path: PATH, counts: COUNTS, sums: SUMS, places: PLACES };
 
 struct Summary {
     variables: Vec<Numeric>,
@@ -76,9 +71,7 @@ pub fn prepare(
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: String| AnalysisError::request(request, what);
     if request.variables.is_empty() {
-        return Err(error(
-            "names no variables; give `variables = [..]`".to_owned(),
-        ));
+        return Err(error("names no variables; give `variables = [..]`".to_owned()));
     }
     let numeric = |name: &String| {
         let variable = find(dictionary, name)?;
@@ -87,14 +80,8 @@ pub fn prepare(
         }
         Numeric::new(variable)
     };
-    let variables = request
-        .variables
-        .iter()
-        .map(numeric)
-        .collect::<Result<_, _>>();
-    Ok(Box::new(Summary {
-        variables: variables.map_err(error)?,
-    }))
+    let variables = request.variables.iter().map(numeric).collect::<Result<_, _>>();
+    Ok(Box::new(Summary { variables: variables.map_err(error)? }))
 }
 
 impl Analysis for Summary {
@@ -110,10 +97,7 @@ impl Analysis for Summary {
     }
 
     fn understood(&self) -> Vec<String> {
-        self.variables
-            .iter()
-            .map(|it| format!("{} ({})", it.name, it.label))
-            .collect()
+        self.variables.iter().map(|it| format!("{} ({})", it.name, it.label)).collect()
     }
 
     fn run(
@@ -173,10 +157,6 @@ impl Analysis for Summary {
             ]);
         }
         let title = "Summary".to_owned();
-        Ok(Findings {
-            title,
-            tables: vec![table],
-            notes: Vec::new(),
-        })
+        Ok(Findings { title, tables: vec![table], notes: Vec::new() })
     }
 }

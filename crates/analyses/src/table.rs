@@ -60,11 +60,7 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(name: &'static str, columns: &[&'static str]) -> Self {
-        Self {
-            name,
-            columns: columns.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { name, columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// A table of one row.
@@ -73,11 +69,7 @@ impl Table {
         cells: [(&'static str, Cell); N],
     ) -> Self {
         let (columns, row): (Vec<&'static str>, Vec<Cell>) = cells.into_iter().unzip();
-        Self {
-            name,
-            columns,
-            rows: vec![row],
-        }
+        Self { name, columns, rows: vec![row] }
     }
 
     /// The entry of a row under a column name.

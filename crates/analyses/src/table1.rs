@@ -67,12 +67,7 @@ const PLACES: Opening = Opening {
     to: Audience::Researcher,
 };
 
-const NAMES: Names = Names {
-    path: PATH,
-    counts: COUNTS,
-    sums: SUMS,
-    places: PLACES,
-};
+const NAMES: Names = Names { path: PATH, counts: COUNTS, sums: SUMS, places: PLACES };
 
 /// A variable described by its levels.
 struct Categorical {
@@ -105,19 +100,13 @@ pub fn prepare(
         None => (request.by.clone(), request.variables.clone()),
     };
     if variables.is_empty() {
-        return Err(error(
-            "names no variables; give `variables = [..]` or a formula".to_owned(),
-        ));
+        return Err(error("names no variables; give `variables = [..]` or a formula".to_owned()));
     }
     let categorical = |name: &str| {
         let variable = find(dictionary, name)?;
         let levels = variable.factor_levels();
         let levels = levels.ok_or_else(|| format!("`{name}` has no levels in the dictionary"))?;
-        Ok::<_, String>(Categorical {
-            name: name.to_owned(),
-            label: label(variable),
-            levels,
-        })
+        Ok::<_, String>(Categorical { name: name.to_owned(), label: label(variable), levels })
     };
     let row = |name: &String| {
         let variable = find(dictionary, name)?;
@@ -128,11 +117,7 @@ pub fn prepare(
             Numeric::new(variable).map(Row::Numeric)
         }
     };
-    let rows = variables
-        .iter()
-        .map(row)
-        .collect::<Result<_, _>>()
-        .map_err(error)?;
+    let rows = variables.iter().map(row).collect::<Result<_, _>>().map_err(error)?;
     let by = by.as_deref().map(categorical).transpose().map_err(error)?;
     Ok(Box::new(Table1 { by, rows }))
 }
@@ -141,32 +126,21 @@ pub fn prepare(
 fn sides(text: &str) -> Result<(Option<String>, Vec<String>), String> {
     Formula::parse(text).map_err(|error| error.render())?;
     let (left, right) = text.split_once('~').unwrap_or(("", text));
-    let names: Vec<String> = right
-        .split('+')
-        .map(|name| name.trim().to_owned())
-        .collect();
+    let names: Vec<String> = right.split('+').map(|name| name.trim().to_owned()).collect();
     let plain = |name: &str| {
-        !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+        !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
     };
     let left = left.trim();
     let left_fits = left.is_empty() || left == "1" || plain(left);
     if !left_fits || !names.iter().all(|name| plain(name)) {
         return Err("takes names of variables only: `group ~ age + sex`".to_owned());
     }
-    Ok((
-        (left != "1" && !left.is_empty()).then(|| left.to_owned()),
-        names,
-    ))
+    Ok(((left != "1" && !left.is_empty()).then(|| left.to_owned()), names))
 }
 
 impl Table1 {
     fn groups(&self) -> Vec<String> {
-        self.by
-            .as_ref()
-            .map_or_else(|| vec!["Overall".to_owned()], |by| by.levels.clone())
+        self.by.as_ref().map_or_else(|| vec!["Overall".to_owned()], |by| by.levels.clone())
     }
 
     fn numeric(&self) -> impl Iterator<Item = &Numeric> {
@@ -185,10 +159,7 @@ impl Table1 {
 
     /// Cells of a row of levels: the longest variable's levels, and those without a value.
     fn width(&self) -> usize {
-        self.categorical()
-            .map(|it| it.levels.len())
-            .max()
-            .map_or(0, |levels| levels + 1)
+        self.categorical().map(|it| it.levels.len()).max().map_or(0, |levels| levels + 1)
     }
 
     /// For each patient its group; those without one are left out.
@@ -197,10 +168,7 @@ impl Table1 {
             return Ok(vec![Some(0); dataset.rows()]);
         };
         let levels = dataset.levels(&by.name)?;
-        Ok(levels
-            .into_iter()
-            .map(|level| usize::try_from(level?).ok())
-            .collect())
+        Ok(levels.into_iter().map(|level| usize::try_from(level?).ok()).collect())
     }
 
     /// Counts `[variable][group][width]`, the last cell of a row without a value.
@@ -237,11 +205,7 @@ impl Table1 {
             .flat_map(|it| {
                 let used = it.levels.len();
                 let cell = move |at| {
-                    if at < used || at + 1 == width {
-                        0
-                    } else {
-                        FILLER
-                    }
+                    if at < used || at + 1 == width { 0 } else { FILLER }
                 };
                 (0..groups).flat_map(move |_| (0..width).map(cell))
             })
@@ -280,10 +244,7 @@ impl Analysis for Table1 {
     }
 
     fn understood(&self) -> Vec<String> {
-        let by = self
-            .by
-            .as_ref()
-            .map(|by| format!("by {}: {}", by.name, by.levels.join(", ")));
+        let by = self.by.as_ref().map(|by| format!("by {}: {}", by.name, by.levels.join(", ")));
         let rows = self.rows.iter().map(|row| match row {
             Row::Numeric(it) => format!("{} ({})", it.name, it.label),
             Row::Categorical(it) => format!("{} ({}): {}", it.name, it.label, it.levels.join(", ")),
@@ -322,14 +283,9 @@ impl Analysis for Table1 {
                 None => Vec::new(),
             };
             for group in 0..self.groups().len() {
-                let values = column
-                    .iter()
-                    .zip(&groups)
-                    .filter(|(_, of)| **of == Some(group));
-                cells.push(LocalCell {
-                    numeric,
-                    values: values.map(|(value, _)| *value).collect(),
-                });
+                let values = column.iter().zip(&groups).filter(|(_, of)| **of == Some(group));
+                cells
+                    .push(LocalCell { numeric, values: values.map(|(value, _)| *value).collect() });
             }
         }
         if cells.is_empty() {
@@ -339,35 +295,19 @@ impl Analysis for Table1 {
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
-        let mut writer = Writer {
-            table: Table::new("ard", &COLUMNS),
-            by: self.by.as_ref(),
-            hidden: 0,
-        };
+        let mut writer =
+            Writer { table: Table::new("ard", &COLUMNS), by: self.by.as_ref(), hidden: 0 };
         let groups = self.groups();
         let sizes = release.counts(GROUPS)?;
         let sizes: Vec<Option<f64>> = sizes.chunks(2).map(shown).collect();
         for (group, size) in groups.iter().zip(&sizes) {
-            writer.write(
-                group,
-                ("..ard_total_n..", ""),
-                ("total_n", "N", "N"),
-                (*size, 0),
-            );
+            writer.write(group, ("..ard_total_n..", ""), ("total_n", "N", "N"), (*size, 0));
         }
         let categorical = self.categorical().count() > 0;
-        let levels = if categorical {
-            release.counts(LEVELS)?
-        } else {
-            Vec::new()
-        };
+        let levels = if categorical { release.counts(LEVELS)? } else { Vec::new() };
         let numeric = self.numeric().count() > 0;
         let (counts, sums, places) = if numeric {
-            (
-                release.counts(COUNTS)?,
-                release.reals(SUMS)?,
-                release.counts(PLACES)?,
-            )
+            (release.counts(COUNTS)?, release.reals(SUMS)?, release.counts(PLACES)?)
         } else {
             Default::default()
         };
@@ -377,12 +317,8 @@ impl Analysis for Table1 {
             for (group, size) in groups.iter().zip(&sizes) {
                 match row {
                     Row::Categorical(variable) => {
-                        let cells: Vec<Option<f64>> = level_rows
-                            .next()
-                            .unwrap_or_default()
-                            .chunks(2)
-                            .map(shown)
-                            .collect();
+                        let cells: Vec<Option<f64>> =
+                            level_rows.next().unwrap_or_default().chunks(2).map(shown).collect();
                         writer.levels(group, variable, &cells, *size);
                     }
                     Row::Numeric(variable) => {
@@ -402,11 +338,7 @@ impl Analysis for Table1 {
                 writer.hidden
             ));
         }
-        Ok(Findings {
-            title: "Table 1".to_owned(),
-            tables: vec![writer.table],
-            notes,
-        })
+        Ok(Findings { title: "Table 1".to_owned(), tables: vec![writer.table], notes })
     }
 }
 
@@ -482,12 +414,7 @@ impl Writer<'_> {
             let share = count.zip(known).map(|(count, known)| count / known);
             self.write(group, (name, level), ("categorical", "p", "%"), (share, 1));
         }
-        self.write(
-            group,
-            (name, ""),
-            ("missing", "N_miss", "Missing"),
-            (missing, 0),
-        );
+        self.write(group, (name, ""), ("missing", "N_miss", "Missing"), (missing, 0));
     }
 
     fn numeric(&mut self, group: &str, variable: &Numeric, it: &crate::describe::Described) {
@@ -504,11 +431,6 @@ impl Writer<'_> {
         for (stat, label, value, digits) in statistics {
             self.write(group, name, ("continuous", stat, label), (value, digits));
         }
-        self.write(
-            group,
-            name,
-            ("missing", "N_miss", "Missing"),
-            (it.missing, 0),
-        );
+        self.write(group, name, ("missing", "N_miss", "Missing"), (it.missing, 0));
     }
 }

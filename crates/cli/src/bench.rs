@@ -169,7 +169,11 @@ fn show(results: &[Measured], (centres, dealing): (usize, &[(&str, f64)]), scree
         }));
     }
     for (name, rate) in dealing {
-        screen.table(&format!("{:<22} {rate:>14.0} {:>14}", format!("dealing of {name}"), "one core"));
+        screen.table(&format!(
+            "{:<22} {rate:>14.0} {:>14}",
+            format!("dealing of {name}"),
+            "one core"
+        ));
     }
     let dealing: Vec<_> =
         dealing.iter().map(|(name, rate)| json!({"name": name, "per_second": rate})).collect();

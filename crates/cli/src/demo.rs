@@ -47,7 +47,10 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let dictionary = read_dictionary(&dictionary)?;
     lab.import_split("centre", &[data], (&dictionary, &[]), screen)?;
     let run = lab.start()?;
-    screen.note(&format!("✓ six centres and a dealer started, a process each  {:.1} s", begin.elapsed().as_secs_f64()));
+    screen.note(&format!(
+        "✓ six centres and a dealer started, a process each  {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
     let study = Study::parse(STUDY).map_err(konsil_node::NodeError::from)?;
     let planned = run.researcher.plan(study, Topology::Star)?;
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
@@ -105,9 +108,9 @@ fn compare(outcome: &Outcome) -> Result<Vec<(&'static str, f64)>, Failure> {
         .map_err(|_| Failure::process("the demo's reference cannot be read"))?;
     let findings = |id: &str| {
         let analysis = outcome.analyses.iter().find(|it| it.id == id);
-        analysis.and_then(|it| it.findings.as_ref().ok()).ok_or_else(|| {
-            Failure::process(format!("the demo's analysis {id} has no result"))
-        })
+        analysis
+            .and_then(|it| it.findings.as_ref().ok())
+            .ok_or_else(|| Failure::process(format!("the demo's analysis {id} has no result")))
     };
     let (survival, test) = survival(findings("km")?, &reference);
     Ok(vec![
@@ -141,7 +144,9 @@ fn number(table: &Table, row: usize, column: &str) -> Option<f64> {
 }
 
 fn table1(findings: &Findings, reference: &Value) -> f64 {
-    let Some(table) = table(findings, "ard") else { return f64::INFINITY };
+    let Some(table) = table(findings, "ard") else {
+        return f64::INFINITY;
+    };
     let rows = (0..table.rows.len()).filter_map(|row| {
         let group = &reference["table1"][text(table, row, "group1_level")];
         let (variable, level) = (text(table, row, "variable"), text(table, row, "variable_level"));
@@ -197,7 +202,12 @@ fn logistic(findings: &Findings, reference: &Value) -> f64 {
             difference(number(terms, row, column), wanted["terms"][row][column].as_f64())
         })
     });
-    let of_model = [("deviance", "deviance"), ("null.deviance", "null.deviance"), ("AIC", "AIC"), ("nobs", "n")]
-        .map(|(column, key)| difference(number(model, 0, column), wanted[key].as_f64()));
+    let of_model = [
+        ("deviance", "deviance"),
+        ("null.deviance", "null.deviance"),
+        ("AIC", "AIC"),
+        ("nobs", "n"),
+    ]
+    .map(|(column, key)| difference(number(model, 0, column), wanted[key].as_f64()));
     of_term.chain(of_model).fold(0.0, f64::max)
 }

@@ -56,8 +56,12 @@ pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
             let lab = Lab::open(&lab)?;
             let dictionary = crate::data::read_dictionary(&dict)?;
             match (centre, split_by) {
-                (Some(centre), None) => lab.import_centre(&centre, &files, (&dictionary, &map), screen),
-                (None, Some(column)) => lab.import_split(&column, &files, (&dictionary, &map), screen),
+                (Some(centre), None) => {
+                    lab.import_centre(&centre, &files, (&dictionary, &map), screen)
+                }
+                (None, Some(column)) => {
+                    lab.import_split(&column, &files, (&dictionary, &map), screen)
+                }
                 _ => Err(Failure::usage("say which centre: --centre NAME, or --split-by COLUMN")),
             }
         }
@@ -115,7 +119,8 @@ impl Lab {
             return Err(Failure::usage(what));
         }
         let lab = Self { folder: folder.to_owned(), centres: centres.to_vec() };
-        let peer = |name: &str, key: String| Peer { name: name.to_owned(), key, address: String::new() };
+        let peer =
+            |name: &str, key: String| Peer { name: name.to_owned(), key, address: String::new() };
         let mut members = Vec::with_capacity(centres.len());
         for centre in centres {
             let own = lab.centre_folder(centre);
@@ -156,7 +161,8 @@ impl Lab {
         if !path.exists() {
             let what = format!(
                 "{} is no lab; make one with  konsil lab new {} --centres a,b,c",
-                folder.display(), folder.display()
+                folder.display(),
+                folder.display()
             );
             return Err(Failure::usage(what));
         }
@@ -218,7 +224,9 @@ impl Lab {
         screen: &Screen,
     ) -> Result<(), Failure> {
         let [file] = files else {
-            return Err(Failure::usage("one file with a centre column; put several together first"));
+            return Err(Failure::usage(
+                "one file with a centre column; put several together first",
+            ));
         };
         let parts = split_by(file, column)?;
         let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
@@ -227,7 +235,10 @@ impl Lab {
         if parts.len() != self.centres.len() {
             let what = format!(
                 "`{column}` has {} values ({}), the lab has {} centres; make a lab with --centres {}",
-                parts.len(), names.join(", "), self.centres.len(), names.join(",")
+                parts.len(),
+                names.join(", "),
+                self.centres.len(),
+                names.join(",")
             );
             return Err(Failure::usage(what));
         }
@@ -287,7 +298,8 @@ impl Lab {
 
     fn up(&self, screen: &Screen) -> Result<(), Failure> {
         if self.running().is_some() {
-            let what = "the lab is running; see  konsil lab status,  or end it with  konsil lab down";
+            let what =
+                "the lab is running; see  konsil lab status,  or end it with  konsil lab down";
             return Err(Failure::usage(what));
         }
         let daemons = processes::start(&self.folders(), false)?;
@@ -298,7 +310,8 @@ impl Lab {
         let network = self.network_file();
         screen.note(&format!(
             "✓ {} centres and the dealer are up\nNext: konsil plan STUDY.toml --network {}",
-            self.centres.len(), network.display()
+            self.centres.len(),
+            network.display()
         ));
         Ok(())
     }
@@ -403,7 +416,10 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
 /// A new key file; gives back the public key.
 pub(crate) fn new_identity(path: &Path) -> Result<String, Failure> {
     let identity = Identity::create(path).map_err(|error| {
-        Failure::from(konsil_node::NodeError::File { path: path.to_owned(), what: error.to_string() })
+        Failure::from(konsil_node::NodeError::File {
+            path: path.to_owned(),
+            what: error.to_string(),
+        })
     })?;
     Ok(identity.public_key().to_string())
 }

@@ -56,10 +56,7 @@ pub(crate) enum Role {
 }
 
 /// Starts the daemons of several folders, all at once, and waits until each listens.
-pub(crate) fn start(
-    folders: &[(Role, PathBuf)],
-    attached: bool,
-) -> Result<Vec<Daemon>, Failure> {
+pub(crate) fn start(folders: &[(Role, PathBuf)], attached: bool) -> Result<Vec<Daemon>, Failure> {
     let (sender, receiver) = mpsc::channel();
     let mut daemons = Vec::with_capacity(folders.len());
     for (at, (role, folder)) in folders.iter().enumerate() {

@@ -43,7 +43,8 @@ fn number_text(cell: &Cell, column: &str, medium: Medium) -> Shown {
 
 /// A table as it is.
 fn plain(table: &Table, medium: Medium) -> ShownTable {
-    let is_text = |at: usize| table.rows.iter().any(|row| matches!(row.get(at), Some(Cell::Text(_))));
+    let is_text =
+        |at: usize| table.rows.iter().any(|row| matches!(row.get(at), Some(Cell::Text(_))));
     let kept: Vec<usize> = (0..table.columns.len())
         .filter(|at| !matches!(table.columns[*at], "suppressed" | "label"))
         .collect();
@@ -79,9 +80,7 @@ fn model(table: &Table, medium: Medium) -> ShownTable {
     ];
     let mut shown = ShownTable::new("", columns);
     for at in 0..table.rows.len() {
-        let value = |column: &str| {
-            table.get(at, column).and_then(Cell::number).unwrap_or(f64::NAN)
-        };
+        let value = |column: &str| table.get(at, column).and_then(Cell::number).unwrap_or(f64::NAN);
         let term = table.get(at, "term").map(Cell::text).unwrap_or_default();
         let estimate = |column: &str| number::estimate(value(column), medium);
         let limits = format!("{} to {}", estimate("exp.conf.low"), estimate("exp.conf.high"));
@@ -99,7 +98,8 @@ fn model(table: &Table, medium: Medium) -> ShownTable {
 
 /// Table 1 from its long form: a row for each variable or level, a column for each group.
 fn table1(table: &Table, medium: Medium) -> ShownTable {
-    let text = |row: usize, column: &str| table.get(row, column).map(Cell::text).unwrap_or_default();
+    let text =
+        |row: usize, column: &str| table.get(row, column).map(Cell::text).unwrap_or_default();
     let mut groups: Vec<String> = Vec::new();
     let mut rows: Vec<(String, String)> = Vec::new();
     for at in 0..table.rows.len() {
@@ -114,7 +114,11 @@ fn table1(table: &Table, medium: Medium) -> ShownTable {
     }
     let heading = |group: &String| {
         let name = table.get(0, "group1").map(Cell::text).unwrap_or_default();
-        if name.is_empty() { Column::numbers("all") } else { Column::numbers(format!("{name} {group}")) }
+        if name.is_empty() {
+            Column::numbers("all")
+        } else {
+            Column::numbers(format!("{name} {group}"))
+        }
     };
     let columns = [Column::words("")].into_iter().chain(groups.iter().map(heading)).collect();
     let mut shown = ShownTable::new("", columns);
@@ -152,11 +156,15 @@ fn group_cell(
     }
     if level.is_empty() {
         let parts = (value("median"), value("p25"), value("p75"));
-        let (Some(median), Some(low), Some(high)) = parts else { return hidden() };
+        let (Some(median), Some(low), Some(high)) = parts else {
+            return hidden();
+        };
         let show = |value| number::estimate(value, medium);
         return Shown::new(format!("{} ({}, {})", show(median), show(low), show(high)));
     }
-    let Some(count) = value("n") else { return hidden() };
+    let Some(count) = value("n") else {
+        return hidden();
+    };
     let share = value("p").map(|share| format!(" ({})", number::percent(share, 0, medium)));
     Shown::new(format!("{}{}", number::count(count, medium), share.unwrap_or_default()))
 }

@@ -117,7 +117,8 @@ fn csv_text(table: &Table) -> Result<String, Failure> {
         });
         writer.write_record(cells).map_err(fail)?;
     }
-    let bytes = writer.into_inner().map_err(|_| Failure::process("a result table cannot be written"))?;
+    let bytes =
+        writer.into_inner().map_err(|_| Failure::process("a result table cannot be written"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

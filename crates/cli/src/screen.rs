@@ -31,9 +31,9 @@ impl Screen {
     /// A result for people or for a pipe. A reader that has seen enough is no error.
     pub(crate) fn result(&self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _closed = out.write_all(text.as_bytes()).and_then(|()| {
-            if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }
-        });
+        let _closed = out
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
     }
 
     /// A table or sentence for people; nothing when JSON is asked for.

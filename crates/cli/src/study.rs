@@ -152,7 +152,8 @@ pub(crate) fn show_plan(plan: &Plan, screen: &Screen) {
     for analysis in &plan.analyses {
         for line in &analysis.ledger {
             let to = format!("to {}", line.to);
-            let _ok = writeln!(text, "  {:>7}  {to:<14} {:<24} {}", line.numbers, line.name, line.says);
+            let _ok =
+                writeln!(text, "  {:>7}  {to:<14} {:<24} {}", line.numbers, line.name, line.says);
         }
     }
     text.push_str("\nHow the question was understood\n");

@@ -43,12 +43,7 @@ impl Dataset {
                 });
             }
         }
-        Ok(Self {
-            name: name.to_owned(),
-            dictionary_hash: dictionary.hash(),
-            dictionary,
-            batch,
-        })
+        Ok(Self { name: name.to_owned(), dictionary_hash: dictionary.hash(), dictionary, batch })
     }
 
     /// Name of the data set at its centre.
@@ -98,10 +93,7 @@ impl Dataset {
             return Err(wrong(name, "is a category, not a number"));
         }
         let values = self.values(name)?;
-        Ok(values
-            .into_iter()
-            .map(|v| (!v.is_nan()).then_some(v))
-            .collect())
+        Ok(values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect())
     }
 
     /// Index of the level of each patient: of a category, a boolean (false, true), or an integer
@@ -146,17 +138,13 @@ impl Dataset {
             return Ok(values.collect());
         }
         if let Some(flags) = any.downcast_ref::<BooleanArray>() {
-            let values = flags
-                .iter()
-                .map(|v| v.map_or(f64::NAN, |v| f64::from(u8::from(v))));
+            let values = flags.iter().map(|v| v.map_or(f64::NAN, |v| f64::from(u8::from(v))));
             return Ok(values.collect());
         }
         if let Some(integers) = any.downcast_ref::<Int64Array>() {
             return Ok(integers.iter().map(|v| v.map_or(f64::NAN, exact)).collect());
         }
-        Err(CohortError::Internal {
-            what: "a data set has a column of an unknown type",
-        })
+        Err(CohortError::Internal { what: "a data set has a column of an unknown type" })
     }
 
     pub(crate) fn check_dictionary(&self, expected: &str) -> Result<(), CohortError> {
@@ -172,10 +160,7 @@ impl Dataset {
     }
 
     pub(crate) fn with_batch(&self, batch: RecordBatch) -> Self {
-        Self {
-            batch,
-            ..self.clone()
-        }
+        Self { batch, ..self.clone() }
     }
 
     pub(crate) fn has_column(&self, name: &str) -> Result<(), CohortError> {
@@ -187,9 +172,7 @@ impl Dataset {
         if variable.is_identifier() {
             return Err(wrong(name, "identifies patients and cannot be analysed"));
         }
-        self.batch
-            .column_by_name(name)
-            .ok_or_else(|| wrong(name, "was not in the imported file"))
+        self.batch.column_by_name(name).ok_or_else(|| wrong(name, "was not in the imported file"))
     }
 }
 
@@ -202,10 +185,7 @@ fn exact(value: i64) -> f64 {
 }
 
 fn wrong(name: &str, what: &str) -> CohortError {
-    CohortError::WrongKind {
-        name: name.to_owned(),
-        what: what.to_owned(),
-    }
+    CohortError::WrongKind { name: name.to_owned(), what: what.to_owned() }
 }
 
 pub(crate) fn arrow_type(kind: Kind) -> DataType {
@@ -228,9 +208,6 @@ pub(crate) fn batch_of(
         .collect();
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(
-        |_| CohortError::Internal {
-            what: "columns of one data set differ in length",
-        },
-    )
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|_| CohortError::Internal { what: "columns of one data set differ in length" })
 }

@@ -156,18 +156,11 @@ pub enum CohortError {
 
 impl CohortError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), source }
     }
 
     pub(crate) fn table(file: &Path, line: Option<u64>, what: impl Into<String>) -> Self {
-        Self::Table {
-            file: file.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Self::Table { file: file.to_owned(), line, what: what.into() }
     }
 }
 
@@ -179,14 +172,11 @@ impl From<Diagnostic> for CohortError {
 }
 
 fn at_line(line: Option<u64>) -> String {
-    line.map(|line| format!(", line {line}"))
-        .unwrap_or_default()
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
+    suggestion.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
 /// A refused formula or cohort definition, with the place in its text.
@@ -227,13 +217,7 @@ impl Diagnostic {
         let blamed = self.text.get(self.span.clone()).unwrap_or("");
         let blamed = blamed.lines().next().unwrap_or("");
         let carets = "^".repeat(blamed.chars().count().max(1));
-        let Self {
-            code,
-            message,
-            origin,
-            label,
-            ..
-        } = self;
+        let Self { code, message, origin, label, .. } = self;
         let space = " ".repeat(column - 1);
         let under = format!("{space}{carets} {label}");
         format!(
@@ -246,11 +230,7 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.position();
-        write!(
-            f,
-            "{}:{line}:{column}: {} ({})",
-            self.origin, self.message, self.code
-        )?;
+        write!(f, "{}:{line}:{column}: {} ({})", self.origin, self.message, self.code)?;
         if self.label.is_empty() {
             return Ok(());
         }

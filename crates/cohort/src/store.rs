@@ -71,11 +71,7 @@ pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stor
         let _ = fs::remove_file(&temporary);
         return Err(CohortError::io(&path, source));
     }
-    Ok(Stored {
-        bytes: sealed.len() as u64,
-        sha256: hex(&Sha256::digest(&sealed)),
-        path,
-    })
+    Ok(Stored { bytes: sealed.len() as u64, sha256: hex(&Sha256::digest(&sealed)), path })
 }
 
 /// Opens a sealed data set of `<dir>/<name>.konsil`.
@@ -86,10 +82,7 @@ pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stor
 pub fn load(dir: &Path, name: &str, key: &Key) -> Result<Dataset, CohortError> {
     let path = path_of(dir, name)?;
     let sealed = fs::read(&path).map_err(|source| CohortError::io(&path, source))?;
-    let tampered = |what| CohortError::Tampered {
-        file: path.clone(),
-        what,
-    };
+    let tampered = |what| CohortError::Tampered { file: path.clone(), what };
     let plain = unseal(name, &sealed, key).map_err(tampered)?;
     from_parquet(name, plain).map_err(|_| tampered("the sealed table cannot be read"))
 }
@@ -99,9 +92,7 @@ fn path_of(dir: &Path, name: &str) -> Result<PathBuf, CohortError> {
     let starts = name.starts_with(plain);
     let rest = name.chars().all(|c| plain(c) || c == '-' || c == '_');
     if !starts || !rest || name.len() > 64 {
-        return Err(CohortError::DatasetName {
-            name: name.to_owned(),
-        });
+        return Err(CohortError::DatasetName { name: name.to_owned() });
     }
     Ok(dir.join(format!("{name}.{EXTENSION}")))
 }
@@ -112,11 +103,7 @@ fn write_and_rename(
     path: &Path,
     sealed: &[u8],
 ) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     file.write_all(sealed)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
@@ -125,9 +112,8 @@ fn write_and_rename(
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), CohortError> {
-    getrandom::fill(bytes).map_err(|_| CohortError::Internal {
-        what: "the operating system gave no random bytes",
-    })
+    getrandom::fill(bytes)
+        .map_err(|_| CohortError::Internal { what: "the operating system gave no random bytes" })
 }
 
 fn header(name: &str, salt: &[u8; SALT_BYTES], prefix: &[u8; PREFIX_BYTES]) -> Vec<u8> {
@@ -149,11 +135,7 @@ fn data_key(key: &Key, salt: &[u8; SALT_BYTES]) -> Option<LessSafeKey> {
 fn nonce(prefix: &[u8; PREFIX_BYTES], chunk: usize, last: bool) -> Nonce {
     let mut bytes = [0_u8; 12];
     let counter = (chunk as u64).to_be_bytes();
-    let fields = prefix
-        .iter()
-        .chain(counter.iter().skip(1))
-        .copied()
-        .chain([u8::from(last)]);
+    let fields = prefix.iter().chain(counter.iter().skip(1)).copied().chain([u8::from(last)]);
     for (byte, field) in bytes.iter_mut().zip(fields) {
         *byte = field;
     }
@@ -164,9 +146,7 @@ fn seal(name: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
     let (mut salt, mut prefix) = ([0_u8; SALT_BYTES], [0_u8; PREFIX_BYTES]);
     random(&mut salt)?;
     random(&mut prefix)?;
-    let internal = CohortError::Internal {
-        what: "the data key could not be made",
-    };
+    let internal = CohortError::Internal { what: "the data key could not be made" };
     let Some(data_key) = data_key(key, &salt) else {
         return Err(internal);
     };
@@ -179,9 +159,7 @@ fn seal(name: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
         let mut buffer = Zeroizing::new(chunk.to_vec());
         let tag = data_key
             .seal_in_place_separate_tag(nonce, Aad::from(&header), &mut buffer)
-            .map_err(|_| CohortError::Internal {
-                what: "a chunk could not be sealed",
-            })?;
+            .map_err(|_| CohortError::Internal { what: "a chunk could not be sealed" })?;
         sealed.extend_from_slice(&buffer);
         sealed.extend_from_slice(tag.as_ref());
     }
@@ -221,9 +199,7 @@ fn unseal(name: &str, sealed: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, &'
 }
 
 fn to_parquet(dataset: &Dataset) -> Result<Zeroizing<Vec<u8>>, CohortError> {
-    let unwritten = |_| CohortError::Internal {
-        what: "the table could not be written",
-    };
+    let unwritten = |_| CohortError::Internal { what: "the table could not be written" };
     let dictionary = dataset.dictionary();
     let note = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let properties = WriterProperties::builder()
@@ -245,9 +221,7 @@ fn to_parquet(dataset: &Dataset) -> Result<Zeroizing<Vec<u8>>, CohortError> {
 }
 
 fn from_parquet(name: &str, plain: Zeroizing<Vec<u8>>) -> Result<Dataset, CohortError> {
-    let unread = || CohortError::Internal {
-        what: "the table could not be read",
-    };
+    let unread = || CohortError::Internal { what: "the table could not be read" };
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(Bytes::from_owner(plain)).map_err(|_| unread())?;
     let notes = builder.metadata().file_metadata().key_value_metadata();
@@ -256,11 +230,8 @@ fn from_parquet(name: &str, plain: Zeroizing<Vec<u8>>) -> Result<Dataset, Cohort
         let found = notes.iter().find(|note| note.key == key);
         found.and_then(|note| note.value.clone()).ok_or_else(unread)
     };
-    let title = format!(
-        "{}@{}",
-        note("konsil.dictionary.name")?,
-        note("konsil.dictionary.version")?
-    );
+    let title =
+        format!("{}@{}", note("konsil.dictionary.name")?, note("konsil.dictionary.version")?);
     let dictionary = Dictionary::parse(&title, &note("konsil.dictionary")?)?;
     let rows: usize = note("konsil.rows")?.parse().map_err(|_| unread())?;
     let schema = builder.schema().clone();

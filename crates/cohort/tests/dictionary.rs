@@ -36,10 +36,7 @@ died,Died,boolean,,,,,,,clinical,
     assert_eq!(sex.levels[1].label, "male");
     assert_eq!(sex.sensitivity, Sensitivity::Quasi);
     assert_eq!(dictionary.variable("hba1c").unwrap().notes, "a, b");
-    assert_eq!(
-        dictionary.variable("died").unwrap().range(),
-        Some((0.0, 1.0))
-    );
+    assert_eq!(dictionary.variable("died").unwrap().range(), Some((0.0, 1.0)));
     let again = Dictionary::parse("hmsp@4", &dictionary.to_csv()).unwrap();
     assert_eq!(again, dictionary);
     assert_eq!(again.hash(), dictionary.hash());
@@ -69,10 +66,7 @@ fn assert_refused(text: &str, line: u64, column: &str, word: &str) {
     let error = Dictionary::parse("hmsp", text).unwrap_err();
     let place = format!("line {line}, column `{column}`: ");
     let shown = error.to_string();
-    assert!(
-        shown.contains(&place) && shown.contains(word),
-        "{text}: {shown}"
-    );
+    assert!(shown.contains(&place) && shown.contains(word), "{text}: {shown}");
 }
 
 #[test]
@@ -80,39 +74,19 @@ fn refusals_name_line_and_column() {
     let row = |row: &str| format!("{HEADER}\n{row}\n");
     let cases = [
         (String::new(), 1, "name", "empty"),
-        (
-            "name,type,lable\n".to_owned(),
-            1,
-            "lable",
-            "did you mean `label`",
-        ),
+        ("name,type,lable\n".to_owned(), 1, "lable", "did you mean `label`"),
         ("name,type,foo\n".to_owned(), 1, "foo", "known are"),
         ("name,type,name\n".to_owned(), 1, "name", "twice"),
         ("name,label\n".to_owned(), 1, "type", "missing"),
-        (
-            "name,type\nx,number\nx,number\n".to_owned(),
-            3,
-            "name",
-            "twice",
-        ),
+        ("name,type\nx,number\nx,number\n".to_owned(), 3, "name", "twice"),
         ("name,type\nx,number,3\n".to_owned(), 2, "name", "3 fields"),
         (row("1x,,number,,,,,,,,,"), 2, "name", "not a variable name"),
-        (
-            row("TRUE,,number,,,,,,,,,"),
-            2,
-            "name",
-            "not a variable name",
-        ),
+        (row("TRUE,,number,,,,,,,,,"), 2, "name", "not a variable name"),
         (row("x,,numeric,,,,,,,,,"), 2, "type", "number"),
         (row("x,,date,,,,,,,,,"), 2, "type", "not one of"),
         (row("x,,category,,,,,,,,,"), 2, "levels", "needs levels"),
         (row("x,,category,,F|F,,,,,,,"), 2, "levels", "twice"),
-        (
-            row("x,,category,,F||M,,,,,,,"),
-            2,
-            "levels",
-            "without a code",
-        ),
+        (row("x,,category,,F||M,,,,,,,"), 2, "levels", "without a code"),
         (row("x,,boolean,,F|M,,,,,,,"), 2, "levels", "no levels"),
         (row("x,,integer,,1|b,,,,,,,"), 2, "levels", "not an integer"),
         (row("x,,number,,,abc,,,,,,"), 2, "min", "not a number"),
@@ -124,12 +98,7 @@ fn refusals_name_line_and_column() {
         (row("x,,integer,,,,,1,,,,"), 2, "decimals", "only a number"),
         (row("x,,category,,F|M,,,,F,,,"), 2, "missing", "is a level"),
         (row("x,,number,,,,,,a||b,,,"), 2, "missing", "empty field"),
-        (
-            row("x,,number,,,,,,,,secret,"),
-            2,
-            "sensitivity",
-            "not one of",
-        ),
+        (row("x,,number,,,,,,,,secret,"), 2, "sensitivity", "not one of"),
     ];
     for (text, line, column, word) in cases {
         assert_refused(&text, line, column, word);
@@ -146,11 +115,7 @@ fn a_file_proposes_a_dictionary() {
     let mut file = "id,Age at dx,crp,grade,event,sex,ok,name,empty\n".to_owned();
     for row in 0..80 {
         let sex = if row % 2 == 0 { "M" } else { "F" };
-        let crp = if row == 3 {
-            "NA".to_owned()
-        } else {
-            format!("{}.25", row * 2)
-        };
+        let crp = if row == 3 { "NA".to_owned() } else { format!("{}.25", row * 2) };
         file.push_str(&format!(
             "{row},{},{crp},{},{},{sex},{},name {row},\n",
             23 + row % 76,
@@ -173,11 +138,7 @@ fn a_file_proposes_a_dictionary() {
     assert_eq!(variable("grade").range(), Some((1.0, 4.0)));
     assert_eq!(variable("event").kind, Kind::Integer);
     assert_eq!(variable("event").range(), Some((0.0, 1.0)));
-    let codes: Vec<&str> = variable("sex")
-        .levels
-        .iter()
-        .map(|l| l.code.as_str())
-        .collect();
+    let codes: Vec<&str> = variable("sex").levels.iter().map(|l| l.code.as_str()).collect();
     assert_eq!(codes, ["F", "M"]);
     assert_eq!(variable("sex").sensitivity, Sensitivity::Quasi);
     assert_eq!(variable("ok").kind, Kind::Boolean);

@@ -44,9 +44,7 @@ fn patients() -> Dataset {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("patients.csv");
     std::fs::write(&path, PATIENTS).unwrap();
-    import(&path, &dictionary(), &ImportOptions::new("p"))
-        .unwrap()
-        .0
+    import(&path, &dictionary(), &ImportOptions::new("p")).unwrap().0
 }
 
 fn expand(text: &str) -> Result<Design, FormulaError> {
@@ -98,11 +96,7 @@ const REFUSED: [(&str, &str, &str); 61] = [
     ("crp ~ ns(age, 3)", "K0206", "not available yet"),
     ("crp ~ age + cluster(id)", "K0206", "not available yet"),
     ("crp ~ I(cut(age, c(0, 50)) == 'x')", "K0209", "not a level"),
-    (
-        "crp ~ I(cut(age, c(0, 50)) == '(0,50]')",
-        "K0206",
-        "cannot be compared",
-    ),
+    ("crp ~ I(cut(age, c(0, 50)) == '(0,50]')", "K0206", "cannot be compared"),
     ("crp ~ cut(age, c(0, 50), labels = c(1))", "K0212", "breaks"),
     ("crp ~ lgo(age)", "K0207", "unknown function"),
     ("crp ~ I(offset(age))", "K0208", "cannot stand"),
@@ -141,9 +135,7 @@ const REFUSED: [(&str, &str, &str); 61] = [
 #[test]
 fn refusals_name_what_is_wrong() {
     for (text, code, word) in REFUSED {
-        let error = expand(text)
-            .err()
-            .unwrap_or_else(|| panic!("{text} is accepted"));
+        let error = expand(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert_eq!(error.code, code, "{text}: {error}");
         assert!(error.message.contains(word), "{text}: {error}");
         assert!(error.render().contains("┌─ formula:1:"), "{text}");
@@ -173,37 +165,21 @@ fn large_formulas_are_refused_before_they_hurt() {
 #[test]
 fn scaling_comes_from_the_dictionary() {
     let design = expand("crp ~ age + sex + I(age^2) + log(crp) + open + age:sex + event").unwrap();
-    let found: Vec<(&str, f64, f64)> = design
-        .columns
-        .iter()
-        .map(|c| (c.name.as_str(), c.centre, c.scale))
-        .collect();
+    let found: Vec<(&str, f64, f64)> =
+        design.columns.iter().map(|c| (c.name.as_str(), c.centre, c.scale)).collect();
     let expected = [
         ("(Intercept)", 0.0, 1.0),
         ("age", 64.0, 46.0),
         ("sexM", 0.0, 1.0),
-        (
-            "I(age^2)",
-            (324.0 + 12_100.0) / 2.0,
-            (12_100.0 - 324.0) / 2.0,
-        ),
+        ("I(age^2)", (324.0 + 12_100.0) / 2.0, (12_100.0 - 324.0) / 2.0),
         ("log(crp)", 0.0, 1.0),
         ("open", 0.0, 1.0),
         ("event", 0.0, 1.0),
         ("age:sexM", 55.0, 55.0),
     ];
     assert_eq!(found, expected);
-    assert_eq!(
-        design.response,
-        Response::Numeric {
-            centre: 25.0,
-            scale: 25.0
-        }
-    );
-    assert_eq!(
-        design.variables_used(),
-        ["crp", "age", "sex", "open", "event"]
-    );
+    assert_eq!(design.response, Response::Numeric { centre: 25.0, scale: 25.0 });
+    assert_eq!(design.variables_used(), ["crp", "age", "sex", "open", "event"]);
     assert!(design.describe().contains("age:sexM"));
     let through_zero = expand("crp ~ age - 1").unwrap();
     assert_eq!(through_zero.columns[0].centre, 0.0);
@@ -220,10 +196,7 @@ fn responses_are_recognised() {
     assert_eq!(matrix.left_out_missing, 1);
     let design = expand("Surv(start, months, status == 2) ~ sex").unwrap();
     assert!(!design.has_intercept);
-    let expected = Response::Survival {
-        time_range: Some((0.0, 600.0)),
-        delayed_entry: true,
-    };
+    let expected = Response::Survival { time_range: Some((0.0, 600.0)), delayed_entry: true };
     assert_eq!(design.response, expected);
 }
 
@@ -231,10 +204,7 @@ fn responses_are_recognised() {
 fn matrices_hold_complete_patients_row_by_row() {
     let design = expand("crp ~ age + sex + offset(log(count))").unwrap();
     let matrix = design.matrix(&patients()).unwrap();
-    assert_eq!(
-        (matrix.rows, matrix.columns, matrix.left_out_missing),
-        (4, 3, 1)
-    );
+    assert_eq!((matrix.rows, matrix.columns, matrix.left_out_missing), (4, 3, 1));
     let expected = [1., 40., 0., 1., 60., 1., 1., 80., 0., 1., 70., 1.];
     assert_eq!(matrix.x, expected);
     assert_eq!(matrix.y, [0.0, 1.5, 10.0, 20.0]);
@@ -259,26 +229,15 @@ fn survival_has_times_events_and_strata() {
     assert!(survival.start.is_none());
     let late = expand("Surv(start, months, died) ~ crp").unwrap();
     let error = late.matrix(&patients()).unwrap_err();
-    assert!(
-        matches!(error, CohortError::StartAfterEnd { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, CohortError::StartAfterEnd { .. }), "{error}");
 }
 
 // A term without a finite value is named; the patient's value is not.
 #[test]
 fn terms_that_are_not_finite_are_named() {
-    for text in [
-        "age ~ log(crp)",
-        "age ~ sqrt(open)",
-        "age ~ I(1/crp)",
-        "log(crp) ~ sex",
-    ] {
+    for text in ["age ~ log(crp)", "age ~ sqrt(open)", "age ~ I(1/crp)", "log(crp) ~ sex"] {
         let error = expand(text).unwrap().matrix(&patients()).unwrap_err();
-        assert!(
-            matches!(error, CohortError::NotFinite { .. }),
-            "{text}: {error}"
-        );
+        assert!(matches!(error, CohortError::NotFinite { .. }), "{text}: {error}");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("-2.5") && !shown.contains(" 0 "), "{shown}");
     }
@@ -301,25 +260,11 @@ fn levels_of_integers_come_from_the_dictionary() {
         let design = expand(text).unwrap();
         design.columns.iter().map(|c| c.name.clone()).collect()
     };
-    let stage = [
-        "(Intercept)",
-        "factor(stage)2",
-        "factor(stage)3",
-        "factor(stage)4",
-    ];
+    let stage = ["(Intercept)", "factor(stage)2", "factor(stage)3", "factor(stage)4"];
     assert_eq!(names("crp ~ factor(stage)"), stage);
-    assert_eq!(
-        names("crp ~ factor(grade)"),
-        ["(Intercept)", "factor(grade)2"]
-    );
-    assert_eq!(
-        names("crp ~ factor(event)"),
-        ["(Intercept)", "factor(event)1"]
-    );
-    assert_eq!(
-        names("crp ~ factor(died)"),
-        ["(Intercept)", "factor(died)TRUE"]
-    );
+    assert_eq!(names("crp ~ factor(grade)"), ["(Intercept)", "factor(grade)2"]);
+    assert_eq!(names("crp ~ factor(event)"), ["(Intercept)", "factor(event)1"]);
+    assert_eq!(names("crp ~ factor(died)"), ["(Intercept)", "factor(died)TRUE"]);
 }
 
 #[test]
@@ -327,10 +272,7 @@ fn groups_come_from_one_factor() {
     let plan = |text: &str| GroupedSurvival::plan(&Formula::parse(text).unwrap(), &dictionary());
     let by_smoker = plan("Surv(months, died) ~ smoker").unwrap();
     assert_eq!(by_smoker.labels, ["never", "former", "current"]);
-    assert_eq!(
-        (by_smoker.time.as_str(), by_smoker.event.as_str()),
-        ("months", "died")
-    );
+    assert_eq!((by_smoker.time.as_str(), by_smoker.event.as_str()), ("months", "died"));
     let rows = by_smoker.rows(&patients()).unwrap();
     assert_eq!(rows.group, [0, 1, 2, 2]);
     assert_eq!(rows.time, [12.0, 24.5, 36.0, 60.0]);

@@ -1,10 +1,6 @@
 //! Import: what is read, what is found, and that nothing is imported by halves.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use konsil_cohort::{
     CohortError, Dataset, Dictionary, ImportOptions, ImportReport, import, split_by,
@@ -53,21 +49,14 @@ fn a_good_file_is_imported() {
     let (dataset, report) = import_text(GOOD).unwrap();
     assert_eq!(dataset.rows(), 3);
     assert_eq!(dataset.column_names(), ["age", "sex", "crp", "died"]);
-    assert_eq!(
-        dataset.numeric("age").unwrap(),
-        [Some(40.0), None, Some(60.0)]
-    );
+    assert_eq!(dataset.numeric("age").unwrap(), [Some(40.0), None, Some(60.0)]);
     assert_eq!(dataset.levels("sex").unwrap(), [Some(0), None, Some(1)]);
     let crp = dataset.numeric("crp").unwrap();
     assert_eq!(crp[..2], [Some(1.5), None]);
     assert!(crp[2].unwrap().is_sign_positive());
     assert_eq!(dataset.levels("died").unwrap(), [Some(1), None, Some(0)]);
     assert_eq!(report.findings_total, 0);
-    assert!(
-        report
-            .to_text()
-            .contains("5 of 5 columns match dictionary hmsp v4")
-    );
+    assert!(report.to_text().contains("5 of 5 columns match dictionary hmsp v4"));
     assert!(dataset.numeric("sex").is_err());
     assert!(dataset.numeric("id").is_err());
     assert!(dataset.levels("age").is_err());
@@ -132,18 +121,9 @@ fn the_report_looks_as_promised() {
     let text = report.to_text();
     let expected = "  ✗ sex: 2 rows have \"d\", not a level of hmsp v4 (F, M)";
     assert!(text.contains(expected), "{text}");
-    assert!(
-        text.contains("--map 'sex.d=missing'   ·   konsil explain K0114"),
-        "{text}"
-    );
-    assert!(
-        text.contains("not in dictionary, left out: zimmer"),
-        "{text}"
-    );
-    assert!(
-        text.contains("✗ crp: 1 row above the maximum 100"),
-        "{text}"
-    );
+    assert!(text.contains("--map 'sex.d=missing'   ·   konsil explain K0114"), "{text}");
+    assert!(text.contains("not in dictionary, left out: zimmer"), "{text}");
+    assert!(text.contains("✗ crp: 1 row above the maximum 100"), "{text}");
 }
 
 // The report stays at the centre; the error around it may not.
@@ -166,16 +146,10 @@ fn texts_can_be_mapped() {
     };
     let (dataset, _) = with(&["sex.d=missing", "sex.m=M"]).unwrap();
     assert_eq!(dataset.levels("sex").unwrap()[3..], [None, Some(1)]);
-    assert!(matches!(
-        with(&["sex.d=missing"]),
-        Err(CohortError::CheckFailed(_))
-    ));
+    assert!(matches!(with(&["sex.d=missing"]), Err(CohortError::CheckFailed(_))));
     for option in ["sex.d", "sxe.d=missing", "sex=missing", "sex.d=X"] {
         let error = with(&[option]).unwrap_err();
-        assert!(
-            matches!(error, CohortError::Mapping { .. }),
-            "{option}: {error}"
-        );
+        assert!(matches!(error, CohortError::Mapping { .. }), "{option}: {error}");
     }
 }
 
@@ -183,14 +157,8 @@ fn texts_can_be_mapped() {
 fn columns_are_matched_by_name() {
     let error = import_text("id,age,sex,Died?\na,40,F,1\n").unwrap_err();
     let shown = error.to_string();
-    assert!(
-        shown.contains("`crp`") && shown.contains("`died` (is it `Died?`?)"),
-        "{shown}"
-    );
-    let options = ImportOptions {
-        allow_missing_columns: true,
-        ..ImportOptions::new("p")
-    };
+    assert!(shown.contains("`crp`") && shown.contains("`died` (is it `Died?`?)"), "{shown}");
+    let options = ImportOptions { allow_missing_columns: true, ..ImportOptions::new("p") };
     let text = b"age,extra,died\n40,7,1\n";
     let (dataset, report) = import_file("p.csv", text, &options).unwrap();
     assert_eq!(report.missing_columns, ["id", "sex", "crp"]);
@@ -208,12 +176,7 @@ fn damaged_files_are_refused() {
         ("p.csv", b"id,age\na,1\nb\n", Some(3), "1 fields"),
         ("p.csv", b"id,age\n\"a\nb\",1\nb,2,3\n", Some(4), "3 fields"),
         ("p.csv", b"id,age\na,1\nb,\x002\n", Some(3), "NUL"),
-        (
-            "p.csv",
-            b"id,age\na,\"1\nb,2\nc,3\n",
-            Some(2),
-            "never closed",
-        ),
+        ("p.csv", b"id,age\na,\"1\nb,2\nc,3\n", Some(2), "never closed"),
         ("p.csv", b"id,age,age\na,1,1\n", Some(1), "twice"),
         ("p.csv", b"\xff\xfei\0d\0", None, "UTF-16"),
         ("p.csv", b"PK\x03\x04", None, "workbook"),
@@ -224,9 +187,7 @@ fn damaged_files_are_refused() {
     ];
     for (name, content, line, word) in cases {
         match import_file(name, content, &ImportOptions::new("p")).unwrap_err() {
-            CohortError::Table {
-                line: found, what, ..
-            } => {
+            CohortError::Table { line: found, what, .. } => {
                 assert_eq!(found, line, "{what}");
                 assert!(what.contains(word), "{what}");
             }
@@ -236,11 +197,8 @@ fn damaged_files_are_refused() {
     let wide: Vec<String> = (0..10_001).map(|column| format!("c{column}")).collect();
     let error = import_text(&format!("{}\n", wide.join(","))).unwrap_err();
     assert!(error.to_string().contains("more than 10000"), "{error}");
-    let absent = import(
-        std::path::Path::new("absent.csv"),
-        &dictionary(),
-        &ImportOptions::default(),
-    );
+    let absent =
+        import(std::path::Path::new("absent.csv"), &dictionary(), &ImportOptions::default());
     assert!(matches!(absent, Err(CohortError::Io { .. })));
 }
 
@@ -265,10 +223,7 @@ fn notes_tell_what_stays_unseen() {
     let (_, report) = import_text(text).unwrap();
     let notes = report.notes.join("\n");
     assert!(notes.contains("age: missing for every patient"), "{notes}");
-    assert!(
-        notes.contains("crp: 1 values have more than 1 decimals"),
-        "{notes}"
-    );
+    assert!(notes.contains("crp: 1 values have more than 1 decimals"), "{notes}");
     assert!(notes.contains("id: 1 rows have none"), "{notes}");
 }
 
@@ -288,10 +243,7 @@ fn parquet_is_read_like_text() {
         ("age", Arc::new(age)),
         ("sex", Arc::new(StringArray::from(vec!["F", "9", "M"]))),
         ("crp", Arc::new(crp)),
-        (
-            "died",
-            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
-        ),
+        ("died", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
     ];
     let write = |columns: Vec<(&str, ArrayRef)>| {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -331,11 +283,7 @@ fn one_file_is_split_by_centre() {
     ];
     assert_eq!(parts, expected);
     assert!(split_by(&path, "center").is_err());
-    for text in [
-        "id,centre\na,\n",
-        "id,centre\na,A b\nb,a-B\n",
-        "id,centre\na,!!\n",
-    ] {
+    for text in ["id,centre\na,\n", "id,centre\na,A b\nb,a-B\n", "id,centre\na,!!\n"] {
         fs::write(&path, text).unwrap();
         assert!(split_by(&path, "centre").is_err(), "{text}");
     }

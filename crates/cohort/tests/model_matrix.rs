@@ -9,9 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 fn vector(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
 }
 
 fn patients() -> (Dictionary, Dataset) {
@@ -81,11 +79,7 @@ fn values_stay_in_their_public_range() {
                     continue;
                 };
                 let slack = 1e-12 * high.abs().max(low.abs());
-                assert!(
-                    (low - slack..=high + slack).contains(value),
-                    "{text}: {}",
-                    column.name
-                );
+                assert!((low - slack..=high + slack).contains(value), "{text}: {}", column.name);
             }
         }
     }

@@ -1,10 +1,6 @@
 //! Cohort definitions: what they keep, what is refused, and one canonical spelling.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use konsil_cohort::{
     CohortError, Dataset, Diagnostic, Dictionary, ImportOptions, Predicate, import,
@@ -40,9 +36,7 @@ fn patients() -> Dataset {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p.csv");
     std::fs::write(&path, PATIENTS).unwrap();
-    import(&path, &dictionary(), &ImportOptions::new("p"))
-        .unwrap()
-        .0
+    import(&path, &dictionary(), &ImportOptions::new("p")).unwrap().0
 }
 
 fn parse(text: &str) -> Result<Predicate, Diagnostic> {
@@ -55,12 +49,7 @@ fn parse(text: &str) -> Result<Predicate, Diagnostic> {
 /// Which patients a definition keeps, by their value of `order`.
 fn kept(predicate: &Predicate) -> Vec<f64> {
     let cohort = predicate.apply(&patients()).unwrap();
-    cohort
-        .numeric("order")
-        .unwrap()
-        .into_iter()
-        .flatten()
-        .collect()
+    cohort.numeric("order").unwrap().into_iter().flatten().collect()
 }
 
 #[test]
@@ -139,11 +128,7 @@ fn refusals_name_what_is_wrong() {
         ("random() > 0.5", "K0305", "not allowed"),
         ("row_number() over () < 5", "K0305", "not allowed"),
         ("abs(distinct age) > 1", "K0305", "not allowed"),
-        (
-            "case when age > 5 then true else false end",
-            "K0305",
-            "not allowed",
-        ),
+        ("case when age > 5 then true else false end", "K0305", "not allowed"),
         ("age % 2 = 0", "K0305", "not allowed"),
         ("age = null", "K0305", "not allowed"),
         ("age = ?", "K0305", "not allowed"),
@@ -173,9 +158,7 @@ fn refusals_name_what_is_wrong() {
         ("smoker in ('never', 'formre')", "K0309", "former"),
     ];
     for (text, code, word) in cases {
-        let error = parse(text)
-            .err()
-            .unwrap_or_else(|| panic!("{text} is accepted"));
+        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert_eq!(error.code, code, "{text}: {error}");
         assert!(error.to_string().contains(word), "{text}: {error}");
         assert!(error.render().contains("┌─ where:"), "{text}");
@@ -186,11 +169,7 @@ fn refusals_name_what_is_wrong() {
 fn errors_point_at_the_place() {
     let error = parse("dx_ad\n  and agee > 5").unwrap_err();
     assert_eq!(error.position(), (2, 7));
-    assert!(
-        error.render().contains("^^^^ did you mean `age`?"),
-        "{}",
-        error.render()
-    );
+    assert!(error.render().contains("^^^^ did you mean `age`?"), "{}", error.render());
 }
 
 #[test]
@@ -233,10 +212,7 @@ fn other_dictionaries_and_absent_columns_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p.csv");
     std::fs::write(&path, "age\n40\n").unwrap();
-    let options = ImportOptions {
-        allow_missing_columns: true,
-        ..ImportOptions::new("p")
-    };
+    let options = ImportOptions { allow_missing_columns: true, ..ImportOptions::new("p") };
     let (dataset, _) = import(&path, &dictionary(), &options).unwrap();
     let predicate = parse("crp > 5 or age > 5").unwrap();
     assert_eq!(predicate.apply(&dataset).unwrap().rows(), 1);

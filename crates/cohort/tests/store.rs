@@ -40,10 +40,7 @@ fn a_data_set_comes_back_as_it_was() {
         assert_eq!(loaded.dictionary(), dataset.dictionary());
         assert_eq!(loaded.name(), "clinic");
     }
-    let left: Vec<_> = fs::read_dir(dir.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
@@ -73,26 +70,14 @@ fn whatever_is_touched_is_refused() {
     let refused = |bytes: &[u8], what: &str| {
         fs::write(&stored.path, bytes).unwrap();
         let error = load(dir.path(), "clinic", &key).unwrap_err();
-        assert!(
-            matches!(error, CohortError::Tampered { .. }),
-            "{what}: {error}"
-        );
+        assert!(matches!(error, CohortError::Tampered { .. }), "{what}: {error}");
     };
     for at in (0..header).chain((header..good.len()).step_by(good.len() / 50)) {
         let mut flipped = good.clone();
         flipped[at] ^= 1;
         refused(&flipped, &format!("bit of byte {at}"));
     }
-    for length in [
-        0,
-        5,
-        8,
-        header - 1,
-        header,
-        header + 10,
-        header + CHUNK,
-        good.len() - 1,
-    ] {
+    for length in [0, 5, 8, header - 1, header, header + 10, header + CHUNK, good.len() - 1] {
         refused(&good[..length], &format!("cut to {length}"));
     }
     let mut longer = good.clone();
@@ -143,10 +128,7 @@ fn keys_are_for_their_owner_only() {
     let path = dir.path().join("key");
     let key = Key::create(&path).unwrap();
     assert_eq!(format!("{key:?}"), "Key(..)");
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(matches!(Key::create(&path), Err(CohortError::Io { .. })));
     for mode in [0o640, 0o604, 0o620, 0o610, 0o601] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();

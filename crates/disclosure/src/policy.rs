@@ -19,11 +19,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            threshold: 10,
-            centres_min: 3,
-            zero_cells: false,
-        }
+        Self { threshold: 10, centres_min: 3, zero_cells: false }
     }
 }
 
@@ -109,18 +105,13 @@ pub fn admit(
     (patients, also): (usize, &[u64]),
 ) -> Result<(), Refusal> {
     let patients = u64::try_from(patients).unwrap_or(u64::MAX);
-    let mut mine = vec![
-        encode_count(u64::from(patients > 0)),
-        encode_count(patients),
-    ];
+    let mut mine = vec![encode_count(u64::from(patients > 0)), encode_count(patients)];
     mine.extend(also.iter().map(|count| encode_count(*count)));
     let counts = session.input(&mine)?;
     let mut bounds = vec![policy.threshold.wrapping_neg(); mine.len()];
     bounds[0] = policy.centres_min.wrapping_neg();
-    let bounds: Vec<_> = bounds
-        .into_iter()
-        .map(|it| i128::from(it.cast_signed()).cast_unsigned())
-        .collect();
+    let bounds: Vec<_> =
+        bounds.into_iter().map(|it| i128::from(it.cast_signed()).cast_unsigned()).collect();
     let below = session.negative(&counts.plus(&session.constant(&bounds)))?;
     let below = session.to_integers(&below)?.total();
     let refused = linear::reaches(session, &below, 1)?;
@@ -180,10 +171,7 @@ pub fn protect_rows(
     len: usize,
 ) -> Result<Shared, MpcError> {
     if len == 0 || counts.len() != verdicts.len() || !counts.len().is_multiple_of(len) {
-        return Err(MpcError::Shape {
-            left: counts.len(),
-            right: len,
-        });
+        return Err(MpcError::Shape { left: counts.len(), right: len });
     }
     let rows = counts.len() / len;
     let spread = |row: &Shared| row.pick((0..rows * len).map(|at| at / len));
@@ -220,18 +208,15 @@ fn row_minimum(
     (rows, len): (usize, usize),
 ) -> Result<Shared, MpcError> {
     let negated = cells.negated().transposed(rows, len);
-    let mut left: Vec<Shared> = (0..len)
-        .map(|at| negated.slice(at * rows, (at + 1) * rows))
-        .collect();
+    let mut left: Vec<Shared> =
+        (0..len).map(|at| negated.slice(at * rows, (at + 1) * rows)).collect();
     while left.len() > 1 {
         let pairs = left.chunks_exact(2);
         let rest = pairs.remainder().to_vec();
         let first = Shared::concat(pairs.clone().map(|pair| &pair[0]));
         let second = Shared::concat(pairs.clone().map(|pair| &pair[1]));
         let larger = fixed::maximum(session, &first, &second)?;
-        left = (0..pairs.len())
-            .map(|at| larger.slice(at * rows, (at + 1) * rows))
-            .collect();
+        left = (0..pairs.len()).map(|at| larger.slice(at * rows, (at + 1) * rows)).collect();
         left.extend(rest);
     }
     Ok(left.pop().unwrap_or_default().negated())

@@ -72,34 +72,23 @@ impl Release {
             let mut seen: BTreeMap<&str, Vec<Word>> = BTreeMap::new();
             for part in centre {
                 if !manifest.iter().any(|opening| opening.name == part.name) {
-                    return Err(ReleaseError::NotDeclared {
-                        name: part.name.clone(),
-                    });
+                    return Err(ReleaseError::NotDeclared { name: part.name.clone() });
                 }
-                seen.entry(&part.name)
-                    .or_default()
-                    .extend_from_slice(&part.words);
+                seen.entry(&part.name).or_default().extend_from_slice(&part.words);
             }
             if index == 0 {
-                values = seen
-                    .into_iter()
-                    .map(|(name, words)| (name.to_owned(), words))
-                    .collect();
+                values = seen.into_iter().map(|(name, words)| (name.to_owned(), words)).collect();
                 continue;
             }
             for (name, total) in &mut values {
-                let part = seen
-                    .remove(name.as_str())
-                    .filter(|part| part.len() == total.len());
+                let part = seen.remove(name.as_str()).filter(|part| part.len() == total.len());
                 let part = part.ok_or_else(|| ReleaseError::Differs { name: name.clone() })?;
                 total.iter_mut().zip(part).for_each(|(total, part)| {
                     *total = total.wrapping_add(part);
                 });
             }
             if let Some(name) = seen.into_keys().next() {
-                return Err(ReleaseError::Differs {
-                    name: name.to_owned(),
-                });
+                return Err(ReleaseError::Differs { name: name.to_owned() });
             }
         }
         Ok(Self { values })
@@ -123,11 +112,7 @@ impl Release {
     /// # Errors
     /// [`ReleaseError::Missing`].
     pub fn reals_scaled(&self, opening: Opening, bits: u32) -> Result<Vec<f64>, ReleaseError> {
-        Ok(self
-            .words(opening)?
-            .iter()
-            .map(|word| decode_scaled(*word, bits))
-            .collect())
+        Ok(self.words(opening)?.iter().map(|word| decode_scaled(*word, bits)).collect())
     }
 
     /// Counts.
@@ -144,17 +129,10 @@ mod tests {
     use super::*;
     use konsil_mpc::Audience;
 
-    const SUM: Opening = Opening {
-        name: "a.sum",
-        says: "A sum.",
-        to: Audience::Researcher,
-    };
+    const SUM: Opening = Opening { name: "a.sum", says: "A sum.", to: Audience::Researcher };
 
     fn part(name: &str, words: &[Word]) -> Vec<SealedPart> {
-        vec![SealedPart {
-            name: name.to_owned(),
-            words: words.to_vec(),
-        }]
+        vec![SealedPart { name: name.to_owned(), words: words.to_vec() }]
     }
 
     #[test]
@@ -164,10 +142,7 @@ mod tests {
         assert_eq!(release.counts(SUM).unwrap(), [0.0, 7.0]);
         let shorter = [part("a.sum", &[1, 2]), part("a.sum", &[1])];
         assert!(Release::add_up(&shorter, &[SUM]).is_err());
-        let extra = [
-            part("a.sum", &[1]),
-            [part("a.sum", &[1]), part("a.sum", &[1])].concat(),
-        ];
+        let extra = [part("a.sum", &[1]), [part("a.sum", &[1]), part("a.sum", &[1])].concat()];
         assert!(Release::add_up(&extra, &[SUM]).is_err());
         let foreign = [part("b.sum", &[1])];
         assert!(Release::add_up(&foreign, &[SUM]).is_err());

@@ -5,26 +5,17 @@ use konsil_mpc::{Audience, MpcError, Opening, Session, Shared, Topology};
 use konsil_testing::{add_up, ideal, shared};
 use proptest::prelude::*;
 
-const OUT: Opening = Opening {
-    name: "test.out",
-    says: "Verdicts and masked counts.",
-    to: Audience::Researcher,
-};
+const OUT: Opening =
+    Opening { name: "test.out", says: "Verdicts and masked counts.", to: Audience::Researcher };
 
 fn policy(zero_cells: bool) -> Policy {
-    Policy {
-        zero_cells,
-        ..Policy::default()
-    }
+    Policy { zero_cells, ..Policy::default() }
 }
 
 /// Verdicts, then masked counts, of pooled `counts` in rows of `len`.
 fn protected(counts: &[u128], len: usize, policy: &Policy) -> (Vec<u128>, Vec<u128>) {
     let program = |session: &mut dyn Session, me: usize| -> Result<(), MpcError> {
-        let mine: Vec<u128> = counts
-            .iter()
-            .map(|it| if me == 0 { *it } else { 0 })
-            .collect();
+        let mine: Vec<u128> = counts.iter().map(|it| if me == 0 { *it } else { 0 }).collect();
         let counts = session.input(&mine)?;
         let verdicts = large_enough(session, policy, &counts)?;
         let verdicts = protect_rows(session, policy, (&verdicts, &counts), len)?;
@@ -32,10 +23,7 @@ fn protected(counts: &[u128], len: usize, policy: &Policy) -> (Vec<u128>, Vec<u1
         session.release(OUT, &Shared::concat([&verdicts, &masked]))
     };
     let out = add_up(&ideal(3, &[OUT], program), OUT.name);
-    assert_eq!(
-        add_up(&shared(3, Topology::Mesh, &[OUT], program), OUT.name),
-        out
-    );
+    assert_eq!(add_up(&shared(3, Topology::Mesh, &[OUT], program), OUT.name), out);
     let (verdicts, masked) = out.split_at(counts.len());
     (verdicts.to_vec(), masked.to_vec())
 }

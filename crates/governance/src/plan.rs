@@ -207,7 +207,9 @@ pub fn network_plan(
     let mut first = None;
     for me in 0..rows.len() {
         let plan = stages(study, dictionary, &rows, (me, topology))?;
-        sent.push(plan.cost.bytes + seed_bytes(me, rows.len()) + 16 * plan.released + sealed_overhead);
+        sent.push(
+            plan.cost.bytes + seed_bytes(me, rows.len()) + 16 * plan.released + sealed_overhead,
+        );
         first.get_or_insert(plan);
     }
     let (analyses, cost) = first.map_or((Vec::new(), Cost::default()), |plan| {

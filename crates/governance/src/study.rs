@@ -247,7 +247,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = |from: &str, to: &str| Study::parse(&STUDY.replace(from, to)).unwrap_err().to_string();
+        let error =
+            |from: &str, to: &str| Study::parse(&STUDY.replace(from, to)).unwrap_err().to_string();
         let typo = error("formula =", "formul =");
         assert!(typo.contains("did you mean `formula`?") && typo.contains("line 8"), "{typo}");
         assert!(error("ad-survival", "../x").contains("letters"));

@@ -39,11 +39,7 @@ impl Sums {
     /// Sums of `columns` columns, all 0.
     #[must_use]
     pub fn new(columns: usize) -> Self {
-        Self {
-            words: vec![0; columns],
-            small: vec![0; columns],
-            rows: 0,
-        }
+        Self { words: vec![0; columns], small: vec![0; columns], rows: 0 }
     }
 
     /// Adds one row, a term for each column.
@@ -52,13 +48,13 @@ impl Sums {
     /// [`EncodeError`] when a term is not finite or out of range.
     pub fn add(&mut self, terms: &[f64]) -> Result<(), EncodeError> {
         // the largest magnitude, or NaN, decides for the whole row
-        let largest = terms.iter().fold(0.0_f64, |largest, term| {
-            if term.abs() <= largest {
-                largest
-            } else {
-                term.abs()
-            }
-        });
+        let largest =
+            terms.iter().fold(
+                0.0_f64,
+                |largest, term| {
+                    if term.abs() <= largest { largest } else { term.abs() }
+                },
+            );
         if largest < FAST_MAX {
             for (sum, term) in self.small.iter_mut().zip(terms) {
                 *sum = sum.wrapping_add(small_integer(*term));
@@ -107,10 +103,7 @@ fn small_integer(real: f64) -> i64 {
     const MAGIC: f64 = 6_755_399_441_055_744.0;
     const UNIT: f64 = (1_u64 << FRACTION_BITS) as f64;
     // INVARIANT: |real * 2^40| < 2^50, so the sum's last bit is worth 1 and rounding is to nearest.
-    (real * UNIT + MAGIC)
-        .to_bits()
-        .wrapping_sub(MAGIC.to_bits())
-        .cast_signed()
+    (real * UNIT + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed()
 }
 
 #[cfg(test)]

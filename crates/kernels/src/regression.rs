@@ -67,11 +67,7 @@ pub fn gram_sums(x: &[f64], y: &[f64], columns: usize) -> Result<GramSums, Encod
     let mut with_response = products.split_off(pairs);
     let response = with_response.split_off(columns);
     let response = response.first_chunk::<2>().copied().unwrap_or_default();
-    Ok(GramSums {
-        products,
-        with_response,
-        response,
-    })
+    Ok(GramSums { products, with_response, response })
 }
 
 /// Gradient, information and deviance of a model at coefficients `beta`.
@@ -107,11 +103,7 @@ struct Rows {
 impl Rows {
     fn new(columns: usize) -> Self {
         let count = columns * (columns + 1) / 2 + columns + 1;
-        Self {
-            sums: Sums::new(count),
-            terms: vec![0.0; count],
-            columns,
-        }
+        Self { sums: Sums::new(count), terms: vec![0.0; count], columns }
     }
 
     /// Adds `weight x x'`, `residual x` and the deviance of one patient.
@@ -120,13 +112,9 @@ impl Rows {
         row: &[f64],
         (weight, residual, deviance): (f64, f64, f64),
     ) -> Result<(), EncodeError> {
-        let (information, rest) = self
-            .terms
-            .split_at_mut(self.columns * (self.columns + 1) / 2);
+        let (information, rest) = self.terms.split_at_mut(self.columns * (self.columns + 1) / 2);
         triangle(row, weight, information);
-        rest.iter_mut()
-            .zip(row)
-            .for_each(|(term, x)| *term = x * residual);
+        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * residual);
         if let Some(last) = rest.last_mut() {
             *last = deviance;
         }
@@ -137,11 +125,7 @@ impl Rows {
         let mut information = self.sums.finish();
         let mut gradient = information.split_off(self.columns * (self.columns + 1) / 2);
         let deviance = gradient.pop().unwrap_or_default();
-        FitSums {
-            gradient,
-            information,
-            deviance,
-        }
+        FitSums { gradient, information, deviance }
     }
 }
 
@@ -178,11 +162,7 @@ fn unit(family: Family, y: f64, predictor: f64) -> (f64, f64, f64) {
     match family {
         Family::Binomial => {
             let small = (-predictor.abs()).exp();
-            let mean = if predictor >= 0.0 {
-                1.0 / (1.0 + small)
-            } else {
-                small / (1.0 + small)
-            };
+            let mean = if predictor >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
             let weight = small / ((1.0 + small) * (1.0 + small));
             // -2 log likelihood, without cancellation for large predictors
             let against = if y > 0.5 { -predictor } else { predictor };
@@ -190,11 +170,7 @@ fn unit(family: Family, y: f64, predictor: f64) -> (f64, f64, f64) {
         }
         Family::Poisson => {
             let mean = predictor.exp();
-            let log_ratio = if y > 0.0 {
-                y * (y.ln() - predictor)
-            } else {
-                0.0
-            };
+            let log_ratio = if y > 0.0 { y * (y.ln() - predictor) } else { 0.0 };
             (mean, mean, 2.0 * (log_ratio - (y - mean)))
         }
     }

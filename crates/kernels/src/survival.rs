@@ -25,10 +25,7 @@ pub fn grid_counts(
     (start, step): (f64, f64),
     points: usize,
 ) -> GridCounts {
-    let mut counts = GridCounts {
-        events: vec![0; points],
-        censored: vec![0; points],
-    };
+    let mut counts = GridCounts { events: vec![0; points], censored: vec![0; points] };
     for (time, event) in patients {
         // a time that should be on the grid may be off by rounding
         let place = ((time - start) / step - 1e-6).ceil().max(0.0);
@@ -38,11 +35,7 @@ pub fn grid_counts(
             reason = "not negative, and the cast saturates"
         )]
         let place = (place as usize).min(points.saturating_sub(1));
-        let column = if event {
-            &mut counts.events
-        } else {
-            &mut counts.censored
-        };
+        let column = if event { &mut counts.events } else { &mut counts.censored };
         if let Some(count) = column.get_mut(place) {
             *count += 1;
         }
@@ -56,13 +49,7 @@ mod tests {
 
     #[test]
     fn patients_fall_on_the_grid() {
-        let patients = [
-            (0.1, true),
-            (0.2, true),
-            (0.25, false),
-            (9.0, false),
-            (0.0, true),
-        ];
+        let patients = [(0.1, true), (0.2, true), (0.25, false), (9.0, false), (0.0, true)];
         let counts = grid_counts(patients, (0.0, 0.1), 4);
         assert_eq!(counts.events, [1, 1, 1, 0]);
         assert_eq!(counts.censored, [0, 0, 0, 2]);

@@ -14,9 +14,8 @@ pub(crate) fn interpolate(
     let nodes: Vec<f64> = (0..count)
         .map(|j| libm::cos(std::f64::consts::PI * (j as f64 + 0.5) / count as f64))
         .collect();
-    let values: Vec<f64> = (nodes.iter())
-        .map(|u| function(f64::midpoint(from, to) + u * (to - from) / 2.0))
-        .collect();
+    let values: Vec<f64> =
+        (nodes.iter()).map(|u| function(f64::midpoint(from, to) + u * (to - from) / 2.0)).collect();
     let mut coefficients = vec![0.0; count];
     // T_k in powers of u, by the recurrence T_{k+1} = 2 u T_k - T_{k-1}
     let mut before = vec![0.0; count];
@@ -24,11 +23,7 @@ pub(crate) fn interpolate(
     chebyshev[0] = 1.0;
     for k in 0..count {
         let at = |j: usize| std::f64::consts::PI * k as f64 * (j as f64 + 0.5) / count as f64;
-        let sum: f64 = values
-            .iter()
-            .enumerate()
-            .map(|(j, v)| v * libm::cos(at(j)))
-            .sum();
+        let sum: f64 = values.iter().enumerate().map(|(j, v)| v * libm::cos(at(j))).sum();
         let weight = if k == 0 { 1.0 } else { 2.0 } * sum / count as f64;
         for (coefficient, power) in coefficients.iter_mut().zip(&chebyshev) {
             *coefficient += weight * power;
@@ -44,10 +39,7 @@ pub(crate) fn interpolate(
 
 /// The coefficients in fixed point.
 pub(crate) fn encoded(coefficients: &[f64]) -> Result<Vec<Word>, EncodeError> {
-    coefficients
-        .iter()
-        .map(|coefficient| encode(*coefficient))
-        .collect()
+    coefficients.iter().map(|coefficient| encode(*coefficient)).collect()
 }
 
 #[cfg(test)]

@@ -30,22 +30,12 @@ pub(crate) struct Digits {
 impl Digits {
     pub(crate) fn new(opened: &[Word], monomials: Vec<u128>, ones: u128) -> Self {
         let words = lanes_to_words(opened.len());
-        Self {
-            opened: planes(opened),
-            monomials,
-            words,
-            ones,
-        }
+        Self { opened: planes(opened), monomials, words, ones }
     }
 
     pub(crate) fn zeros(words: usize, digits: usize) -> Self {
         let monomials = vec![0; words * digits * DIGIT_MONOMIALS];
-        Self {
-            opened: vec![vec![0; words]; LANES],
-            monomials,
-            words,
-            ones: 0,
-        }
+        Self { opened: vec![vec![0; words]; LANES], monomials, words, ones: 0 }
     }
 
     /// The share of the product `set` of mask bits of a digit, in block `word`.
@@ -59,10 +49,7 @@ impl Digits {
 
     /// The carry of the lowest `bits` bits of a digit.
     fn carry(&self, digit: usize, bits: usize) -> Carry {
-        let mut carry = Carry {
-            borrow: vec![0; self.words],
-            passes: vec![0; self.words],
-        };
+        let mut carry = Carry { borrow: vec![0; self.words], passes: vec![0; self.words] };
         for word in 0..self.words {
             let clear: [u128; DIGIT_BITS] =
                 std::array::from_fn(|bit| !self.opened[digit * DIGIT_BITS + bit][word]);
@@ -98,36 +85,18 @@ pub(crate) fn top_bit(session: &mut SharedSession, x: &Shared) -> Result<Vec<u12
     let digits = session.open_digits(x, DIGITS)?;
     let carries = (0..DIGITS).map(|digit| {
         // the top bit itself is not part of what borrows from it
-        digits.carry(
-            digit,
-            if digit + 1 == DIGITS {
-                DIGIT_BITS - 1
-            } else {
-                DIGIT_BITS
-            },
-        )
+        digits.carry(digit, if digit + 1 == DIGITS { DIGIT_BITS - 1 } else { DIGIT_BITS })
     });
     let mut carries: Vec<Carry> = carries.collect();
     while carries.len() > 1 {
-        let arity = if carries.len().is_multiple_of(4) {
-            4
-        } else {
-            2
-        };
-        let groups: Vec<Vec<&Carry>> = carries
-            .chunks(arity)
-            .map(|group| group.iter().rev().collect())
-            .collect();
+        let arity = if carries.len().is_multiple_of(4) { 4 } else { 2 };
+        let groups: Vec<Vec<&Carry>> =
+            carries.chunks(arity).map(|group| group.iter().rev().collect()).collect();
         carries = combine(session, &groups)?;
     }
-    let borrow = carries
-        .first()
-        .map(|carry| carry.borrow.clone())
-        .unwrap_or_default();
+    let borrow = carries.first().map(|carry| carry.borrow.clone()).unwrap_or_default();
     let bits = borrow.iter().enumerate();
-    Ok(bits
-        .map(|(word, borrow)| borrow ^ digits.difference(LANES - 1, word))
-        .collect())
+    Ok(bits.map(|(word, borrow)| borrow ^ digits.difference(LANES - 1, word)).collect())
 }
 
 /// Shares of the bits `from..to` of each number.
@@ -148,28 +117,15 @@ pub(crate) fn bit_range(
         .collect();
     let from_below = inner.iter().filter(|(bit, _)| bit / DIGIT_BITS > 0);
     let mut variables = Vec::new();
-    variables.extend(
-        from_below
-            .clone()
-            .flat_map(|(_, carry)| carry.passes.iter()),
-    );
-    variables.extend(
-        from_below
-            .clone()
-            .flat_map(|(bit, _)| into[bit / DIGIT_BITS].iter()),
-    );
-    let passed = session
-        .gate_words(&[(Gate::Prefix(2), variables)])?
-        .pop()
-        .unwrap_or_default();
+    variables.extend(from_below.clone().flat_map(|(_, carry)| carry.passes.iter()));
+    variables.extend(from_below.clone().flat_map(|(bit, _)| into[bit / DIGIT_BITS].iter()));
+    let passed = session.gate_words(&[(Gate::Prefix(2), variables)])?.pop().unwrap_or_default();
     let mut passed = passed.chunks(words.max(1));
     let mut carries = inner.iter();
     let mut planes = Vec::with_capacity(to - from);
     for bit in from..to {
         let digit = bit / DIGIT_BITS;
-        let mut plane: Vec<u128> = (0..words)
-            .map(|word| digits.difference(bit, word))
-            .collect();
+        let mut plane: Vec<u128> = (0..words).map(|word| digits.difference(bit, word)).collect();
         if bit % DIGIT_BITS == 0 {
             xor_to(&mut plane, &into[digit]);
         } else if let Some((_, carry)) = carries.next() {
@@ -189,9 +145,8 @@ fn borrows_into(
     digits: &Digits,
     used: usize,
 ) -> Result<Vec<Vec<u128>>, MpcError> {
-    let mut prefixes: Vec<Carry> = (0..used.saturating_sub(1))
-        .map(|digit| digits.carry(digit, DIGIT_BITS))
-        .collect();
+    let mut prefixes: Vec<Carry> =
+        (0..used.saturating_sub(1)).map(|digit| digits.carry(digit, DIGIT_BITS)).collect();
     let mut size = 1;
     while size < prefixes.len() {
         let mut places = Vec::new();
@@ -200,28 +155,17 @@ fn borrows_into(
             let block = at / size % 4;
             if block > 0 {
                 let start = at / (4 * size) * (4 * size);
-                let below = (0..block)
-                    .rev()
-                    .map(|lower| &prefixes[start + (lower + 1) * size - 1]);
+                let below = (0..block).rev().map(|lower| &prefixes[start + (lower + 1) * size - 1]);
                 places.push(at);
-                groups.push(
-                    std::iter::once(&prefixes[at])
-                        .chain(below)
-                        .collect::<Vec<_>>(),
-                );
+                groups.push(std::iter::once(&prefixes[at]).chain(below).collect::<Vec<_>>());
             }
         }
         let combined = combine(session, &groups)?;
-        places
-            .into_iter()
-            .zip(combined)
-            .for_each(|(at, carry)| prefixes[at] = carry);
+        places.into_iter().zip(combined).for_each(|(at, carry)| prefixes[at] = carry);
         size *= 4;
     }
     let none = std::iter::once(vec![0; digits.words]);
-    Ok(none
-        .chain(prefixes.into_iter().map(|carry| carry.borrow))
-        .collect())
+    Ok(none.chain(prefixes.into_iter().map(|carry| carry.borrow)).collect())
 }
 
 /// Combines groups of two to four neighbouring carries, the highest first, in one round.
@@ -230,9 +174,7 @@ fn combine(session: &mut SharedSession, groups: &[Vec<&Carry>]) -> Result<Vec<Ca
     let mut places = Vec::new();
     for arity in 2..=4_u8 {
         let size = usize::from(arity);
-        let chosen: Vec<usize> = (0..groups.len())
-            .filter(|&at| groups[at].len() == size)
-            .collect();
+        let chosen: Vec<usize> = (0..groups.len()).filter(|&at| groups[at].len() == size).collect();
         if chosen.is_empty() {
             continue;
         }
@@ -260,10 +202,7 @@ fn combine(session: &mut SharedSession, groups: &[Vec<&Carry>]) -> Result<Vec<Ca
             let last = groups[at].len() - 1;
             let mut borrow = groups[at][0].borrow.clone();
             for product in 0..last {
-                xor_to(
-                    &mut borrow,
-                    &products[product * stride + index * words..][..words],
-                );
+                xor_to(&mut borrow, &products[product * stride + index * words..][..words]);
             }
             let passes = products[last * stride + index * words..][..words].to_vec();
             combined[at] = Some(Carry { borrow, passes });
@@ -303,9 +242,7 @@ pub(crate) fn evaluate(
 /// Cuts planes that stand one after another.
 pub(crate) fn split_planes(words: &[u128], count: usize, lanes: usize) -> Vec<Bits> {
     let each = lanes_to_words(lanes);
-    (0..count)
-        .map(|at| Bits::from_plane(words[at * each..][..each].to_vec(), lanes))
-        .collect()
+    (0..count).map(|at| Bits::from_plane(words[at * each..][..each].to_vec(), lanes)).collect()
 }
 
 /// Adds up the entries of public tables that the shifted indicator vectors select.
@@ -334,8 +271,5 @@ pub(crate) fn look_up(
 }
 
 fn xor_to(total: &mut [u128], part: &[u128]) {
-    total
-        .iter_mut()
-        .zip(part)
-        .for_each(|(total, part)| *total ^= part);
+    total.iter_mut().zip(part).for_each(|(total, part)| *total ^= part);
 }

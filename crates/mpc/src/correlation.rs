@@ -132,20 +132,15 @@ impl Layout {
 
 impl Kind {
     pub(crate) fn layout(&self) -> Layout {
-        let plain = |free, corrected| Layout {
-            free,
-            corrected: vec![(Correction::Add128, corrected)],
-        };
+        let plain =
+            |free, corrected| Layout { free, corrected: vec![(Correction::Add128, corrected)] };
         match *self {
             Self::Triple { len } => plain(2 * len, len),
             Self::Square { len } => plain(len, len),
             Self::Dot { rows, len } => plain(2 * rows * len, rows),
             Self::Truncate { len, .. } => Layout {
                 free: len,
-                corrected: vec![
-                    (Correction::Add128, len),
-                    (Correction::Add64, len.div_ceil(2)),
-                ],
+                corrected: vec![(Correction::Add128, len), (Correction::Add64, len.div_ceil(2))],
             },
             Self::Borrow { lanes, digits } => Layout {
                 free: lanes_to_words(lanes) * LANES,
@@ -159,14 +154,11 @@ impl Kind {
                 corrected: vec![(Correction::Xor, gate.monomials().len() * words)],
             },
             Self::BothWays { lanes } => plain(lanes_to_words(lanes), lanes),
-            Self::Indicator { bits, lanes } => plain(
-                lanes_to_words(lanes) * usize::try_from(bits).unwrap_or(0),
-                lanes << bits,
-            ),
+            Self::Indicator { bits, lanes } => {
+                plain(lanes_to_words(lanes) * usize::try_from(bits).unwrap_or(0), lanes << bits)
+            }
             Self::Mask { len } | Self::OwnMask { len, .. } => plain(len, 0),
-            Self::Product(Product {
-                shape: (m, _, n), ..
-            }) => plain(0, m * n),
+            Self::Product(Product { shape: (m, _, n), .. }) => plain(0, m * n),
         }
     }
 
@@ -187,9 +179,7 @@ impl Kind {
             Self::Gates { words, .. } => words * LANES,
             Self::BothWays { lanes } | Self::Indicator { lanes, .. } => lanes,
             Self::Mask { .. } | Self::OwnMask { .. } => 0,
-            Self::Product(Product {
-                shape: (m, k, n), ..
-            }) => m * k * n,
+            Self::Product(Product { shape: (m, k, n), .. }) => m * k * n,
         };
         u64::try_from(count).unwrap_or(u64::MAX)
     }
@@ -202,14 +192,8 @@ impl Kind {
             Self::Dot { rows, len } => vec![2, wide(*rows), wide(*len)],
             Self::Truncate { len, shift } => vec![3, wide(*len), u64::from(*shift)],
             Self::Borrow { lanes, digits } => vec![4, wide(*lanes), wide(*digits)],
-            Self::Gates {
-                gate: Gate::Prefix(k),
-                words,
-            } => vec![5, u64::from(*k), wide(*words)],
-            Self::Gates {
-                gate: Gate::Carry(k),
-                words,
-            } => vec![6, u64::from(*k), wide(*words)],
+            Self::Gates { gate: Gate::Prefix(k), words } => vec![5, u64::from(*k), wide(*words)],
+            Self::Gates { gate: Gate::Carry(k), words } => vec![6, u64::from(*k), wide(*words)],
             Self::BothWays { lanes } => vec![7, wide(*lanes)],
             Self::Indicator { bits, lanes } => vec![8, u64::from(*bits), wide(*lanes)],
             Self::Mask { len } => vec![9, wide(*len)],
@@ -241,40 +225,24 @@ impl Kind {
         let kind = match tag {
             0 => Self::Triple { len: size(from)? },
             1 => Self::Square { len: size(from)? },
-            2 => Self::Dot {
-                rows: size(from)?,
-                len: size(from)?,
-            },
+            2 => Self::Dot { rows: size(from)?, len: size(from)? },
             3 => Self::Truncate {
                 len: size(from)?,
-                shift: u32::try_from(varint(from)?)
-                    .ok()
-                    .filter(|it| (1..127).contains(it))?,
+                shift: u32::try_from(varint(from)?).ok().filter(|it| (1..127).contains(it))?,
             },
             4 => Self::Borrow {
                 lanes: size(from)?,
                 digits: Some(size(from)?).filter(|it| *it <= LANES / DIGIT_BITS)?,
             },
-            5 => Self::Gates {
-                gate: Gate::Prefix(arity(from)?),
-                words: size(from)?,
-            },
-            6 => Self::Gates {
-                gate: Gate::Carry(arity(from)?),
-                words: size(from)?,
-            },
+            5 => Self::Gates { gate: Gate::Prefix(arity(from)?), words: size(from)? },
+            6 => Self::Gates { gate: Gate::Carry(arity(from)?), words: size(from)? },
             7 => Self::BothWays { lanes: size(from)? },
             8 => Self::Indicator {
-                bits: u32::try_from(varint(from)?)
-                    .ok()
-                    .filter(|it| (1..=10).contains(it))?,
+                bits: u32::try_from(varint(from)?).ok().filter(|it| (1..=10).contains(it))?,
                 lanes: size(from)?,
             },
             9 => Self::Mask { len: size(from)? },
-            10 => Self::OwnMask {
-                len: size(from)?,
-                owner: size(from)?,
-            },
+            10 => Self::OwnMask { len: size(from)?, owner: size(from)? },
             11 => Self::Product(Product {
                 left: varint(from)?,
                 left_owner: size(from)?.checked_sub(1),
@@ -295,11 +263,9 @@ impl Kind {
             Self::Dot { rows, len } => 3 * wide(rows) * wide(len),
             Self::Indicator { bits, lanes } => wide(lanes) << bits,
             Self::Gates { words, .. } => 64 * wide(words),
-            Self::Product(Product {
-                shape: (m, k, n), ..
-            }) => (wide(m) * wide(n))
-                .max(wide(m) * wide(k))
-                .max(wide(k) * wide(n)),
+            Self::Product(Product { shape: (m, k, n), .. }) => {
+                (wide(m) * wide(n)).max(wide(m) * wide(k)).max(wide(k) * wide(n))
+            }
             Self::Borrow { lanes, .. } => 8 * wide(lanes),
             Self::Triple { len }
             | Self::Square { len }
@@ -330,15 +296,11 @@ fn varint(from: &mut &[u8]) -> Option<u64> {
 }
 
 fn size(from: &mut &[u8]) -> Option<usize> {
-    usize::try_from(varint(from)?)
-        .ok()
-        .filter(|it| *it <= 1 << 28)
+    usize::try_from(varint(from)?).ok().filter(|it| *it <= 1 << 28)
 }
 
 fn arity(from: &mut &[u8]) -> Option<u8> {
-    u8::try_from(varint(from)?)
-        .ok()
-        .filter(|it| (2..=4).contains(it))
+    u8::try_from(varint(from)?).ok().filter(|it| (2..=4).contains(it))
 }
 
 #[cfg(test)]
@@ -366,18 +328,9 @@ mod tests {
             Kind::Square { len: 1 },
             Kind::Dot { rows: 3, len: 200 },
             Kind::Truncate { len: 5, shift: 44 },
-            Kind::Borrow {
-                lanes: 129,
-                digits: 21,
-            },
-            Kind::Gates {
-                gate: Gate::Prefix(3),
-                words: 2,
-            },
-            Kind::Gates {
-                gate: Gate::Carry(4),
-                words: 2,
-            },
+            Kind::Borrow { lanes: 129, digits: 21 },
+            Kind::Gates { gate: Gate::Prefix(3), words: 2 },
+            Kind::Gates { gate: Gate::Carry(4), words: 2 },
             Kind::BothWays { lanes: 9 },
             Kind::Indicator { bits: 6, lanes: 4 },
             Kind::Mask { len: 10 },

@@ -18,9 +18,7 @@ impl Dealer {
     /// A dealer for the parties with these seeds, in their order.
     #[must_use]
     pub fn new(seeds: &[Seed]) -> Self {
-        Self {
-            parties: seeds.iter().map(Prg::new).collect(),
-        }
+        Self { parties: seeds.iter().map(Prg::new).collect() }
     }
 
     /// The corrections of the correlation numbered `counter`, in words.
@@ -44,9 +42,8 @@ impl Dealer {
     /// The parties' parts put together, section by section.
     fn totals(&self, counter: u64, kind: &Kind, layout: &Layout) -> Vec<Word> {
         let mut parties = self.parties.iter();
-        let mut totals = parties
-            .next()
-            .map_or_else(Vec::new, |party| party.expand(counter, layout.words()));
+        let mut totals =
+            parties.next().map_or_else(Vec::new, |party| party.expand(counter, layout.words()));
         let mut part = vec![0; layout.words()];
         for party in parties {
             party.fill(counter, &mut part);
@@ -74,11 +71,7 @@ impl Dealer {
     fn product(&self, it: &Product) -> Vec<Word> {
         let (m, k, n) = it.shape;
         let left = self.mask(it.left, it.left_owner, m * k);
-        let left = if it.left_transposed {
-            crate::matrix::transpose(&left, k, m)
-        } else {
-            left
-        };
+        let left = if it.left_transposed { crate::matrix::transpose(&left, k, m) } else { left };
         let right = self.mask(it.right, None, k * n);
         let mut product = vec![0; m * n];
         crate::matrix::multiply_add(&mut product, &left, &right, it.shape);
@@ -142,19 +135,13 @@ fn difference(layout: &Layout, mut wanted: Vec<Word>, tail: &[Word]) -> Vec<Word
         let tail = tail.get(range).unwrap_or_default();
         match rule {
             Correction::Add128 => {
-                wanted
-                    .iter_mut()
-                    .zip(tail)
-                    .for_each(|(w, t)| *w = w.wrapping_sub(*t));
+                wanted.iter_mut().zip(tail).for_each(|(w, t)| *w = w.wrapping_sub(*t));
             }
             Correction::Xor => wanted.iter_mut().zip(tail).for_each(|(w, t)| *w ^= t),
             Correction::Add64 => {
                 let wanted: &mut [u64] = bytemuck::cast_slice_mut(wanted);
                 let tail: &[u64] = bytemuck::cast_slice(tail);
-                wanted
-                    .iter_mut()
-                    .zip(tail)
-                    .for_each(|(w, t)| *w = w.wrapping_sub(*t));
+                wanted.iter_mut().zip(tail).for_each(|(w, t)| *w = w.wrapping_sub(*t));
             }
         }
         at += words;
@@ -173,17 +160,14 @@ fn relation(kind: &Kind, free: &[Word]) -> Vec<Word> {
         Kind::Dot { rows, len } => {
             let (a, b) = free.split_at(rows * len);
             let dot = |(a, b): (&[Word], &[Word])| crate::matrix::dot(a, b);
-            a.chunks(len.max(1))
-                .zip(b.chunks(len.max(1)))
-                .map(dot)
-                .collect()
+            a.chunks(len.max(1)).zip(b.chunks(len.max(1))).map(dot).collect()
         }
         Kind::Truncate { len, shift } => truncation(free, len, shift),
         Kind::Borrow { digits, .. } => borrow(free, digits),
         Kind::Gates { gate, words } => gates(free, gate, words),
-        Kind::BothWays { lanes } => (0..lanes)
-            .map(|lane| free[lane / LANES] >> (lane % LANES) & 1)
-            .collect(),
+        Kind::BothWays { lanes } => {
+            (0..lanes).map(|lane| free[lane / LANES] >> (lane % LANES) & 1).collect()
+        }
         Kind::Indicator { bits, lanes } => indicator(free, bits, lanes),
         Kind::Mask { .. } | Kind::OwnMask { .. } | Kind::Product(_) => Vec::new(),
     }
@@ -213,9 +197,7 @@ fn borrow(r: &[Word], digits: usize) -> Vec<Word> {
             into.fill(u128::MAX);
             for bit in bits {
                 let plane = &planes[digit * DIGIT_BITS + bit];
-                into.iter_mut()
-                    .zip(plane)
-                    .for_each(|(word, plane)| *word &= plane);
+                into.iter_mut().zip(plane).for_each(|(word, plane)| *word &= plane);
             }
         }
     }
@@ -230,10 +212,7 @@ fn gates(masks: &[Word], gate: Gate, words: usize) -> Vec<Word> {
         products.resize(start + words, u128::MAX);
         for variable in chosen {
             let mask = &masks[variable * words..][..words];
-            products[start..]
-                .iter_mut()
-                .zip(mask)
-                .for_each(|(product, mask)| *product &= mask);
+            products[start..].iter_mut().zip(mask).for_each(|(product, mask)| *product &= mask);
         }
     }
     products

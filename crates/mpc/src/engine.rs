@@ -42,12 +42,7 @@ impl SharedSession {
 
     fn new(party: Party, manifest: &[Opening]) -> Self {
         let manifest = manifest.to_vec();
-        Self {
-            party,
-            manifest,
-            ledger: Ledger::default(),
-            released: Vec::new(),
-        }
+        Self { party, manifest, ledger: Ledger::default(), released: Vec::new() }
     }
 
     /// The correlations that a dry run has found to be needed, in order.
@@ -66,10 +61,7 @@ impl SharedSession {
     /// ledger and the parts of what was released since the last time.
     pub fn next_program(&mut self, manifest: &[Opening]) -> (Ledger, Vec<(Opening, Vec<Word>)>) {
         self.manifest = manifest.to_vec();
-        (
-            std::mem::take(&mut self.ledger),
-            std::mem::take(&mut self.released),
-        )
+        (std::mem::take(&mut self.ledger), std::mem::take(&mut self.released))
     }
 
     /// Leaves out correlations that a program which ended early has not used, so that the next one
@@ -133,28 +125,19 @@ impl Session for SharedSession {
     }
 
     fn multiply_raw(&mut self, a: &Shared, b: &Shared) -> Result<Shared, MpcError> {
-        self.chunked(&[a, b], CHUNK, |session, pieces| {
-            session.multiply_chunk(pieces[0], pieces[1])
-        })
+        self.chunked(&[a, b], CHUNK, |session, pieces| session.multiply_chunk(pieces[0], pieces[1]))
     }
 
     fn square_raw(&mut self, a: &Shared) -> Result<Shared, MpcError> {
-        self.chunked(&[a], CHUNK, |session, pieces| {
-            session.square_chunk(pieces[0])
-        })
+        self.chunked(&[a], CHUNK, |session, pieces| session.square_chunk(pieces[0]))
     }
 
     fn dot_raw(&mut self, a: &Shared, b: &Shared, len: usize) -> Result<Shared, MpcError> {
         if len == 0 || !a.len().is_multiple_of(len) {
-            return Err(MpcError::Shape {
-                left: a.len(),
-                right: len,
-            });
+            return Err(MpcError::Shape { left: a.len(), right: len });
         }
         let chunk = (CHUNK / len).max(1) * len;
-        self.chunked(&[a, b], chunk, |session, pieces| {
-            session.dot_chunk(pieces[0], pieces[1], len)
-        })
+        self.chunked(&[a, b], chunk, |session, pieces| session.dot_chunk(pieces[0], pieces[1], len))
     }
 
     fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError> {
@@ -163,31 +146,16 @@ impl Session for SharedSession {
         for (matrix, shape) in matrices {
             let len = shape.0 * shape.1;
             if matrix.len() != len {
-                return Err(MpcError::Shape {
-                    left: matrix.len(),
-                    right: len,
-                });
+                return Err(MpcError::Shape { left: matrix.len(), right: len });
             }
             let drawn = self.party.draw(Kind::Mask { len })?;
             if self.party.is_dry() {
                 words.resize(words.len() + len, 0);
             } else {
-                words.extend(
-                    matrix
-                        .part
-                        .iter()
-                        .zip(&drawn.words)
-                        .map(|(x, m)| x.wrapping_sub(*m)),
-                );
+                words.extend(matrix.part.iter().zip(&drawn.words).map(|(x, m)| x.wrapping_sub(*m)));
             }
             let (number, mask) = (drawn.number, drawn.words);
-            masked.push(Masked {
-                number,
-                owner: None,
-                opened: Vec::new(),
-                mask,
-                shape: *shape,
-            });
+            masked.push(Masked { number, owner: None, opened: Vec::new(), mask, shape: *shape });
         }
         let opened = self.party.exchange(words, false)?;
         let mut rest = opened.as_slice();
@@ -208,10 +176,7 @@ impl Session for SharedSession {
         let len = shape.0 * shape.1;
         let me = owner == self.party.me();
         if me && mine.len() != len {
-            return Err(MpcError::Shape {
-                left: mine.len(),
-                right: len,
-            });
+            return Err(MpcError::Shape { left: mine.len(), right: len });
         }
         let drawn = self.party.draw(Kind::OwnMask { len, owner })?;
         let mut opened = Vec::new();
@@ -228,13 +193,7 @@ impl Session for SharedSession {
             opened.append(&mut self.party.broadcast(owner, words, end - start)?);
         }
         let mask = if me { drawn.words } else { Vec::new() };
-        Ok(Masked {
-            number: drawn.number,
-            owner: Some(owner),
-            opened,
-            mask,
-            shape,
-        })
+        Ok(Masked { number: drawn.number, owner: Some(owner), opened, mask, shape })
     }
 
     fn product(
@@ -243,17 +202,10 @@ impl Session for SharedSession {
         left_transposed: bool,
         right: &Masked,
     ) -> Result<Shared, MpcError> {
-        let (m, k) = if left_transposed {
-            (left.shape.1, left.shape.0)
-        } else {
-            left.shape
-        };
+        let (m, k) = if left_transposed { (left.shape.1, left.shape.0) } else { left.shape };
         let n = right.shape.1;
         if k != right.shape.0 || right.owner.is_some() {
-            return Err(MpcError::Shape {
-                left: k,
-                right: right.shape.0,
-            });
+            return Err(MpcError::Shape { left: k, right: right.shape.0 });
         }
         let drawn = self.party.draw(Kind::Product(Product {
             left: left.number,
@@ -266,19 +218,11 @@ impl Session for SharedSession {
             return Ok(Shared::zeros(m * n));
         }
         let turned = |words: &[Word]| {
-            if left_transposed {
-                matrix::transpose(words, k, m)
-            } else {
-                words.to_vec()
-            }
+            if left_transposed { matrix::transpose(words, k, m) } else { words.to_vec() }
         };
         let first = self.is_first();
         let add = |(mask, opened): (&Word, &Word)| {
-            if first {
-                mask.wrapping_add(*opened)
-            } else {
-                *mask
-            }
+            if first { mask.wrapping_add(*opened) } else { *mask }
         };
         // [AB] + D ([B] + E at the first party) + [A] E, the two products as one: [D|A] [B'; E]
         let mut below: Vec<Word> = right.mask.iter().zip(&right.opened).map(add).collect();
@@ -298,9 +242,7 @@ impl Session for SharedSession {
         if shift == 0 {
             return Ok(x.clone());
         }
-        self.chunked(&[x], CHUNK, |session, pieces| {
-            session.truncate_chunk(pieces[0], shift)
-        })
+        self.chunked(&[x], CHUNK, |session, pieces| session.truncate_chunk(pieces[0], shift))
     }
 
     fn negative(&mut self, x: &Shared) -> Result<Bits, MpcError> {
@@ -319,15 +261,9 @@ impl Session for SharedSession {
         for start in (0..x.len()).step_by(CHUNK) {
             let piece = x.slice(start, (start + CHUNK).min(x.len()));
             let mut pieces = circuits::bit_range(self, &piece, from, to)?;
-            planes
-                .iter_mut()
-                .zip(&mut pieces)
-                .for_each(|(plane, piece)| plane.append(piece));
+            planes.iter_mut().zip(&mut pieces).for_each(|(plane, piece)| plane.append(piece));
         }
-        Ok(planes
-            .into_iter()
-            .map(|plane| Bits::from_plane(plane, x.len()))
-            .collect())
+        Ok(planes.into_iter().map(|plane| Bits::from_plane(plane, x.len())).collect())
     }
 
     fn gates(&mut self, batches: &[(Gate, Vec<Bits>)]) -> Result<Vec<Vec<Bits>>, MpcError> {
@@ -335,18 +271,9 @@ impl Session for SharedSession {
         for (gate, variables) in batches {
             let lanes = variables.first().map_or(0, Bits::len);
             if variables.len() != gate.variables() || variables.iter().any(|it| it.len() != lanes) {
-                return Err(MpcError::Shape {
-                    left: gate.variables(),
-                    right: variables.len(),
-                });
+                return Err(MpcError::Shape { left: gate.variables(), right: variables.len() });
             }
-            words.push((
-                *gate,
-                variables
-                    .iter()
-                    .flat_map(|it| it.plane.iter().copied())
-                    .collect(),
-            ));
+            words.push((*gate, variables.iter().flat_map(|it| it.plane.iter().copied()).collect()));
         }
         let products = self.gate_words(&words)?;
         let cut = |((gate, variables), products): (&(Gate, Vec<Bits>), Vec<u128>)| {
@@ -372,11 +299,7 @@ impl Session for SharedSession {
                 continue;
             }
             let (masks, numbers) = split(drawn.words, drawn.free);
-            let opened = plane
-                .iter()
-                .zip(&masks)
-                .map(|(bit, mask)| bit ^ mask)
-                .collect();
+            let opened = plane.iter().zip(&masks).map(|(bit, mask)| bit ^ mask).collect();
             let opened = self.party.exchange(opened, true)?;
             let first = Word::from(self.is_first());
             part.extend(numbers.iter().enumerate().map(|(lane, number)| {
@@ -394,10 +317,7 @@ impl Session for SharedSession {
         let lanes = index.first().map_or(0, Bits::len);
         let entries = 1_usize << index.len();
         if let Some(table) = tables.iter().find(|table| table.len() != entries) {
-            return Err(MpcError::Shape {
-                left: entries,
-                right: table.len(),
-            });
+            return Err(MpcError::Shape { left: entries, right: table.len() });
         }
         let bits = u32::try_from(index.len()).unwrap_or(u32::MAX);
         let mut parts = vec![Vec::with_capacity(lanes); tables.len()];
@@ -405,16 +325,12 @@ impl Session for SharedSession {
         for start in (0..lanes).step_by(chunk_words * LANES) {
             let chunk = (lanes - start).min(chunk_words * LANES);
             let words = start / LANES..start / LANES + lanes_to_words(chunk);
-            let planes = index
-                .iter()
-                .flat_map(|bits| bits.plane[words.clone()].iter().copied());
+            let planes = index.iter().flat_map(|bits| bits.plane[words.clone()].iter().copied());
             let drawn = self.party.draw(Kind::Indicator { bits, lanes: chunk })?;
             if self.party.is_dry() {
                 let planes: Vec<u128> = planes.collect();
                 self.party.exchange(planes, true)?;
-                parts
-                    .iter_mut()
-                    .for_each(|part| part.resize(part.len() + chunk, 0));
+                parts.iter_mut().for_each(|part| part.resize(part.len() + chunk, 0));
                 continue;
             }
             let (masks, vectors) = drawn.words.split_at(drawn.free);

@@ -43,10 +43,7 @@ pub fn scale_each(
     a: &Shared,
     factors: &[f64],
 ) -> Result<Shared, MpcError> {
-    let factors = encoded(factors)?
-        .into_iter()
-        .map(Word::cast_signed)
-        .collect::<Vec<_>>();
+    let factors = encoded(factors)?.into_iter().map(Word::cast_signed).collect::<Vec<_>>();
     session.truncate(&a.times_integers(&factors), FRACTION_BITS)
 }
 

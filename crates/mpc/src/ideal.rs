@@ -39,19 +39,12 @@ impl Table {
     /// A table for this many centres.
     #[must_use]
     pub fn new(parties: usize) -> Arc<Self> {
-        Arc::new(Self {
-            parties,
-            state: Mutex::default(),
-            turned: Condvar::new(),
-        })
+        Arc::new(Self { parties, state: Mutex::default(), turned: Condvar::new() })
     }
 
     /// One centre has left; the others must not wait for it.
     fn leave(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .gone = true;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).gone = true;
         self.turned.notify_all();
     }
 
@@ -75,24 +68,14 @@ impl Table {
         }
         while state.generation == generation {
             if state.gone {
-                return Err(WireError::PeerLost {
-                    party: 0,
-                    round: generation,
-                }
-                .into());
+                return Err(WireError::PeerLost { party: 0, round: generation }.into());
             }
-            state = self
-                .turned
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.fits {
             Ok(state.result.clone())
         } else {
-            Err(MpcError::Shape {
-                left: state.result.len(),
-                right: mine.len(),
-            })
+            Err(MpcError::Shape { left: state.result.len(), right: mine.len() })
         }
     }
 }
@@ -112,13 +95,7 @@ impl IdealSession {
     #[must_use]
     pub fn new(me: usize, table: Arc<Table>, manifest: &[Opening]) -> Self {
         let manifest = manifest.to_vec();
-        Self {
-            me,
-            table,
-            manifest,
-            ledger: Ledger::default(),
-            released: Vec::new(),
-        }
+        Self { me, table, manifest, ledger: Ledger::default(), released: Vec::new() }
     }
 
     /// Everything released, already put together; empty at all parties but the first, so that
@@ -149,18 +126,9 @@ impl Drop for IdealSession {
 
 fn zip(a: &Shared, b: &Shared, op: impl Fn(Word, Word) -> Word) -> Result<Shared, MpcError> {
     if a.len() != b.len() {
-        return Err(MpcError::Shape {
-            left: a.len(),
-            right: b.len(),
-        });
+        return Err(MpcError::Shape { left: a.len(), right: b.len() });
     }
-    Ok(Shared::from_part(
-        a.part
-            .iter()
-            .zip(&b.part)
-            .map(|(&a, &b)| op(a, b))
-            .collect(),
-    ))
+    Ok(Shared::from_part(a.part.iter().zip(&b.part).map(|(&a, &b)| op(a, b)).collect()))
 }
 
 fn bit(plane: &[u128], lane: usize) -> bool {
@@ -194,33 +162,19 @@ impl Session for IdealSession {
 
     fn dot_raw(&mut self, a: &Shared, b: &Shared, len: usize) -> Result<Shared, MpcError> {
         if len == 0 || !a.len().is_multiple_of(len) || a.len() != b.len() {
-            return Err(MpcError::Shape {
-                left: a.len(),
-                right: b.len(),
-            });
+            return Err(MpcError::Shape { left: a.len(), right: b.len() });
         }
         let rows = a.part.chunks(len).zip(b.part.chunks(len));
-        Ok(Shared::from_part(
-            rows.map(|(a, b)| crate::matrix::dot(a, b)).collect(),
-        ))
+        Ok(Shared::from_part(rows.map(|(a, b)| crate::matrix::dot(a, b)).collect()))
     }
 
     fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError> {
         let mask = |(matrix, shape): &(&Shared, (usize, usize))| {
             if matrix.len() != shape.0 * shape.1 {
-                return Err(MpcError::Shape {
-                    left: matrix.len(),
-                    right: shape.0 * shape.1,
-                });
+                return Err(MpcError::Shape { left: matrix.len(), right: shape.0 * shape.1 });
             }
             let opened = matrix.part.clone();
-            Ok(Masked {
-                number: 0,
-                owner: None,
-                opened,
-                mask: Vec::new(),
-                shape: *shape,
-            })
+            Ok(Masked { number: 0, owner: None, opened, mask: Vec::new(), shape: *shape })
         };
         matrices.iter().map(mask).collect()
     }
@@ -233,16 +187,8 @@ impl Session for IdealSession {
     ) -> Result<Masked, MpcError> {
         let len = shape.0 * shape.1;
         let zeros = vec![0; len];
-        let opened = self
-            .table
-            .add_up(if owner == self.me { mine } else { &zeros })?;
-        Ok(Masked {
-            number: 0,
-            owner: Some(owner),
-            opened,
-            mask: Vec::new(),
-            shape,
-        })
+        let opened = self.table.add_up(if owner == self.me { mine } else { &zeros })?;
+        Ok(Masked { number: 0, owner: Some(owner), opened, mask: Vec::new(), shape })
     }
 
     fn product(
@@ -253,19 +199,12 @@ impl Session for IdealSession {
     ) -> Result<Shared, MpcError> {
         let (rows, columns) = left.shape;
         let (turned, m, k) = if left_transposed {
-            (
-                crate::matrix::transpose(&left.opened, rows, columns),
-                columns,
-                rows,
-            )
+            (crate::matrix::transpose(&left.opened, rows, columns), columns, rows)
         } else {
             (left.opened.clone(), rows, columns)
         };
         if k != right.shape.0 {
-            return Err(MpcError::Shape {
-                left: k,
-                right: right.shape.0,
-            });
+            return Err(MpcError::Shape { left: k, right: right.shape.0 });
         }
         let mut product = vec![0; m * right.shape.1];
         crate::matrix::multiply_add(&mut product, &turned, &right.opened, (m, k, right.shape.1));
@@ -273,10 +212,7 @@ impl Session for IdealSession {
     }
 
     fn truncate(&mut self, x: &Shared, shift: u32) -> Result<Shared, MpcError> {
-        let shifted = x
-            .part
-            .iter()
-            .map(|x| (x.cast_signed() >> shift).cast_unsigned());
+        let shifted = x.part.iter().map(|x| (x.cast_signed() >> shift).cast_unsigned());
         Ok(Shared::from_part(shifted.collect()))
     }
 
@@ -286,16 +222,11 @@ impl Session for IdealSession {
 
     fn bits(&mut self, x: &Shared, from: usize, to: usize) -> Result<Vec<Bits>, MpcError> {
         let planes = planes(&x.part).into_iter().take(to).skip(from);
-        Ok(planes
-            .map(|plane| Bits::from_plane(plane, x.len()))
-            .collect())
+        Ok(planes.map(|plane| Bits::from_plane(plane, x.len())).collect())
     }
 
     fn gates(&mut self, batches: &[(Gate, Vec<Bits>)]) -> Result<Vec<Vec<Bits>>, MpcError> {
-        batches
-            .iter()
-            .map(|(gate, variables)| products_of(*gate, variables))
-            .collect()
+        batches.iter().map(|(gate, variables)| products_of(*gate, variables)).collect()
     }
 
     fn not(&self, bits: &Bits) -> Bits {
@@ -311,9 +242,7 @@ impl Session for IdealSession {
         let lanes = index.first().map_or(0, Bits::len);
         let place = |lane: usize| {
             let bits = index.iter().enumerate();
-            bits.fold(0, |place, (i, bits)| {
-                place | usize::from(bit(&bits.plane, lane)) << i
-            })
+            bits.fold(0, |place, (i, bits)| place | usize::from(bit(&bits.plane, lane)) << i)
         };
         let places: Vec<usize> = (0..lanes).map(place).collect();
         let look = |table: &Vec<Word>| {
@@ -348,29 +277,14 @@ impl Session for IdealSession {
 fn products_of(gate: Gate, variables: &[Bits]) -> Result<Vec<Bits>, MpcError> {
     let lanes = variables.first().map_or(0, Bits::len);
     if variables.len() != gate.variables() {
-        return Err(MpcError::Shape {
-            left: gate.variables(),
-            right: variables.len(),
-        });
+        return Err(MpcError::Shape { left: gate.variables(), right: variables.len() });
     }
     let product = |set: u32| {
-        let chosen = variables
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| set >> i & 1 == 1);
-        chosen.fold(
-            vec![u128::MAX; lanes_to_words(lanes)],
-            |product, (_, bits)| {
-                product
-                    .iter()
-                    .zip(&bits.plane)
-                    .map(|(a, b)| a & b)
-                    .collect()
-            },
-        )
+        let chosen = variables.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1);
+        chosen.fold(vec![u128::MAX; lanes_to_words(lanes)], |product, (_, bits)| {
+            product.iter().zip(&bits.plane).map(|(a, b)| a & b).collect()
+        })
     };
     let products = gate.products().into_iter();
-    Ok(products
-        .map(|set| Bits::from_plane(product(set), lanes))
-        .collect())
+    Ok(products.map(|set| Bits::from_plane(product(set), lanes)).collect())
 }

@@ -78,19 +78,14 @@ pub fn inverse_scaled(
     let order = scales.len();
     let cells = order * order;
     if order == 0 || order > ORDER_MAX || matrix.len() != cells {
-        return Err(MpcError::Shape {
-            left: matrix.len(),
-            right: cells,
-        });
+        return Err(MpcError::Shape { left: matrix.len(), right: cells });
     }
     let by_row = scales.pick((0..cells).map(|at| at / order));
     let half = multiply(session, matrix, &by_row)?;
     let unit = multiply(session, &half, &scales.repeat(order))?;
     let start = encode(1.0 / order as f64)?;
     let diagonal = |value: Word| -> Vec<Word> {
-        (0..cells)
-            .map(|at| if at / order == at % order { value } else { 0 })
-            .collect()
+        (0..cells).map(|at| if at / order == at % order { value } else { 0 }).collect()
     };
     let mut x = session.constant(&diagonal(start));
     let first = session.truncate(&unit.times_integer(start.cast_signed()), FRACTION_BITS)?;
@@ -99,10 +94,7 @@ pub fn inverse_scaled(
         let both = Shared::concat([&x, &remainder]);
         let masked = session.masks(&[(&both, (2 * order, order)), (&remainder, (order, order))])?;
         let [left, right] = masked.as_slice() else {
-            return Err(MpcError::Shape {
-                left: masked.len(),
-                right: 2,
-            });
+            return Err(MpcError::Shape { left: masked.len(), right: 2 });
         };
         let raw = session.product(left, false, right)?;
         let products = session.truncate(&raw, FRACTION_BITS)?;
@@ -121,12 +113,7 @@ pub fn inverse_scaled(
         x = session.truncate(&raw, FRACTION_BITS)?;
     }
     let image = image.pick((0..order).map(|i| i * (order + 1)));
-    Ok(Inverse {
-        scaled: x,
-        scales,
-        image,
-        order,
-    })
+    Ok(Inverse { scaled: x, scales, image, order })
 }
 
 impl Inverse {
@@ -176,10 +163,7 @@ pub fn cholesky(
     order: usize,
 ) -> Result<(Shared, Shared), MpcError> {
     if order == 0 || order > ORDER_MAX || matrix.len() != order * order {
-        return Err(MpcError::Shape {
-            left: matrix.len(),
-            right: order * order,
-        });
+        return Err(MpcError::Shape { left: matrix.len(), right: order * order });
     }
     let mut rest = matrix.clone();
     let mut lower = Shared::zeros(order * order);
@@ -192,9 +176,8 @@ pub fn cholesky(
             lower.part[i * order + j] = *part;
         }
         inverses.push(inverse);
-        let below: Vec<(usize, usize)> = (j + 1..order)
-            .flat_map(|i| (j + 1..order).map(move |k| (i, k)))
-            .collect();
+        let below: Vec<(usize, usize)> =
+            (j + 1..order).flat_map(|i| (j + 1..order).map(move |k| (i, k))).collect();
         let left = column.pick(below.iter().map(|(i, _)| i - j));
         let right = column.pick(below.iter().map(|(_, k)| k - j));
         let update = multiply(session, &left, &right)?;
@@ -218,10 +201,7 @@ pub fn solve_lower(
 ) -> Result<Shared, MpcError> {
     let order = right.len();
     if lower.len() != order * order || inverses.len() != order {
-        return Err(MpcError::Shape {
-            left: lower.len(),
-            right: order * order,
-        });
+        return Err(MpcError::Shape { left: lower.len(), right: order * order });
     }
     let mut rest = right.clone();
     let mut solution = Vec::with_capacity(order);
@@ -251,10 +231,7 @@ pub fn solve_upper(
 ) -> Result<Shared, MpcError> {
     let order = right.len();
     if lower.len() != order * order {
-        return Err(MpcError::Shape {
-            left: lower.len(),
-            right: order * order,
-        });
+        return Err(MpcError::Shape { left: lower.len(), right: order * order });
     }
     // the transpose, read from the far corner, is a lower triangle
     let turned = lower.pick((0..order * order).map(|at| {

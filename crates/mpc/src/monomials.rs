@@ -69,24 +69,16 @@ pub(crate) fn expansions(gate: Gate) -> Vec<Expansion> {
         if set.count_ones() == 1 {
             usize::try_from(set.trailing_zeros()).unwrap_or_default()
         } else {
-            gate.variables()
-                + monomials
-                    .iter()
-                    .position(|it| *it == set)
-                    .unwrap_or_default()
+            gate.variables() + monomials.iter().position(|it| *it == set).unwrap_or_default()
         }
     };
     (gate.products().into_iter())
         .map(|product| {
-            let variables: Vec<usize> = (0..gate.variables())
-                .filter(|i| product >> i & 1 == 1)
-                .collect();
+            let variables: Vec<usize> =
+                (0..gate.variables()).filter(|i| product >> i & 1 == 1).collect();
             let planes = (1_u32..1 << variables.len())
                 .map(|local| {
-                    let chosen = variables
-                        .iter()
-                        .enumerate()
-                        .filter(|(i, _)| local >> i & 1 == 1);
+                    let chosen = variables.iter().enumerate().filter(|(i, _)| local >> i & 1 == 1);
                     place(chosen.fold(0, |set, (_, variable)| set | 1 << variable))
                 })
                 .collect();
@@ -118,13 +110,9 @@ mod tests {
     // inputs and all masks.
     #[test]
     fn gates_equal_their_definition() {
-        for gate in [
-            Gate::Prefix(2),
-            Gate::Prefix(4),
-            Gate::Carry(2),
-            Gate::Carry(3),
-            Gate::Carry(4),
-        ] {
+        for gate in
+            [Gate::Prefix(2), Gate::Prefix(4), Gate::Carry(2), Gate::Carry(3), Gate::Carry(4)]
+        {
             let n = gate.variables();
             for value in 0..1_u32 << n {
                 let mask = value.wrapping_mul(0x9e37_79b9) >> 7;

@@ -37,35 +37,22 @@ pub(crate) fn top_place(session: &mut dyn Session, x: &Shared) -> Result<Place, 
     let is_top: Vec<Bits> = (0..DIGITS)
         .map(|digit| {
             let at = DIGITS - 1 - digit;
-            let above = if at == 0 {
-                &nothing_above
-            } else {
-                &empty_down_to[at - 1]
-            };
+            let above = if at == 0 { &nothing_above } else { &empty_down_to[at - 1] };
             above.xor(&empty_down_to[at])
         })
         .collect();
     let is_top_twice = Bits::stack(is_top.iter().chain(&is_top));
     let within = Bits::stack([&low, &high]);
     let chosen = session.gate(Gate::Prefix(2), &[is_top_twice, within])?;
-    let chosen = chosen
-        .first()
-        .map(|bits| bits.unstack(lanes))
-        .unwrap_or_default();
-    let any = |bits: &[Bits]| {
-        bits.iter()
-            .fold(Bits::zeros(lanes), |sum, bit| sum.xor(bit))
-    };
+    let chosen = chosen.first().map(|bits| bits.unstack(lanes)).unwrap_or_default();
+    let any = |bits: &[Bits]| bits.iter().fold(Bits::zeros(lanes), |sum, bit| sum.xor(bit));
     let digit = (0..5)
         .map(|place| {
             let digits = (0..DIGITS).filter(|digit| digit >> place & 1 == 1);
             digits.fold(Bits::zeros(lanes), |sum, digit| sum.xor(&is_top[digit]))
         })
         .collect();
-    Ok(Place {
-        digit,
-        within: vec![any(&chosen[..DIGITS]), any(&chosen[DIGITS..])],
-    })
+    Ok(Place { digit, within: vec![any(&chosen[..DIGITS]), any(&chosen[DIGITS..])] })
 }
 
 /// Replaces each plane by the product of all up to and with it. Sklansky's tree, four at a time.
@@ -77,9 +64,8 @@ fn prefix_products(session: &mut dyn Session, planes: &mut [Bits]) -> Result<(),
         let mut batches = Vec::new();
         let mut targets = Vec::new();
         for block in 1..4_usize {
-            let places: Vec<usize> = (0..planes.len())
-                .filter(|at| at / size % 4 == block)
-                .collect();
+            let places: Vec<usize> =
+                (0..planes.len()).filter(|at| at / size % 4 == block).collect();
             if places.is_empty() {
                 continue;
             }
@@ -99,14 +85,8 @@ fn prefix_products(session: &mut dyn Session, planes: &mut [Bits]) -> Result<(),
             targets.push(places);
         }
         for (places, products) in targets.into_iter().zip(session.gates(&batches)?) {
-            let all = products
-                .last()
-                .map(|bits| bits.unstack(lanes))
-                .unwrap_or_default();
-            places
-                .into_iter()
-                .zip(all)
-                .for_each(|(at, product)| planes[at] = product);
+            let all = products.last().map(|bits| bits.unstack(lanes)).unwrap_or_default();
+            places.into_iter().zip(all).for_each(|(at, product)| planes[at] = product);
         }
         size *= 4;
     }
@@ -124,25 +104,15 @@ fn secret_powers(
     exponents: &[(Exponent<'_>, Exponent<'_>)],
 ) -> Result<Vec<Shared>, MpcError> {
     let table = |size: u32, exponent: &dyn Fn(u32) -> u32| -> Vec<Word> {
-        (0..size)
-            .map(|at| 1_u128.checked_shl(exponent(at)).unwrap_or(0))
-            .collect()
+        (0..size).map(|at| 1_u128.checked_shl(exponent(at)).unwrap_or(0)).collect()
     };
-    let digits: Vec<_> = exponents
-        .iter()
-        .map(|(digit, _)| table(32, digit))
-        .collect();
-    let withins: Vec<_> = exponents
-        .iter()
-        .map(|(_, within)| table(4, within))
-        .collect();
+    let digits: Vec<_> = exponents.iter().map(|(digit, _)| table(32, digit)).collect();
+    let withins: Vec<_> = exponents.iter().map(|(_, within)| table(4, within)).collect();
     let digits = Shared::concat(&session.lookup(&place.digit, &digits)?);
     let withins = Shared::concat(&session.lookup(&place.within, &withins)?);
     let product = session.multiply_raw(&digits, &withins)?;
     let lanes = place.digit.first().map_or(0, Bits::len);
-    Ok((0..exponents.len())
-        .map(|at| product.slice(at * lanes, (at + 1) * lanes))
-        .collect())
+    Ok((0..exponents.len()).map(|at| product.slice(at * lanes, (at + 1) * lanes)).collect())
 }
 
 /// `x` as `b * 2^(place + 1 - 84)` with `b` in `[1/2, 1)`, and the power of two `2^(83 - place)`.
@@ -212,11 +182,8 @@ pub fn divide(session: &mut dyn Session, a: &Shared, x: &Shared) -> Result<Share
 /// Error at most 8 units.
 fn bounded_inverse_root(session: &mut dyn Session, b: &Shared) -> Result<Shared, MpcError> {
     // minimax for the relative error in u = (b - 5/8) / (3/8), written in b
-    const IN_U: [f64; 3] = [
-        1.257_549_290_720_260_8,
-        -0.463_954_806_909_933_5,
-        0.230_442_183_160_834_2,
-    ];
+    const IN_U: [f64; 3] =
+        [1.257_549_290_720_260_8, -0.463_954_806_909_933_5, 0.230_442_183_160_834_2];
     const STRETCH: f64 = 8.0 / 3.0;
     const SHIFT: f64 = 5.0 / 3.0;
     let start = [
@@ -247,11 +214,7 @@ fn roots(
     let half_down_within: &dyn Fn(u32) -> u32 = &|within| 1 - within / 2;
     let half_up: &dyn Fn(u32) -> u32 = &|digit| 2 * digit;
     let half_up_within: &dyn Fn(u32) -> u32 = &|within| within / 2;
-    let exponents = [
-        (even, even_within),
-        (half_down, half_down_within),
-        (half_up, half_up_within),
-    ];
+    let exponents = [(even, even_within), (half_down, half_down_within), (half_up, half_up_within)];
     let mut powers = secret_powers(session, &place, &exponents)?;
     let (up, down, power) = (powers.remove(2), powers.remove(1), powers.remove(0));
     let moved = session.multiply_raw(x, &power)?;
@@ -285,9 +248,7 @@ pub fn sqrt(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcError> {
 pub(crate) fn place_number(session: &mut dyn Session, place: &Place) -> Result<Shared, MpcError> {
     let digits: Vec<Word> = (0..32).map(|digit| 4 * digit).collect();
     let digit = session.lookup(&place.digit, &[digits])?.remove(0);
-    let within = session
-        .lookup(&place.within, &[(0..4).collect()])?
-        .remove(0);
+    let within = session.lookup(&place.within, &[(0..4).collect()])?.remove(0);
     Ok(digit.plus(&within))
 }
 

@@ -91,34 +91,19 @@ impl Party {
         let live = Live {
             wire: links.wire,
             own: Prg::new(&links.seed),
-            pairwise: links
-                .pairwise
-                .iter()
-                .map(|seed| seed.as_ref().map(Prg::new))
-                .collect(),
+            pairwise: links.pairwise.iter().map(|seed| seed.as_ref().map(Prg::new)).collect(),
             corrections: links.corrections,
             burn: links.burn,
             burnt_below: 0,
             rerandomised: 0,
             corrections_in: Vec::new(),
         };
-        Self {
-            live: Some(live),
-            ..Self::dry(me, parties, topology)
-        }
+        Self { live: Some(live), ..Self::dry(me, parties, topology) }
     }
 
     pub(crate) fn dry(me: usize, parties: usize, topology: Topology) -> Self {
         let cost = Cost::default();
-        Self {
-            me,
-            parties,
-            topology,
-            live: None,
-            next: 0,
-            cost,
-            kinds: Vec::new(),
-        }
+        Self { me, parties, topology, live: None, next: 0, cost, kinds: Vec::new() }
     }
 
     pub(crate) fn me(&self) -> usize {
@@ -155,22 +140,14 @@ impl Party {
         let free = layout.free;
         let Some(live) = &mut self.live else {
             self.kinds.push(kind);
-            return Ok(Drawn {
-                number,
-                words: Vec::new(),
-                free,
-            });
+            return Ok(Drawn { number, words: Vec::new(), free });
         };
         if number >= live.burnt_below {
             live.burn.burn(number + BURN_STEP).map_err(MpcError::Burn)?;
             live.burnt_below = number + BURN_STEP;
         }
         let foreign = matches!(kind, Kind::OwnMask { owner, .. } if owner != self.me);
-        let mut words = if foreign {
-            Vec::new()
-        } else {
-            live.own.expand(number, layout.words())
-        };
+        let mut words = if foreign { Vec::new() } else { live.own.expand(number, layout.words()) };
         if let Some(source) = &mut live.corrections
             && layout.corrected_words() > 0
         {
@@ -179,24 +156,15 @@ impl Party {
             let tail = words.get_mut(free..).unwrap_or_default();
             combine_sections(&layout, tail, &live.corrections_in);
         }
-        Ok(Drawn {
-            number,
-            words,
-            free,
-        })
+        Ok(Drawn { number, words, free })
     }
 
     /// Reads and forgets the corrections of unused correlations up to `number`.
     pub(crate) fn skip_to(&mut self, planned: &[Kind], number: u64) -> Result<(), MpcError> {
         while self.next < number {
-            let kind = usize::try_from(self.next)
-                .ok()
-                .and_then(|at| planned.get(at));
+            let kind = usize::try_from(self.next).ok().and_then(|at| planned.get(at));
             let bytes = kind.map_or(0, Kind::correction_bytes);
-            let source = self
-                .live
-                .as_mut()
-                .and_then(|live| live.corrections.as_mut());
+            let source = self.live.as_mut().and_then(|live| live.corrections.as_mut());
             if let Some(source) = source.filter(|_| bytes > 0) {
                 source.corrections(self.next, &mut vec![0; bytes])?;
             }
@@ -223,11 +191,7 @@ impl Party {
             prg.fill(stream, &mut mask);
             let add = other > self.me;
             for (part, mask) in part.iter_mut().zip(&mask) {
-                *part = if add {
-                    part.wrapping_add(*mask)
-                } else {
-                    part.wrapping_sub(*mask)
-                };
+                *part = if add { part.wrapping_add(*mask) } else { part.wrapping_sub(*mask) };
             }
         }
     }
@@ -238,11 +202,7 @@ impl Party {
         mut part: Vec<Word>,
         xor: bool,
     ) -> Result<Vec<Word>, MpcError> {
-        let rule = if xor {
-            Correction::Xor
-        } else {
-            Correction::Add128
-        };
+        let rule = if xor { Correction::Xor } else { Correction::Add128 };
         if part.is_empty() {
             return Ok(part);
         }

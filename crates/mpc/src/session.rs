@@ -56,11 +56,7 @@ impl Ledger {
             line.numbers = line.numbers.saturating_add(numbers);
             line.steps = line.steps.saturating_add(1);
         } else {
-            self.lines.push(LedgerLine {
-                opening,
-                numbers,
-                steps: 1,
-            });
+            self.lines.push(LedgerLine { opening, numbers, steps: 1 });
         }
     }
 }
@@ -187,10 +183,7 @@ pub trait Session {
     /// # Errors
     /// As [`Session::multiply_raw`].
     fn mask(&mut self, matrix: &Shared, shape: (usize, usize)) -> Result<Masked, MpcError> {
-        let wrong = MpcError::Shape {
-            left: matrix.len(),
-            right: shape.0 * shape.1,
-        };
+        let wrong = MpcError::Shape { left: matrix.len(), right: shape.0 * shape.1 };
         self.masks(&[(matrix, shape)])?.pop().ok_or(wrong)
     }
 

@@ -37,13 +37,7 @@ impl Shared {
 
     fn zip(&self, other: &Self, op: impl Fn(Word, Word) -> Word) -> Self {
         debug_assert_eq!(self.len(), other.len(), "columns of one length");
-        Self::from_part(
-            self.part
-                .iter()
-                .zip(&other.part)
-                .map(|(&a, &b)| op(a, b))
-                .collect(),
-        )
+        Self::from_part(self.part.iter().zip(&other.part).map(|(&a, &b)| op(a, b)).collect())
     }
 
     /// `self + other`, element by element. No messages.
@@ -68,25 +62,14 @@ impl Shared {
     #[must_use]
     pub fn times_integer(&self, factor: i128) -> Self {
         let factor = factor.cast_unsigned();
-        Self::from_part(
-            self.part
-                .iter()
-                .map(|part| part.wrapping_mul(factor))
-                .collect(),
-        )
+        Self::from_part(self.part.iter().map(|part| part.wrapping_mul(factor)).collect())
     }
 
     /// Element `i` times the public integer `factors[i]`. No messages.
     #[must_use]
     pub fn times_integers(&self, factors: &[i128]) -> Self {
         let factors = factors.iter().map(|factor| factor.cast_unsigned());
-        Self::from_part(
-            self.part
-                .iter()
-                .zip(factors)
-                .map(|(a, b)| a.wrapping_mul(b))
-                .collect(),
-        )
+        Self::from_part(self.part.iter().zip(factors).map(|(a, b)| a.wrapping_mul(b)).collect())
     }
 
     /// Integers turned into fixed point: times 2^40. No messages.
@@ -98,11 +81,7 @@ impl Shared {
     /// The sum of all elements, as a column of one. No messages.
     #[must_use]
     pub fn total(&self) -> Self {
-        Self::from_part(vec![
-            self.part
-                .iter()
-                .fold(0, |sum, part| sum.wrapping_add(*part)),
-        ])
+        Self::from_part(vec![self.part.iter().fold(0, |sum, part| sum.wrapping_add(*part))])
     }
 
     /// Running sums from the first element on. No messages.
@@ -151,10 +130,7 @@ impl Shared {
     #[must_use]
     pub fn concat<'a>(columns: impl IntoIterator<Item = &'a Self>) -> Self {
         Self::from_part(
-            columns
-                .into_iter()
-                .flat_map(|column| column.part.iter().copied())
-                .collect(),
+            columns.into_iter().flat_map(|column| column.part.iter().copied()).collect(),
         )
     }
 
@@ -212,10 +188,7 @@ impl Bits {
     /// works on all. [`Bits::unstack`] takes them apart.
     #[must_use]
     pub fn stack<'a>(planes: impl IntoIterator<Item = &'a Self>) -> Self {
-        let plane: Vec<u128> = planes
-            .into_iter()
-            .flat_map(|bits| bits.plane.clone())
-            .collect();
+        let plane: Vec<u128> = planes.into_iter().flat_map(|bits| bits.plane.clone()).collect();
         let lanes = plane.len() * LANES;
         Self::from_plane(plane, lanes)
     }
@@ -224,20 +197,13 @@ impl Bits {
     #[must_use]
     pub fn unstack(&self, lanes: usize) -> Vec<Self> {
         let words = lanes_to_words(lanes).max(1);
-        (self.plane.chunks(words))
-            .map(|plane| Self::from_plane(plane.to_vec(), lanes))
-            .collect()
+        (self.plane.chunks(words)).map(|plane| Self::from_plane(plane.to_vec(), lanes)).collect()
     }
 
     /// `self XOR other`, bit by bit. No messages.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Self {
-        let plane = self
-            .plane
-            .iter()
-            .zip(&other.plane)
-            .map(|(a, b)| a ^ b)
-            .collect();
+        let plane = self.plane.iter().zip(&other.plane).map(|(a, b)| a ^ b).collect();
         Self::from_plane(plane, self.lanes)
     }
 }

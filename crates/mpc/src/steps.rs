@@ -23,18 +23,13 @@ impl SharedSession {
     ) -> Result<Shared, MpcError> {
         let len = columns.first().map_or(0, |column| column.len());
         if let Some(other) = columns.iter().find(|column| column.len() != len) {
-            return Err(MpcError::Shape {
-                left: len,
-                right: other.len(),
-            });
+            return Err(MpcError::Shape { left: len, right: other.len() });
         }
         let mut part = Vec::with_capacity(len);
         for start in (0..len).step_by(chunk.max(1)) {
             let end = (start + chunk).min(len);
-            let pieces: Vec<&[Word]> = columns
-                .iter()
-                .map(|column| &column.part[start..end])
-                .collect();
+            let pieces: Vec<&[Word]> =
+                columns.iter().map(|column| &column.part[start..end]).collect();
             part.append(&mut step(self, &pieces)?);
         }
         Ok(Shared::from_part(part))
@@ -49,19 +44,14 @@ impl SharedSession {
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
         let values = a.iter().chain(b);
-        let opened = values
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
+        let opened = values.zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
         let opened = self.party.exchange(opened, false)?;
         let (d, e) = opened.split_at(len);
         let (mask_a, mask_b) = masks.split_at(len);
         let first = Word::from(self.is_first());
         for (i, result) in result.iter_mut().enumerate() {
             let with_b = mask_b[i].wrapping_add(e[i].wrapping_mul(first));
-            let sum = d[i]
-                .wrapping_mul(with_b)
-                .wrapping_add(e[i].wrapping_mul(mask_a[i]));
+            let sum = d[i].wrapping_mul(with_b).wrapping_add(e[i].wrapping_mul(mask_a[i]));
             *result = result.wrapping_add(sum);
         }
         Ok(result)
@@ -73,11 +63,7 @@ impl SharedSession {
             return self.party.exchange(vec![0; a.len()], false);
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
-        let opened = a
-            .iter()
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
+        let opened = a.iter().zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
         let opened = self.party.exchange(opened, false)?;
         let first = Word::from(self.is_first());
         for ((result, d), mask) in result.iter_mut().zip(&opened).zip(&masks) {
@@ -101,10 +87,7 @@ impl SharedSession {
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
         let values = a.iter().chain(b);
-        let opened = values
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_sub(*mask))
-            .collect();
+        let opened = values.zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
         let opened = self.party.exchange(opened, false)?;
         let (d, e) = opened.split_at(cells);
         let (mask_a, mask_b) = masks.split_at(cells);
@@ -112,9 +95,7 @@ impl SharedSession {
         for (row, result) in result.iter_mut().enumerate() {
             for i in row * len..(row + 1) * len {
                 let with_b = mask_b[i].wrapping_add(e[i].wrapping_mul(first));
-                let sum = d[i]
-                    .wrapping_mul(with_b)
-                    .wrapping_add(e[i].wrapping_mul(mask_a[i]));
+                let sum = d[i].wrapping_mul(with_b).wrapping_add(e[i].wrapping_mul(mask_a[i]));
                 *result = result.wrapping_add(sum);
             }
         }
@@ -123,10 +104,7 @@ impl SharedSession {
 
     pub(crate) fn truncate_chunk(&mut self, x: &[Word], shift: u32) -> Result<Vec<Word>, MpcError> {
         const OFFSET: Word = 1 << 126;
-        let drawn = self.party.draw(Kind::Truncate {
-            len: x.len(),
-            shift,
-        })?;
+        let drawn = self.party.draw(Kind::Truncate { len: x.len(), shift })?;
         if self.party.is_dry() {
             return self.party.exchange(vec![0; x.len()], false);
         }
@@ -134,9 +112,7 @@ impl SharedSession {
         let first = self.is_first();
         let offset = if first { OFFSET } else { 0 };
         let masked = |(x, mask): (&Word, &Word)| x.wrapping_add(*mask).wrapping_add(offset);
-        let opened = self
-            .party
-            .exchange(x.iter().zip(masks).map(masked).collect(), false)?;
+        let opened = self.party.exchange(x.iter().zip(masks).map(masked).collect(), false)?;
         let (low, tops) = tail.split_at(x.len());
         let tops: &[u64] = bytemuck::cast_slice(tops);
         let unit = 1 << (127 - shift);
@@ -144,17 +120,10 @@ impl SharedSession {
         let parts = opened.iter().zip(low).zip(tops).map(|((c, low), top)| {
             // v = msb(c) XOR msb(r), in units of 2^(127-shift)
             let top = Word::from(*top).wrapping_mul(unit);
-            let (carry, public) = if c & TOP == 0 {
-                (top, 0)
-            } else {
-                (top.wrapping_neg(), unit)
-            };
+            let (carry, public) = if c & TOP == 0 { (top, 0) } else { (top.wrapping_neg(), unit) };
             let public = public.wrapping_add((c & !TOP) >> shift);
             let public = if first { public } else { 0 };
-            public
-                .wrapping_add(carry)
-                .wrapping_sub(*low)
-                .wrapping_sub(shifted_offset)
+            public.wrapping_add(carry).wrapping_sub(*low).wrapping_sub(shifted_offset)
         });
         Ok(parts.collect())
     }
@@ -173,12 +142,7 @@ impl SharedSession {
             return Ok(circuits::Digits::zeros(words, digits));
         }
         let (masks, monomials) = split(drawn.words, drawn.free);
-        let opened = x
-            .part
-            .iter()
-            .zip(&masks)
-            .map(|(x, mask)| x.wrapping_add(*mask))
-            .collect();
+        let opened = x.part.iter().zip(&masks).map(|(x, mask)| x.wrapping_add(*mask)).collect();
         let opened = self.party.exchange(opened, false)?;
         Ok(circuits::Digits::new(&opened, monomials, self.ones()))
     }
@@ -211,13 +175,7 @@ impl SharedSession {
                 continue;
             }
             let own = &opened[at..at + variables.len()];
-            products.push(circuits::evaluate(
-                *gate,
-                words,
-                own,
-                &masks.words,
-                self.ones(),
-            ));
+            products.push(circuits::evaluate(*gate, words, own, &masks.words, self.ones()));
             at += variables.len();
         }
         Ok(products)
@@ -237,10 +195,7 @@ pub fn matrix_raw(
     (m, k, n): (usize, usize, usize),
 ) -> Result<Shared, MpcError> {
     if left.len() != m * k || right.len() != k * n {
-        return Err(MpcError::Shape {
-            left: left.len(),
-            right: right.len(),
-        });
+        return Err(MpcError::Shape { left: left.len(), right: right.len() });
     }
     let masked_left = session.mask(left, (m, k))?;
     let block = (PRODUCT_CHUNK / m.max(1)).max(1);

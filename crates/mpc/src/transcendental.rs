@@ -21,14 +21,9 @@ pub fn exp(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcError> {
     let index = session.bits(&positive, start, start + 7)?;
     let (low, high) = index.split_at(3);
     // 2^(i - 64 + 40) for i = 8 high + low; nothing below one unit
-    let high_powers = (0..16)
-        .map(|high| if high < 3 { 0 } else { 1 << (8 * high - 24) })
-        .collect();
+    let high_powers = (0..16).map(|high| if high < 3 { 0 } else { 1 << (8 * high - 24) }).collect();
     let highs = session.lookup(high, &[high_powers, (0..16).map(|high| 8 * high).collect()])?;
-    let lows = session.lookup(
-        low,
-        &[(0..8).map(|low| 1 << low).collect(), (0..8).collect()],
-    )?;
+    let lows = session.lookup(low, &[(0..8).map(|low| 1 << low).collect(), (0..8).collect()])?;
     let power = session.multiply_raw(&highs[0], &lows[0])?;
     let integer = highs[1].plus(&lows[1]);
     let fraction = positive.minus(&integer.integer_to_fixed());
@@ -77,23 +72,12 @@ pub fn logistic(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcErro
         let from = f64::from(piece) - f64::from(HALF_RANGE);
         let function = |x: f64| 1.0 / (1.0 + libm::exp(-x));
         let coefficients = encoded(&interpolate(function, (from, from + 1.0), DEGREE))?;
-        tables
-            .iter_mut()
-            .zip(coefficients)
-            .for_each(|(table, entry)| table.push(entry));
+        tables.iter_mut().zip(coefficients).for_each(|(table, entry)| table.push(entry));
     }
-    tables.push(
-        (0..u128::from(2 * HALF_RANGE))
-            .map(|piece| piece << FRACTION_BITS)
-            .collect(),
-    );
+    tables.push((0..u128::from(2 * HALF_RANGE)).map(|piece| piece << FRACTION_BITS).collect());
     let mut looked_up = session.lookup(&index, &tables)?;
     let piece = looked_up.pop().unwrap_or_default();
-    let u = add_public(
-        session,
-        &positive.minus(&piece).times_integer(2),
-        ONE.wrapping_neg(),
-    );
+    let u = add_public(session, &positive.minus(&piece).times_integer(2), ONE.wrapping_neg());
     let powers = powers(session, &u, DEGREE)?;
     let by_row = |columns: &[Shared]| Shared::concat(columns).transposed(columns.len(), lanes);
     let raw = session.dot_raw(&by_row(&looked_up[1..]), &by_row(&powers), DEGREE)?;

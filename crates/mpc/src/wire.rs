@@ -168,28 +168,14 @@ impl fmt::Display for WireError {
             Self::VersionMismatch { mine, yours } => {
                 write!(f, "{name}: we speak version {mine}, the peer {yours}")
             }
-            Self::ProtocolOrder {
-                party,
-                expected,
-                got,
-            } => {
-                write!(
-                    f,
-                    "{name}: party {party} sent frame {got}, frame {expected} was due"
-                )
+            Self::ProtocolOrder { party, expected, got } => {
+                write!(f, "{name}: party {party} sent frame {got}, frame {expected} was due")
             }
             Self::FrameTooLarge { announced, limit } => {
                 write!(f, "{name}: {announced} bytes announced, {limit} allowed")
             }
-            Self::ShapeMismatch {
-                party,
-                expected,
-                got,
-            } => {
-                write!(
-                    f,
-                    "{name}: party {party} sent {got} bytes where {expected} were due"
-                )
+            Self::ShapeMismatch { party, expected, got } => {
+                write!(f, "{name}: party {party} sent {got} bytes where {expected} were due")
             }
             Self::Aborted { party, reason } => write!(f, "{name}: party {party}: {reason}"),
             Self::Io(kind) => write!(f, "{name}: {kind}"),

@@ -16,11 +16,8 @@ const OUT: Opening = Opening {
     says: "The result of the operation under test.",
     to: Audience::Researcher,
 };
-const SEEN: Opening = Opening {
-    name: "test.seen",
-    says: "An opened number.",
-    to: Audience::Centres,
-};
+const SEEN: Opening =
+    Opening { name: "test.seen", says: "An opened number.", to: Audience::Centres };
 const MANIFEST: [Opening; 2] = [OUT, SEEN];
 
 /// Splits pooled numbers so that the parts of `parties` centres add up to them.
@@ -50,19 +47,15 @@ fn both(
     step: &Step<'_>,
 ) -> (Vec<Word>, Vec<Word>) {
     let program = |session: &mut dyn Session, me: usize| {
-        let inputs: Result<Vec<Shared>, MpcError> = inputs
-            .iter()
-            .map(|pooled| session.input(&part(pooled, parties, me)))
-            .collect();
+        let inputs: Result<Vec<Shared>, MpcError> =
+            inputs.iter().map(|pooled| session.input(&part(pooled, parties, me))).collect();
         for output in step(session, &inputs?)? {
             session.release(OUT, &output)?;
         }
         Ok(())
     };
     let fine = |outcomes: &[Outcome<()>]| {
-        outcomes
-            .iter()
-            .for_each(|outcome| assert_eq!(outcome.result, Ok(())));
+        outcomes.iter().for_each(|outcome| assert_eq!(outcome.result, Ok(())));
     };
     let wanted = ideal(parties, &MANIFEST, program);
     let got = shared(parties, topology, &MANIFEST, program);
@@ -71,10 +64,7 @@ fn both(
     for (me, outcome) in got.iter().enumerate() {
         let (cost, _, ledger) = dry(parties, topology, &MANIFEST, me, &program);
         assert_eq!(outcome.cost, cost, "planned cost is the cost");
-        assert_eq!(
-            outcome.wire_bytes, cost.bytes,
-            "planned bytes are sent bytes"
-        );
+        assert_eq!(outcome.wire_bytes, cost.bytes, "planned bytes are sent bytes");
         assert_eq!(outcome.ledger, ledger, "planned openings are the openings");
         assert_eq!(outcome.ledger, wanted[me].ledger);
     }
@@ -89,11 +79,7 @@ fn close(got: &[Word], wanted: &[f64], bound: impl Fn(f64) -> f64) {
     assert_eq!(got.len(), wanted.len());
     for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
         let error = (decode(*got) - wanted).abs();
-        assert!(
-            error <= bound(*wanted),
-            "element {i}: {} for {wanted}",
-            decode(*got)
-        );
+        assert!(error <= bound(*wanted), "element {i}: {} for {wanted}", decode(*got));
     }
 }
 
@@ -111,13 +97,11 @@ fn topologies() -> impl Strategy<Value = Topology> {
 
 /// Numbers up to the limit of a product, of all magnitudes.
 fn magnitudes(limit_bits: f64) -> impl Strategy<Value = f64> {
-    (-30.0..limit_bits, any::<bool>()).prop_map(|(power, negative)| {
-        if negative {
-            -power.exp2()
-        } else {
-            power.exp2()
-        }
-    })
+    (-30.0..limit_bits, any::<bool>()).prop_map(
+        |(power, negative)| {
+            if negative { -power.exp2() } else { power.exp2() }
+        },
+    )
 }
 
 proptest! {
@@ -309,9 +293,7 @@ fn positive_definite(order: usize) -> Vec<f64> {
         let sum: f64 = (0..3 * order).map(|r| wave(i, r) * wave(j, r)).sum();
         (sum / order as f64 + if i == j { 0.05 } else { 0.0 }) * scale(i) * scale(j)
     };
-    (0..order * order)
-        .map(|at| entry(at / order, at % order))
-        .collect()
+    (0..order * order).map(|at| entry(at / order, at % order)).collect()
 }
 
 // The models rest on these three; 64 is the largest order.
@@ -334,14 +316,10 @@ fn inverses_and_triangles() {
         assert!(got[..order].iter().all(|sound| *sound == ONE));
         for solution in got[order..].chunks(order) {
             for i in 0..order {
-                let image: f64 = (0..order)
-                    .map(|j| matrix[i * order + j] * decode(solution[j]))
-                    .sum();
+                let image: f64 =
+                    (0..order).map(|j| matrix[i * order + j] * decode(solution[j])).sum();
                 let scale = matrix[i * order + i];
-                assert!(
-                    (image - right[i]).abs() < 1e-6 * scale.max(1.0),
-                    "row {i} of {order}"
-                );
+                assert!((image - right[i]).abs() < 1e-6 * scale.max(1.0), "row {i} of {order}");
             }
         }
     }
@@ -362,21 +340,12 @@ fn a_singular_matrix_is_noticed() {
 // Nothing that the approved manifest does not list is opened, and nothing to somebody else.
 #[test]
 fn undeclared_openings_are_refused() {
-    let other = Opening {
-        name: "test.other",
-        ..SEEN
-    };
+    let other = Opening { name: "test.other", ..SEEN };
     let outcomes = shared(3, Topology::Mesh, &MANIFEST, |session, _| {
         let x = session.input(&[1])?;
         let opened = session.open(SEEN, &x)?;
-        assert_eq!(
-            session.open(other, &x),
-            Err(MpcError::NotDeclared { name: "test.other" })
-        );
-        let turned = Opening {
-            to: Audience::Centres,
-            ..OUT
-        };
+        assert_eq!(session.open(other, &x), Err(MpcError::NotDeclared { name: "test.other" }));
+        let turned = Opening { to: Audience::Centres, ..OUT };
         assert!(session.open(turned, &x).is_err());
         assert!(session.release(SEEN, &x).is_err());
         Ok(opened)
@@ -408,15 +377,5 @@ fn costs_are_pinned() {
         cost(&transcendental::exp),
         cost(&transcendental::logistic),
     ];
-    assert_eq!(
-        costs,
-        [
-            (2, 40),
-            (6, 119),
-            (34, 1152),
-            (38, 1264),
-            (20, 844),
-            (21, 1603)
-        ]
-    );
+    assert_eq!(costs, [(2, 40), (6, 119), (34, 1152), (38, 1264), (20, 844), (21, 1603)]);
 }

@@ -21,32 +21,12 @@ fn main() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let (one, two) = link()?;
     let gigabytes = f64::from(FRAMES) * 8.388_608e-3;
-    writeln!(
-        out,
-        "TLS one way     {:6.2} GB/s",
-        gigabytes / stream(&one, &two, false)?
-    )?;
-    writeln!(
-        out,
-        "TLS both ways   {:6.2} GB/s each",
-        gigabytes / stream(&one, &two, true)?
-    )?;
-    writeln!(
-        out,
-        "TLS 16 KiB round trip     {:8.1} µs",
-        round_trip(&one, &two)? * 1e6
-    )?;
+    writeln!(out, "TLS one way     {:6.2} GB/s", gigabytes / stream(&one, &two, false)?)?;
+    writeln!(out, "TLS both ways   {:6.2} GB/s each", gigabytes / stream(&one, &two, true)?)?;
+    writeln!(out, "TLS 16 KiB round trip     {:8.1} µs", round_trip(&one, &two)? * 1e6)?;
     let (one, two) = memory::pair();
-    writeln!(
-        out,
-        "memory one way  {:6.2} GB/s",
-        gigabytes / stream(&one, &two, false)?
-    )?;
-    writeln!(
-        out,
-        "memory 16 KiB round trip  {:8.1} µs",
-        round_trip(&one, &two)? * 1e6
-    )?;
+    writeln!(out, "memory one way  {:6.2} GB/s", gigabytes / stream(&one, &two, false)?)?;
+    writeln!(out, "memory 16 KiB round trip  {:8.1} µs", round_trip(&one, &two)? * 1e6)?;
     Ok(())
 }
 
@@ -59,17 +39,8 @@ fn link() -> Result<(Channel, Channel), Failure> {
         let _ = sender.send(met);
     })?;
     let binding = Binding::new([1; 16], [2; 32], [3; 16]);
-    let hello = Hello {
-        binding,
-        from: PartyId(1),
-        to: PartyId(0),
-        role: Role::Centre,
-    };
-    let answer = Hello {
-        from: hello.to,
-        to: hello.from,
-        ..hello
-    };
+    let hello = Hello { binding, from: PartyId(1), to: PartyId(0), role: Role::Centre };
+    let answer = Hello { from: hello.to, to: hello.from, ..hello };
     let waiting = options.clone();
     let accepting = thread::spawn(move || -> Result<Channel, Failure> {
         let incoming = arrived.recv()?.map_err(|refused| refused.error)?;
@@ -77,9 +48,7 @@ fn link() -> Result<(Channel, Channel), Failure> {
     });
     let address = listener.local_address().to_string();
     let one = connect(&address, &client, server.public_key(), &hello, &options)?;
-    let two = accepting
-        .join()
-        .map_err(|_| "the accepting thread failed")??;
+    let two = accepting.join().map_err(|_| "the accepting thread failed")??;
     Ok((one, two))
 }
 
@@ -95,20 +64,15 @@ fn stream(one: &Channel, two: &Channel, both: bool) -> Result<f64, Failure> {
             let mut into = vec![0; FRAME_BYTES];
             (0..FRAMES).try_for_each(|_| Ok(channel.receive_into(Kind::Round, &mut into)?))
         };
-        let mut threads = vec![
-            scope.spawn(move || send(one)),
-            scope.spawn(move || receive(two)),
-        ];
+        let mut threads = vec![scope.spawn(move || send(one)), scope.spawn(move || receive(two))];
         if both {
             threads.push(scope.spawn(move || send(two)));
             threads.push(scope.spawn(move || receive(one)));
         }
-        threads
-            .into_iter()
-            .try_for_each(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(_) => Err("a thread failed".into()),
-            })
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(_) => Err("a thread failed".into()),
+        })
     })?;
     Ok(began.elapsed().as_secs_f64())
 }

@@ -43,27 +43,16 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(party: usize) -> Self {
         let zero = AtomicU64::default;
-        Self {
-            party,
-            round: zero(),
-            messages: zero(),
-            bytes: zero(),
-        }
+        Self { party, round: zero(), messages: zero(), bytes: zero() }
     }
 
     pub(crate) fn lost(&self) -> WireError {
-        WireError::PeerLost {
-            party: self.party,
-            round: self.round.load(Ordering::Relaxed),
-        }
+        WireError::PeerLost { party: self.party, round: self.round.load(Ordering::Relaxed) }
     }
 
     /// The error that an abort frame with this payload stands for.
     pub(crate) fn aborted(&self, payload: &[u8]) -> WireError {
-        WireError::Aborted {
-            party: self.party,
-            reason: public_reason(payload),
-        }
+        WireError::Aborted { party: self.party, reason: public_reason(payload) }
     }
 }
 
@@ -73,11 +62,7 @@ pub(crate) fn public_reason(payload: &[u8]) -> String {
         b' '..=b'~' => char::from(*byte),
         _ => '?',
     };
-    payload
-        .iter()
-        .take(REASON_BYTES_MAX)
-        .map(printable)
-        .collect()
+    payload.iter().take(REASON_BYTES_MAX).map(printable).collect()
 }
 
 /// What one end of a channel has sent, without heartbeats and without the TLS record layer.
@@ -114,14 +99,11 @@ impl Channel {
     /// [`WireError::FrameTooLarge`] when the payload is longer than its kind allows (the link stays
     /// usable), else the reason why the link ended.
     pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<(), WireError> {
-        self.link
-            .send(kind, payload)
-            .map_err(|error| self.dated(error))?;
+        self.link.send(kind, payload).map_err(|error| self.dated(error))?;
         let peer = self.link.peer();
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         peer.messages.fetch_add(1, Ordering::Relaxed);
-        peer.bytes
-            .fetch_add(bytes + konsil_mpc::FRAME_OVERHEAD_BYTES, Ordering::Relaxed);
+        peer.bytes.fetch_add(bytes + konsil_mpc::FRAME_OVERHEAD_BYTES, Ordering::Relaxed);
         Ok(())
     }
 
@@ -178,11 +160,7 @@ impl Channel {
     ) -> Result<(), WireError> {
         if frame.kind != kind || frame.payload.len() != into.len() {
             let (expected, got) = (into.len(), frame.payload.len());
-            return Err(WireError::ShapeMismatch {
-                party: self.party(),
-                expected,
-                got,
-            });
+            return Err(WireError::ShapeMismatch { party: self.party(), expected, got });
         }
         into.copy_from_slice(&frame.payload);
         self.recycle(frame.payload);
@@ -230,8 +208,7 @@ impl Channel {
     /// Ends the link with a reason, which the peer gets as [`WireError::Aborted`]. The reason is a
     /// public code, never a value; what is not printable ASCII or beyond 128 bytes is lost.
     pub fn abort(&self, reason: &str) {
-        self.link
-            .end(Kind::Abort, public_reason(reason.as_bytes()).as_bytes());
+        self.link.end(Kind::Abort, public_reason(reason.as_bytes()).as_bytes());
     }
 }
 
@@ -243,8 +220,6 @@ impl Drop for Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel")
-            .field("peer", self.link.peer())
-            .finish_non_exhaustive()
+        f.debug_struct("Channel").field("peer", self.link.peer()).finish_non_exhaustive()
     }
 }

@@ -37,25 +37,12 @@ pub(crate) enum Expect {
 }
 
 enum State {
-    Header {
-        bytes: [u8; HEADER_BYTES],
-        filled: usize,
-    },
-    Payload {
-        kind: Kind,
-        tag: u64,
-        length: usize,
-        payload: Vec<u8>,
-    },
-    Skip {
-        left: usize,
-    },
+    Header { bytes: [u8; HEADER_BYTES], filled: usize },
+    Payload { kind: Kind, tag: u64, length: usize, payload: Vec<u8> },
+    Skip { left: usize },
 }
 
-const START: State = State::Header {
-    bytes: [0; HEADER_BYTES],
-    filled: 0,
-};
+const START: State = State::Header { bytes: [0; HEADER_BYTES], filled: 0 };
 
 /// Cuts one direction of a link into frames and checks each of them.
 pub(crate) struct Decoder {
@@ -70,14 +57,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder for frames of `party`.
     pub(crate) fn new(party: usize, version: u16, expect: Expect) -> Self {
-        Self {
-            party,
-            version,
-            expect,
-            next_seq: 0,
-            duplicates: 0,
-            state: START,
-        }
+        Self { party, version, expect, next_seq: 0, duplicates: 0, state: START }
     }
 
     /// Changes what frames from now on must carry.
@@ -120,9 +100,7 @@ impl Decoder {
                         self.state = self.accept(&bytes, pool)?;
                     }
                 }
-                State::Payload {
-                    length, payload, ..
-                } => {
+                State::Payload { length, payload, .. } => {
                     let taken = input.len().min(*length - payload.len());
                     if payload.capacity() < payload.len() + taken {
                         payload.reserve_exact(*length - payload.len());
@@ -144,17 +122,8 @@ impl Decoder {
     /// Emits the frame if its last byte is there.
     fn finish(&mut self, sink: &mut impl FnMut(Frame)) {
         match &mut self.state {
-            State::Payload {
-                kind,
-                tag,
-                length,
-                payload,
-            } if payload.len() == *length => {
-                sink(Frame {
-                    kind: *kind,
-                    payload: std::mem::take(payload),
-                    tag: *tag,
-                });
+            State::Payload { kind, tag, length, payload } if payload.len() == *length => {
+                sink(Frame { kind: *kind, payload: std::mem::take(payload), tag: *tag });
                 self.state = START;
             }
             State::Skip { left: 0 } => self.state = START,
@@ -199,22 +168,13 @@ impl Decoder {
         }
         if header.seq > self.next_seq {
             let (expected, got) = (self.next_seq, header.seq);
-            return Err(WireError::ProtocolOrder {
-                party: self.party,
-                expected,
-                got,
-            });
+            return Err(WireError::ProtocolOrder { party: self.party, expected, got });
         }
         self.next_seq += 1;
         let spare = pool.take(length);
         let payload =
             spare.unwrap_or_else(|| Vec::with_capacity(length.min(FIRST_ALLOCATION_BYTES)));
-        Ok(State::Payload {
-            kind,
-            tag: header.tag,
-            length,
-            payload,
-        })
+        Ok(State::Payload { kind, tag: header.tag, length, payload })
     }
 }
 

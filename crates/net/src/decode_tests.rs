@@ -12,13 +12,7 @@ fn decoder() -> Decoder {
 }
 
 fn header() -> Header {
-    Header {
-        tag: TAG,
-        seq: 0,
-        length: 0,
-        kind: Kind::Round.code(),
-        version: PROTOCOL_VERSION,
-    }
+    Header { tag: TAG, seq: 0, length: 0, kind: Kind::Round.code(), version: PROTOCOL_VERSION }
 }
 
 fn push(decoder: &mut Decoder, bytes: &[u8]) -> Result<Vec<Frame>, WireError> {
@@ -35,43 +29,17 @@ fn refusal(header: &Header) -> WireError {
 #[test]
 fn oversized_length_is_refused_before_allocation() {
     let announced = u64::from(u32::MAX);
-    let refused = refusal(&Header {
-        length: u32::MAX,
-        ..header()
-    });
-    assert_eq!(
-        refused,
-        WireError::FrameTooLarge {
-            announced,
-            limit: 64 << 20
-        }
-    );
-    let refused = refusal(&Header {
-        length: 1,
-        kind: Kind::Bye.code(),
-        ..header()
-    });
-    assert_eq!(
-        refused,
-        WireError::FrameTooLarge {
-            announced: 1,
-            limit: 0
-        }
-    );
+    let refused = refusal(&Header { length: u32::MAX, ..header() });
+    assert_eq!(refused, WireError::FrameTooLarge { announced, limit: 64 << 20 });
+    let refused = refusal(&Header { length: 1, kind: Kind::Bye.code(), ..header() });
+    assert_eq!(refused, WireError::FrameTooLarge { announced: 1, limit: 0 });
 }
 
 /// An allowed length is not believed before its bytes come.
 #[test]
 fn announced_length_alone_costs_little_memory() {
     let mut decoder = decoder();
-    push(
-        &mut decoder,
-        &encode_header(&Header {
-            length: 64 << 20,
-            ..header()
-        }),
-    )
-    .unwrap();
+    push(&mut decoder, &encode_header(&Header { length: 64 << 20, ..header() })).unwrap();
     let State::Payload { payload, .. } = &decoder.state else {
         panic!("the payload is due");
     };
@@ -82,35 +50,12 @@ fn announced_length_alone_costs_little_memory() {
 #[test]
 fn foreign_headers_have_named_errors() {
     let foreign = WireError::SessionMismatch { party: 3 };
-    assert_eq!(
-        refusal(&Header {
-            tag: 78,
-            ..header()
-        }),
-        foreign
-    );
-    assert_eq!(
-        refusal(&Header {
-            kind: 99,
-            ..header()
-        }),
-        foreign
-    );
-    let other = refusal(&Header {
-        version: 9,
-        tag: 78,
-        ..header()
-    });
+    assert_eq!(refusal(&Header { tag: 78, ..header() }), foreign);
+    assert_eq!(refusal(&Header { kind: 99, ..header() }), foreign);
+    let other = refusal(&Header { version: 9, tag: 78, ..header() });
     assert_eq!(other, WireError::VersionMismatch { mine: 1, yours: 9 });
     let early = refusal(&Header { seq: 2, ..header() });
-    assert_eq!(
-        early,
-        WireError::ProtocolOrder {
-            party: 3,
-            expected: 0,
-            got: 2
-        }
-    );
+    assert_eq!(early, WireError::ProtocolOrder { party: 3, expected: 0, got: 2 });
 }
 
 /// A damaged header is foreign, whichever bit it is.
@@ -121,22 +66,14 @@ fn flipped_bits_in_a_header_are_foreign() {
         let mut damaged = bytes;
         damaged[bit / 8] ^= 1 << (bit % 8);
         let refused = push(&mut decoder(), &damaged).unwrap_err();
-        assert_eq!(
-            refused,
-            WireError::SessionMismatch { party: 3 },
-            "bit {bit}"
-        );
+        assert_eq!(refused, WireError::SessionMismatch { party: 3 }, "bit {bit}");
     }
 }
 
 /// Case 8: a frame that comes twice counts once.
 #[test]
 fn duplicates_are_skipped_and_counted() {
-    let mut sender = Sender {
-        tag: TAG,
-        seq: 0,
-        version: PROTOCOL_VERSION,
-    };
+    let mut sender = Sender { tag: TAG, seq: 0, version: PROTOCOL_VERSION };
     let one = [&sender.next(Kind::Round, b"one").unwrap()[..], b"one"].concat();
     let two = [&sender.next(Kind::Round, b"two").unwrap()[..], b"two"].concat();
     let mut decoder = decoder();

@@ -58,11 +58,7 @@ impl Shape {
         let bits = u128::try_from(bytes).unwrap_or(u128::MAX).saturating_mul(8);
         let nanos = bits.saturating_mul(1_000_000_000) / u128::from(self.bits_per_second.max(1));
         let busy = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        if self.bits_per_second == 0 {
-            Duration::ZERO
-        } else {
-            busy
-        }
+        if self.bits_per_second == 0 { Duration::ZERO } else { busy }
     }
 }
 

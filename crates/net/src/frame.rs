@@ -24,10 +24,7 @@ pub const PROTOCOL_VERSION: u16 = 1;
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 32;
 
-const _: () = assert!(
-    HEADER_BYTES as u64 == FRAME_OVERHEAD_BYTES,
-    "planned bytes = sent bytes"
-);
+const _: () = assert!(HEADER_BYTES as u64 == FRAME_OVERHEAD_BYTES, "planned bytes = sent bytes");
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,12 +173,7 @@ impl Binding {
     /// A binding of the version that this build speaks.
     #[must_use]
     pub fn new(network: [u8; 16], study: [u8; 32], session: [u8; 16]) -> Self {
-        Self {
-            version: PROTOCOL_VERSION,
-            network,
-            study,
-            session,
-        }
+        Self { version: PROTOCOL_VERSION, network, study, session }
     }
 
     /// The tag of frames from party `from` to party `to`: the first 8 bytes of SHA-256 over
@@ -218,25 +210,14 @@ impl Sender {
         payload: &[u8],
     ) -> Result<[u8; HEADER_BYTES], WireError> {
         let limit = kind.limit_bytes();
-        let length = u32::try_from(payload.len())
-            .ok()
-            .filter(|&length| length <= limit);
+        let length = u32::try_from(payload.len()).ok().filter(|&length| length <= limit);
         let Some(length) = length else {
             let announced = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-            return Err(WireError::FrameTooLarge {
-                announced,
-                limit: u64::from(limit),
-            });
+            return Err(WireError::FrameTooLarge { announced, limit: u64::from(limit) });
         };
         let (tag, seq, version) = (self.tag, self.seq, self.version);
         self.seq += 1;
-        Ok(encode_header(&Header {
-            tag,
-            seq,
-            length,
-            kind: kind.code(),
-            version,
-        }))
+        Ok(encode_header(&Header { tag, seq, length, kind: kind.code(), version }))
     }
 }
 
@@ -257,23 +238,14 @@ mod tests {
         };
         let bytes = encode_header(&header);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(
-            hex,
-            "248216d733d4913d06000000000000000700000002000100412176dc61ca0584"
-        );
+        assert_eq!(hex, "248216d733d4913d06000000000000000700000002000100412176dc61ca0584");
         assert_eq!(decode_header(&bytes), Some(header));
     }
 
     /// A damaged length must never be believed.
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let header = Header {
-            tag: 9,
-            seq: 8,
-            length: 7,
-            kind: 2,
-            version: 1,
-        };
+        let header = Header { tag: 9, seq: 8, length: 7, kind: 2, version: 1 };
         let bytes = encode_header(&header);
         for bit in 0..256 {
             let mut damaged = bytes;
@@ -286,11 +258,7 @@ mod tests {
     fn kinds_round_trip() {
         let known: Vec<Kind> = (0..100).filter_map(Kind::from_code).collect();
         assert_eq!(known.len(), 8);
-        assert!(
-            known
-                .iter()
-                .all(|kind| Kind::from_code(kind.code()) == Some(*kind))
-        );
+        assert!(known.iter().all(|kind| Kind::from_code(kind.code()) == Some(*kind)));
     }
 
     /// A frame of one session, direction or study is foreign to every other.
@@ -298,34 +266,10 @@ mod tests {
     fn tags_differ() {
         let binding = Binding::new([1; 16], [2; 32], [3; 16]);
         let mut tags = vec![binding.tag(0, 1), binding.tag(1, 0), binding.tag(0, 2)];
-        tags.push(
-            Binding {
-                study: [0; 32],
-                ..binding
-            }
-            .tag(0, 1),
-        );
-        tags.push(
-            Binding {
-                session: [0; 16],
-                ..binding
-            }
-            .tag(0, 1),
-        );
-        tags.push(
-            Binding {
-                network: [0; 16],
-                ..binding
-            }
-            .tag(0, 1),
-        );
-        tags.push(
-            Binding {
-                version: 2,
-                ..binding
-            }
-            .tag(0, 1),
-        );
+        tags.push(Binding { study: [0; 32], ..binding }.tag(0, 1));
+        tags.push(Binding { session: [0; 16], ..binding }.tag(0, 1));
+        tags.push(Binding { network: [0; 16], ..binding }.tag(0, 1));
+        tags.push(Binding { version: 2, ..binding }.tag(0, 1));
         tags.sort_unstable();
         tags.dedup();
         assert_eq!(tags.len(), 7);

@@ -20,9 +20,8 @@ const PKCS8_PREFIX: [u8; 16] = [
 ];
 
 /// An Ed25519 public key in a certificate is these bytes, then the key (RFC 8410, section 4).
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Longest key file that is read, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -62,9 +61,7 @@ impl PublicKey {
     /// Whether `signature` was made over `message` by the owner of this key.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.0)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
 
     /// The key as certificates carry it.
@@ -137,8 +134,7 @@ impl Identity {
         let mut seed = Zeroizing::new([0; 32]);
         random(&mut seed[..])?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed[..]);
-        pair.map_err(|_| IdentityError::Malformed)
-            .and_then(Self::from_pair)
+        pair.map_err(|_| IdentityError::Malformed).and_then(Self::from_pair)
     }
 
     /// Reads a private key in PKCS #8.
@@ -147,17 +143,13 @@ impl Identity {
     /// [`IdentityError::Malformed`] when it is not an Ed25519 key.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, IdentityError> {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der);
-        pair.map_err(|_| IdentityError::Malformed)
-            .and_then(Self::from_pair)
+        pair.map_err(|_| IdentityError::Malformed).and_then(Self::from_pair)
     }
 
     fn from_pair(pair: Ed25519KeyPair) -> Result<Self, IdentityError> {
         let public = pair.public_key().as_ref().try_into();
         let public_key = PublicKey(public.map_err(|_| IdentityError::Malformed)?);
-        Ok(Self {
-            pair: Arc::new(pair),
-            public_key,
-        })
+        Ok(Self { pair: Arc::new(pair), public_key })
     }
 
     /// The private key in PKCS #8.
@@ -214,14 +206,8 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Malformed`] when the cryptographic library refuses the key.
     pub fn sign(&self, message: &[u8]) -> Result<[u8; 64], IdentityError> {
-        let signature = self
-            .pair
-            .try_sign(message)
-            .map_err(|_| IdentityError::Malformed)?;
-        signature
-            .as_ref()
-            .try_into()
-            .map_err(|_| IdentityError::Malformed)
+        let signature = self.pair.try_sign(message).map_err(|_| IdentityError::Malformed)?;
+        signature.as_ref().try_into().map_err(|_| IdentityError::Malformed)
     }
 }
 
@@ -234,11 +220,7 @@ impl fmt::Debug for Identity {
 #[cfg(unix)]
 fn private_file(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(not(unix))]
@@ -251,11 +233,7 @@ fn private_file(path: &Path) -> io::Result<File> {
 fn check_private(file: &File) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file.metadata()?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(IdentityError::Permissions { mode })
-    }
+    if mode & 0o077 == 0 { Ok(()) } else { Err(IdentityError::Permissions { mode }) }
 }
 
 #[cfg(not(unix))]
@@ -281,14 +259,8 @@ mod tests {
         assert_eq!(copy.public_key(), identity.public_key());
         let text = identity.public_key().to_string();
         assert_eq!(text.parse(), Ok(identity.public_key()));
-        assert_eq!(
-            text[1..].parse::<PublicKey>(),
-            Err(IdentityError::Malformed)
-        );
-        assert_eq!(
-            text.replace(&text[..1], "g").parse::<PublicKey>().ok(),
-            None
-        );
+        assert_eq!(text[1..].parse::<PublicKey>(), Err(IdentityError::Malformed));
+        assert_eq!(text.replace(&text[..1], "g").parse::<PublicKey>().ok(), None);
         assert!(Identity::from_pkcs8(b"not a key").is_err());
         let spki = identity.public_key().to_spki();
         assert_eq!(PublicKey::from_spki(&spki), Some(identity.public_key()));
@@ -313,10 +285,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let identity = Identity::create(&path).unwrap();
-        assert_eq!(
-            Identity::open(&path).unwrap().public_key(),
-            identity.public_key()
-        );
+        assert_eq!(Identity::open(&path).unwrap().public_key(), identity.public_key());
         assert_eq!(
             Identity::create(&path).err(),
             Some(IdentityError::Io(io::ErrorKind::AlreadyExists))
@@ -329,9 +298,6 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let identity = Identity::generate().unwrap();
-        assert_eq!(
-            format!("{identity:?}"),
-            format!("Identity({})", identity.public_key())
-        );
+        assert_eq!(format!("{identity:?}"), format!("Identity({})", identity.public_key()));
     }
 }

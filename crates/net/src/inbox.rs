@@ -44,10 +44,7 @@ impl Inbox {
         let cost = frame.payload.len() + FRAME_COST_BYTES;
         let mut state = lock(&self.state);
         while state.bytes > 0 && state.bytes + cost > self.limit_bytes && state.failure.is_none() {
-            state = self
-                .emptied
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.failure.is_some() {
             return false;
@@ -112,23 +109,13 @@ impl Inbox {
     /// Like [`Inbox::failure`], but not for a link that ended as it should.
     pub(crate) fn alarm(&self) -> Option<WireError> {
         let state = lock(&self.state);
-        if state.farewell {
-            None
-        } else {
-            state.failure.clone()
-        }
+        if state.farewell { None } else { state.failure.clone() }
     }
 
     /// Waits for the reason why the link ended.
     pub(crate) fn wait_failure(&self, wait: Duration) -> Option<WireError> {
         let state = lock(&self.state);
-        let waited = self
-            .filled
-            .wait_timeout_while(state, wait, |state| state.failure.is_none());
-        waited
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .failure
-            .clone()
+        let waited = self.filled.wait_timeout_while(state, wait, |state| state.failure.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.failure.clone()
     }
 }

@@ -82,13 +82,8 @@ impl Incoming {
             return Err(error);
         }
         let wait = Wait::until(Instant::now() + options.handshake_deadline);
-        let mut sender = Sender {
-            tag: mine.tag(),
-            seq: 0,
-            version: mine.binding.version,
-        };
-        self.stream
-            .send(party, &mut sender, Kind::Hello, &mine.encode(), wait)?;
+        let mut sender = Sender { tag: mine.tag(), seq: 0, version: mine.binding.version };
+        self.stream.send(party, &mut sender, Kind::Hello, &mine.encode(), wait)?;
         secure::open(self.stream, sender, party, options)
     }
 
@@ -145,9 +140,7 @@ impl Listener {
         });
         let flag = Arc::clone(&closed);
         let thread = thread::Builder::new().name("konsil-accept".to_owned());
-        thread
-            .spawn(move || watch(&door, &socket, &flag))
-            .map_err(io)?;
+        thread.spawn(move || watch(&door, &socket, &flag)).map_err(io)?;
         Ok(Self { address, closed })
     }
 
@@ -228,28 +221,18 @@ impl Door {
 
     /// TLS handshake and first frame of one connection, before the deadline.
     fn greet(&self, socket: TcpStream, address: SocketAddr) -> Result<Incoming, Refused> {
-        let refused = |error, peer_key| Refused {
-            address,
-            peer_key,
-            error,
-        };
+        let refused = |error, peer_key| Refused { address, peer_key, error };
         let wait = Wait::until(Instant::now() + self.options.handshake_deadline);
         let _ = socket.set_nodelay(true);
         let tls = tls::server(Arc::clone(&self.config)).map_err(|error| refused(error, None))?;
         let decoder = Decoder::new(NOBODY, PROTOCOL_VERSION, Expect::FirstHello);
         let mut stream = Stream::new(socket, tls, decoder);
-        stream
-            .handshake(NOBODY, wait)
-            .map_err(|error| refused(error, None))?;
+        stream.handshake(NOBODY, wait).map_err(|error| refused(error, None))?;
         let Some(peer_key) = tls::peer_key(&stream.tls) else {
             return Err(refused(WireError::IdentityMismatch, None));
         };
         match first_hello(&mut stream, wait) {
-            Ok(hello) => Ok(Incoming {
-                hello,
-                peer_key,
-                stream,
-            }),
+            Ok(hello) => Ok(Incoming { hello, peer_key, stream }),
             Err(error) => {
                 // The header of the refusal tells a peer of another version ours.
                 stream.refuse(NOBODY, 0, error.name());
@@ -268,10 +251,7 @@ fn first_hello(stream: &mut Stream, wait: Wait<'_>) -> Result<Hello, WireError> 
     if frame.tag != hello.tag() || stream.intake.unfinished() || !stream.ready.is_empty() {
         return Err(foreign);
     }
-    stream
-        .intake
-        .decoder
-        .expect(party, Expect::Tag(hello.tag()));
+    stream.intake.decoder.expect(party, Expect::Tag(hello.tag()));
     Ok(hello)
 }
 
@@ -289,9 +269,7 @@ struct Board {
 
 impl fmt::Debug for Switchboard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Switchboard")
-            .field("waiting", &lock(&self.inner.waiting).len())
-            .finish()
+        f.debug_struct("Switchboard").field("waiting", &lock(&self.inner.waiting).len()).finish()
     }
 }
 
@@ -332,9 +310,7 @@ impl Switchboard {
     /// Refuses connections that nobody has asked for since `age`.
     pub fn expire(&self, age: Duration) {
         let mut waiting = lock(&self.inner.waiting);
-        let old: Vec<_> = waiting
-            .extract_if(.., |(since, _)| since.elapsed() >= age)
-            .collect();
+        let old: Vec<_> = waiting.extract_if(.., |(since, _)| since.elapsed() >= age).collect();
         drop(waiting);
         for (_, incoming) in old {
             incoming.refuse("session-mismatch");
@@ -382,10 +358,7 @@ impl Switchboard {
                 same(&hello.binding) && hello.from == mine.to && hello.to == mine.from
             });
             let Some(incoming) = found else {
-                return Err(WireError::PeerLost {
-                    party: mine.to.index(),
-                    round: 0,
-                });
+                return Err(WireError::PeerLost { party: mine.to.index(), round: 0 });
             };
             if incoming.peer_key != key {
                 incoming.refuse("identity-mismatch");

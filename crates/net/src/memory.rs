@@ -51,9 +51,7 @@ pub fn mesh_with(n: usize, faults: &Faults) -> Vec<Mesh> {
         channels.push(at_two);
     }
     let parties = channels.into_iter().enumerate();
-    parties
-        .map(|(me, channels)| Mesh::new(me, channels))
-        .collect()
+    parties.map(|(me, channels)| Mesh::new(me, channels)).collect()
 }
 
 /// The binding of every session in memory.
@@ -67,10 +65,7 @@ fn link(one: usize, two: usize, faults: &Faults) -> (Channel, Channel) {
     let back = Arc::new(Pipe::new(two, one, faults));
     let at_one = MemoryLink::new((one, two), Arc::clone(&forth), Arc::clone(&back), faults);
     let at_two = MemoryLink::new((two, one), back, forth, faults);
-    (
-        Channel::new(Arc::new(at_one)),
-        Channel::new(Arc::new(at_two)),
-    )
+    (Channel::new(Arc::new(at_one)), Channel::new(Arc::new(at_two)))
 }
 
 /// Bytes under way, and when they arrive.
@@ -136,10 +131,7 @@ impl Pipe {
             && flow.bytes.saturating_add(frame.len()) > self.capacity_bytes
             && !flow.abandoned
         {
-            flow = self
-                .emptied
-                .wait(flow)
-                .unwrap_or_else(PoisonError::into_inner);
+            flow = self.emptied.wait(flow).unwrap_or_else(PoisonError::into_inner);
         }
         if flow.closed || flow.abandoned {
             return false;
@@ -221,9 +213,7 @@ impl Pipe {
                 return Pulled::Nothing;
             }
             let until = due.map_or(deadline, |due| due.min(deadline));
-            let waited = self
-                .filled
-                .wait_timeout(flow, until.saturating_duration_since(now));
+            let waited = self.filled.wait_timeout(flow, until.saturating_duration_since(now));
             flow = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -282,11 +272,7 @@ impl MemoryLink {
         Self {
             peer: Peer::new(party),
             out,
-            sender: Mutex::new(Some(Sender {
-                tag: tag(me, party),
-                seq: 0,
-                version,
-            })),
+            sender: Mutex::new(Some(Sender { tag: tag(me, party), seq: 0, version })),
             input,
             intake: Mutex::new(intake),
             duplicates: AtomicU64::new(0),
@@ -301,11 +287,7 @@ impl MemoryLink {
             Pulled::Nothing => return false,
             Pulled::End => {
                 let truncated = intake.decoder.within_frame();
-                let end = if truncated {
-                    WireError::FrameTruncated
-                } else {
-                    self.peer.lost()
-                };
+                let end = if truncated { WireError::FrameTruncated } else { self.peer.lost() };
                 intake.failure = Some(end);
             }
             Pulled::Bytes(bytes) => {
@@ -315,8 +297,7 @@ impl MemoryLink {
                 intake.failure = pushed.err();
                 intake.waiting_since = None;
                 self.input.pool.give(bytes);
-                self.duplicates
-                    .store(intake.decoder.duplicates(), Ordering::Relaxed);
+                self.duplicates.store(intake.decoder.duplicates(), Ordering::Relaxed);
             }
         }
         true

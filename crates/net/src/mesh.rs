@@ -27,13 +27,7 @@ impl Mesh {
     /// Party `me` of a session; `channels[j]` leads to party `j`, and there is none at `me`.
     #[must_use]
     pub fn new(me: usize, channels: Vec<Option<Channel>>) -> Self {
-        Self {
-            me,
-            channels,
-            traffic: Traffic::default(),
-            round: 0,
-            failure: None,
-        }
+        Self { me, channels, traffic: Traffic::default(), round: 0, failure: None }
     }
 
     /// Ends the session with a public reason, which every other party gets.
@@ -42,10 +36,7 @@ impl Mesh {
             channel.abort(reason);
         }
         let party = self.me;
-        self.failure.get_or_insert_with(|| WireError::Aborted {
-            party,
-            reason: reason.to_owned(),
-        });
+        self.failure.get_or_insert_with(|| WireError::Aborted { party, reason: reason.to_owned() });
     }
 
     /// Says goodbye to all parties. What was sent before still arrives.
@@ -58,10 +49,7 @@ impl Mesh {
             return Err(failure.clone());
         }
         let channel = self.channels.get(party).and_then(Option::as_ref);
-        channel.ok_or(WireError::PeerLost {
-            party,
-            round: self.round,
-        })
+        channel.ok_or(WireError::PeerLost { party, round: self.round })
     }
 
     fn try_receive(&self, from: usize, into: &mut [u8]) -> Result<(), WireError> {
@@ -104,9 +92,7 @@ impl Wire for Mesh {
     }
 
     fn send(&mut self, to: usize, payload: &[u8]) -> Result<(), WireError> {
-        let sent = self
-            .channel(to)
-            .and_then(|channel| channel.send(Kind::Round, payload));
+        let sent = self.channel(to).and_then(|channel| channel.send(Kind::Round, payload));
         if sent.is_ok() {
             let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
             self.traffic.messages += 1;

@@ -79,18 +79,10 @@ pub(crate) fn open(
     party: usize,
     options: &Options,
 ) -> Result<Channel, WireError> {
-    let Stream {
-        socket,
-        mut tls,
-        intake,
-        ready,
-        ..
-    } = stream;
+    let Stream { socket, mut tls, intake, ready, .. } = stream;
     let io = |error: std::io::Error| WireError::Io(error.kind());
     socket.set_nodelay(true).map_err(io)?;
-    socket
-        .set_read_timeout(Some(options.read_tick()))
-        .map_err(io)?;
+    socket.set_read_timeout(Some(options.read_tick())).map_err(io)?;
     socket.set_write_timeout(Some(WRITE_TICK)).map_err(io)?;
     tls.set_buffer_limit(None);
     let out = Out {
@@ -112,16 +104,9 @@ pub(crate) fn open(
         duplicates: AtomicU64::new(0),
         linger: Mutex::new(None),
     });
-    let reader = Reader {
-        link: Arc::clone(&link),
-        intake,
-        pace: Pace::new(options),
-    };
+    let reader = Reader { link: Arc::clone(&link), intake, pace: Pace::new(options) };
     let name = format!("konsil-read-{party}");
-    thread::Builder::new()
-        .name(name)
-        .spawn(move || reader.run(ready))
-        .map_err(io)?;
+    thread::Builder::new().name(name).spawn(move || reader.run(ready)).map_err(io)?;
     // Coerced in two steps: the ticker must not keep the link alive.
     let beat: Arc<dyn Beat> = Arc::<SecureLink>::clone(&link);
     let weak: Weak<dyn Beat> = Arc::downgrade(&beat);
@@ -147,10 +132,7 @@ impl SecureLink {
     /// Encrypts into `out.pending`.
     fn encrypt(&self, out: &mut Out, parts: &[&[u8]]) -> Result<(), WireError> {
         let mut tls = lock(&self.tls);
-        let slices: Vec<_> = parts
-            .iter()
-            .map(|part| std::io::IoSlice::new(part))
-            .collect();
+        let slices: Vec<_> = parts.iter().map(|part| std::io::IoSlice::new(part)).collect();
         let due: usize = parts.iter().map(|part| part.len()).sum();
         let taken = tls.writer().write_vectored(&slices);
         // Without a limit TLS takes everything, unless its keys are used up.
@@ -215,8 +197,7 @@ impl SecureLink {
 /// Moves ciphertext from TLS into a buffer.
 fn collect(tls: &mut Connection, into: &mut Vec<u8>) -> Result<(), WireError> {
     while tls.wants_write() {
-        tls.write_tls(into)
-            .map_err(|error| WireError::Io(error.kind()))?;
+        tls.write_tls(into).map_err(|error| WireError::Io(error.kind()))?;
     }
     Ok(())
 }
@@ -228,11 +209,7 @@ impl Link for SecureLink {
             return Err(failure);
         }
         let sent = self.write(&mut out, None).and_then(|()| {
-            if out.ended {
-                Err(self.peer.lost())
-            } else {
-                self.send_frame(&mut out, kind, payload)
-            }
+            if out.ended { Err(self.peer.lost()) } else { self.send_frame(&mut out, kind, payload) }
         });
         match sent {
             // Refused before its first byte was sent: the link is as it was.
@@ -331,12 +308,7 @@ impl Pace {
     fn new(options: &Options) -> Self {
         let now = Instant::now();
         let window_bytes_min = options.window_bytes_min();
-        Self {
-            last_byte: now,
-            window_began: now,
-            window_bytes: 0,
-            window_bytes_min,
-        }
+        Self { last_byte: now, window_began: now, window_bytes: 0, window_bytes_min }
     }
 
     /// Starts to count anew: nothing is unfinished, or it was us who did not read.
@@ -359,9 +331,7 @@ impl Pace {
             self.restart(now);
         } else if now.duration_since(self.window_began) >= link.options.rate_window {
             if self.window_bytes < self.window_bytes_min {
-                return Err(WireError::PeerTooSlow {
-                    party: link.peer.party,
-                });
+                return Err(WireError::PeerTooSlow { party: link.peer.party });
             }
             self.restart(now);
         }
@@ -408,8 +378,7 @@ impl Reader {
                     &link.pool,
                     &mut |frame| frames.push(frame),
                 );
-                link.duplicates
-                    .store(self.intake.decoder.duplicates(), Ordering::Relaxed);
+                link.duplicates.store(self.intake.decoder.duplicates(), Ordering::Relaxed);
                 fed?;
             }
             Err(error) if is_pause(&error) => {
@@ -434,9 +403,7 @@ impl Reader {
                 Kind::Heartbeat => {}
                 Kind::Abort => return Err(link.peer.aborted(&frame.payload)),
                 Kind::Hello => {
-                    return Err(WireError::SessionMismatch {
-                        party: link.peer.party,
-                    });
+                    return Err(WireError::SessionMismatch { party: link.peer.party });
                 }
                 Kind::Bye => {
                     link.inbox.part(link.peer.lost());

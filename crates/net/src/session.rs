@@ -115,20 +115,10 @@ impl Hello {
         let (session, rest) = rest.split_first_chunk::<16>()?;
         let (study, _) = rest.split_first_chunk::<32>()?;
         let version = u16::from_le_bytes(*version);
-        let binding = Binding {
-            version,
-            network: *network,
-            study: *study,
-            session: *session,
-        };
+        let binding = Binding { version, network: *network, study: *study, session: *session };
         let (from, to) = (u16::from_le_bytes(*from), u16::from_le_bytes(*to));
         let role = Role::from_code(role).filter(|_| zero == 0)?;
-        Some(Self {
-            binding,
-            from: PartyId(from),
-            to: PartyId(to),
-            role,
-        })
+        Some(Self { binding, from: PartyId(from), to: PartyId(to), role })
     }
 
     /// The tag of frames in the hello's direction.
@@ -173,12 +163,7 @@ pub fn connect(
     options: &Options,
 ) -> Result<Channel, WireError> {
     let wait = Wait::until(Instant::now() + options.session_deadline);
-    let target = Target {
-        address,
-        identity,
-        key,
-        hello,
-    };
+    let target = Target { address, identity, key, hello };
     target.connect(options, options.connect_tries, wait)
 }
 
@@ -192,10 +177,7 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn connect(&self, options: &Options, tries: u32, wait: Wait<'_>) -> Result<Channel, WireError> {
-        let lost = WireError::PeerLost {
-            party: self.hello.to.index(),
-            round: 0,
-        };
+        let lost = WireError::PeerLost { party: self.hello.to.index(), round: 0 };
         let mut pause = PAUSE_MIN;
         for _ in 0..tries {
             match self.try_connect(options, wait) {
@@ -214,26 +196,14 @@ impl Target<'_> {
         let party = self.hello.to.index();
         let limit = options.handshake_deadline;
         let socket = dial(self.address, wait.at_most(limit))?;
-        socket
-            .set_nodelay(true)
-            .map_err(|error| WireError::Io(error.kind()))?;
+        socket.set_nodelay(true).map_err(|error| WireError::Io(error.kind()))?;
         let tls = tls::client(self.identity, self.key)?;
         let version = self.hello.binding.version;
         let decoder = Decoder::new(party, version, Expect::Tag(self.hello.reply_tag()));
         let mut stream = Stream::new(socket, tls, decoder);
         stream.handshake(party, wait.at_most(limit))?;
-        let mut sender = Sender {
-            tag: self.hello.tag(),
-            seq: 0,
-            version,
-        };
-        stream.send(
-            party,
-            &mut sender,
-            Kind::Hello,
-            &self.hello.encode(),
-            wait.at_most(limit),
-        )?;
+        let mut sender = Sender { tag: self.hello.tag(), seq: 0, version };
+        stream.send(party, &mut sender, Kind::Hello, &self.hello.encode(), wait.at_most(limit))?;
         let frame = stream.receive(party, wait).map_err(|error| match error {
             // Nobody there took the session up in time.
             WireError::PeerTooSlow { .. } => WireError::PeerLost { party, round: 0 },
@@ -294,10 +264,7 @@ pub fn connect_mesh(
 ) -> Result<Mesh, WireError> {
     let cancelled = AtomicBool::new(false);
     let deadline = Instant::now() + options.session_deadline;
-    let wait = Wait {
-        deadline,
-        cancelled: Some(&cancelled),
-    };
+    let wait = Wait { deadline, cancelled: Some(&cancelled) };
     let mine = u16::try_from(me).map_err(|_| WireError::SessionMismatch { party: me })?;
     let meet = |party: usize, member: &Member| {
         let number = u16::try_from(party).map_err(|_| WireError::SessionMismatch { party })?;
@@ -309,12 +276,7 @@ pub fn connect_mesh(
         };
         let linked = if party < me {
             let (address, key) = (member.address.as_str(), member.key);
-            let target = Target {
-                address,
-                identity,
-                key,
-                hello: &hello,
-            };
+            let target = Target { address, identity, key, hello: &hello };
             target.connect(options, u32::MAX, wait)
         } else {
             incoming.meet(&hello, member.key, options, wait)
@@ -382,12 +344,8 @@ mod tests {
     #[test]
     fn hello_round_trips_and_refuses_everything_else() {
         let binding = Binding::new([1; 16], [2; 32], [3; 16]);
-        let hello = Hello {
-            binding,
-            from: PartyId(4),
-            to: PartyId::DEALER,
-            role: Role::Researcher,
-        };
+        let hello =
+            Hello { binding, from: PartyId(4), to: PartyId::DEALER, role: Role::Researcher };
         let bytes = hello.encode();
         assert_eq!(Hello::decode(&bytes), Some(hello));
         assert_eq!(bytes[..10], [1, 0, 3, 0, 4, 0, 255, 255, 1, 1]);

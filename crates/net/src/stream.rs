@@ -33,25 +33,17 @@ pub(crate) struct Wait<'a> {
 
 impl Wait<'_> {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            cancelled: None,
-        }
+        Self { deadline, cancelled: None }
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.deadline <= Instant::now()
-            || self
-                .cancelled
-                .is_some_and(|flag| flag.load(Ordering::Relaxed))
+            || self.cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// The same wait, but no longer than `limit` from now.
     pub(crate) fn at_most(self, limit: Duration) -> Self {
-        Self {
-            deadline: self.deadline.min(Instant::now() + limit),
-            ..self
-        }
+        Self { deadline: self.deadline.min(Instant::now() + limit), ..self }
     }
 
     /// Sleeps for `pause`, or less when the wait is over earlier.
@@ -124,15 +116,10 @@ impl Intake {
         self.records.follow(bytes);
         while !bytes.is_empty() {
             // Nothing is taken after the peer's close_notify: what follows is not authenticated.
-            if tls
-                .read_tls(&mut bytes)
-                .map_err(|error| WireError::Io(error.kind()))?
-                == 0
-            {
+            if tls.read_tls(&mut bytes).map_err(|error| WireError::Io(error.kind()))? == 0 {
                 return Ok(());
             }
-            tls.process_new_packets()
-                .map_err(|error| wire_error(&error))?;
+            tls.process_new_packets().map_err(|error| wire_error(&error))?;
             self.drain(tls, pool, sink)?;
         }
         Ok(())
@@ -171,18 +158,8 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(socket: TcpStream, tls: Connection, decoder: Decoder) -> Self {
-        let intake = Intake {
-            records: Records::default(),
-            decoder,
-        };
-        Self {
-            socket,
-            tls,
-            intake,
-            ready: VecDeque::new(),
-            deferred: None,
-            pool: Pool::default(),
-        }
+        let intake = Intake { records: Records::default(), decoder };
+        Self { socket, tls, intake, ready: VecDeque::new(), deferred: None, pool: Pool::default() }
     }
 
     /// Runs the TLS handshake. On failure the peer is told.
@@ -220,10 +197,7 @@ impl Stream {
     ) -> Result<(), WireError> {
         let header = sender.next(kind, payload)?;
         let frame = [&header[..], payload].concat();
-        self.tls
-            .writer()
-            .write_all(&frame)
-            .map_err(|error| WireError::Io(error.kind()))?;
+        self.tls.writer().write_all(&frame).map_err(|error| WireError::Io(error.kind()))?;
         self.flush(party, wait)
     }
 
@@ -247,15 +221,8 @@ impl Stream {
     /// Says why there will be no session, and parts.
     pub(crate) fn refuse(&mut self, party: usize, tag: u64, reason: &str) {
         let wait = Wait::until(Instant::now() + FAREWELL);
-        let mut sender = Sender {
-            tag,
-            seq: 0,
-            version: PROTOCOL_VERSION,
-        };
-        if self
-            .send(party, &mut sender, Kind::Abort, reason.as_bytes(), wait)
-            .is_ok()
-        {
+        let mut sender = Sender { tag, seq: 0, version: PROTOCOL_VERSION };
+        if self.send(party, &mut sender, Kind::Abort, reason.as_bytes(), wait).is_ok() {
             self.part(wait);
         }
     }
@@ -340,8 +307,5 @@ fn set(result: io::Result<()>) -> Result<(), WireError> {
 
 /// Whether a socket only says that its time-out is over.
 pub(crate) fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

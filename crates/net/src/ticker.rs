@@ -30,16 +30,11 @@ static TICKER: OnceLock<Ticker> = OnceLock::new();
 /// # Errors
 /// [`WireError::Io`] when the thread cannot be started.
 pub(crate) fn register(link: Weak<dyn Beat>) -> Result<(), WireError> {
-    let ticker = TICKER.get_or_init(|| Ticker {
-        links: Mutex::default(),
-        changed: Condvar::new(),
-    });
+    let ticker = TICKER.get_or_init(|| Ticker { links: Mutex::default(), changed: Condvar::new() });
     static RUNNING: Mutex<bool> = Mutex::new(false);
     let mut running = lock(&RUNNING);
     if !*running {
-        let started = thread::Builder::new()
-            .name("konsil-beat".to_owned())
-            .spawn(|| run(ticker));
+        let started = thread::Builder::new().name("konsil-beat".to_owned()).spawn(|| run(ticker));
         started.map_err(|error: io::Error| WireError::Io(error.kind()))?;
         *running = true;
     }
@@ -58,23 +53,14 @@ fn run(ticker: &Ticker) {
             links.clone()
         };
         let now = Instant::now();
-        let due = links
-            .iter()
-            .filter_map(Weak::upgrade)
-            .map(|link| link.beat(now))
-            .min();
+        let due = links.iter().filter_map(Weak::upgrade).map(|link| link.beat(now)).min();
         let pause = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
         let known = links.len();
         drop(links);
         let guard = lock(&ticker.links);
         if guard.len() == known {
             let pause = pause.max(Duration::from_millis(1));
-            drop(
-                ticker
-                    .changed
-                    .wait_timeout(guard, pause)
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            drop(ticker.changed.wait_timeout(guard, pause).unwrap_or_else(PoisonError::into_inner));
         }
     }
 }

@@ -44,16 +44,12 @@ pub(crate) fn client(identity: &Identity, peer: PublicKey) -> Result<Connection,
     let name = ServerName::try_from("konsil.invalid").map_err(|_| WireError::IdentityMismatch)?;
     let config = client_config(identity, peer).map_err(|error| wire_error(&error))?;
     let connection = ClientConnection::new(Arc::new(config), name);
-    connection
-        .map(Connection::from)
-        .map_err(|error| wire_error(&error))
+    connection.map(Connection::from).map_err(|error| wire_error(&error))
 }
 
 /// The TLS side of a listener that shows `identity`.
 pub(crate) fn server(config: Arc<ServerConfig>) -> Result<Connection, WireError> {
-    ServerConnection::new(config)
-        .map(Connection::from)
-        .map_err(|error| wire_error(&error))
+    ServerConnection::new(config).map(Connection::from).map_err(|error| wire_error(&error))
 }
 
 fn client_config(identity: &Identity, peer: PublicKey) -> Result<ClientConfig, Error> {
@@ -76,9 +72,7 @@ pub(crate) fn server_config(
     identity: &Identity,
     allow: Allow,
 ) -> Result<Arc<ServerConfig>, WireError> {
-    build_server_config(identity, allow)
-        .map(Arc::new)
-        .map_err(|error| wire_error(&error))
+    build_server_config(identity, allow).map(Arc::new).map_err(|error| wire_error(&error))
 }
 
 fn build_server_config(identity: &Identity, allow: Allow) -> Result<ServerConfig, Error> {
@@ -111,10 +105,7 @@ fn certified(identity: &Identity) -> Result<Arc<SingleCertAndKey>, Error> {
     let certificate = rcgen::CertificateParams::default().self_signed(&key);
     let certificate = certificate.map_err(|_| Error::General("no certificate".to_owned()))?;
     let chain = vec![certificate.der().clone()];
-    Ok(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
-        chain,
-        Arc::new(key),
-    ))))
+    Ok(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, Arc::new(key)))))
 }
 
 /// The identity as TLS and certificates use it; the private key itself is never copied to them.
@@ -132,10 +123,7 @@ impl fmt::Debug for TlsKey {
 
 impl TlsKey {
     fn new(identity: &Identity) -> Self {
-        Self {
-            identity: identity.clone(),
-            public: identity.public_key().0,
-        }
+        Self { identity: identity.clone(), public: identity.public_key().0 }
     }
 }
 
@@ -177,10 +165,7 @@ impl rcgen::PublicKeyData for TlsKey {
 
 impl rcgen::SigningKey for TlsKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.identity
-            .sign(message)
-            .map(Vec::from)
-            .map_err(|_| rcgen::Error::RemoteKeyError)
+        self.identity.sign(message).map(Vec::from).map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 
@@ -192,10 +177,7 @@ struct Pinned {
 
 impl Pinned {
     fn new(provider: &CryptoProvider, allow: Allow) -> Self {
-        Self {
-            allow,
-            algorithms: provider.signature_verification_algorithms,
-        }
+        Self { allow, algorithms: provider.signature_verification_algorithms }
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
@@ -233,8 +215,7 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(end_entity)
-            .map(|()| ServerCertVerified::assertion())
+        self.check(end_entity).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -271,8 +252,7 @@ impl ClientCertVerifier for Pinned {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check(end_entity)
-            .map(|()| ClientCertVerified::assertion())
+        self.check(end_entity).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

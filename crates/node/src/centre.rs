@@ -112,8 +112,7 @@ pub(crate) fn open_identity(folder: &Path) -> Result<Identity, NodeError> {
 pub fn serve_centre(folder: &Path, ready: impl FnOnce(String)) -> Result<(), NodeError> {
     let node = Arc::new(CentreNode::open(folder)?);
     let peers = node.config.centre.iter().chain(&node.config.researcher);
-    let keys: Vec<PublicKey> =
-        peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
+    let keys: Vec<PublicKey> = peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
     let allow: Allow = Arc::new(move |key| keys.contains(key));
     let handler = {
         let node = Arc::clone(&node);
@@ -149,7 +148,9 @@ fn answer(node: &CentreNode, incoming: Incoming) {
     }
     let theirs = incoming.hello;
     let mine = Hello { from: theirs.to, to: theirs.from, role: Role::Centre, ..theirs };
-    let Ok(channel) = incoming.accept(&mine, &node.options) else { return };
+    let Ok(channel) = incoming.accept(&mine, &node.options) else {
+        return;
+    };
     while let Ok(ask) = receive::<Ask>(&channel) {
         let answered = match ask {
             Ask::Describe => match node.describe() {

@@ -101,10 +101,8 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, NodeError> {
 /// # Errors
 /// [`NodeError::File`].
 pub fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), NodeError> {
-    let text = toml::to_string_pretty(value).map_err(|error| NodeError::File {
-        path: path.to_owned(),
-        what: error.to_string(),
-    })?;
+    let text = toml::to_string_pretty(value)
+        .map_err(|error| NodeError::File { path: path.to_owned(), what: error.to_string() })?;
     write_private(path, text.as_bytes())
 }
 

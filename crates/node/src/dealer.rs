@@ -79,11 +79,7 @@ pub fn serve_dealer(folder: &Path, ready: impl FnOnce(String)) -> Result<(), Nod
 }
 
 /// Adds a centre to its session, and deals when it is the last one.
-fn join(
-    incoming: Incoming,
-    waiting: &Mutex<Waiting>,
-    options: &Options,
-) -> Result<(), WireError> {
+fn join(incoming: Incoming, waiting: &Mutex<Waiting>, options: &Options) -> Result<(), WireError> {
     let theirs = incoming.hello;
     let mine = Hello { from: PartyId::DEALER, to: theirs.from, role: Role::Dealer, ..theirs };
     let channel = incoming.accept(&mine, options)?;
@@ -112,9 +108,10 @@ fn join(
 fn deal(mut centres: Vec<(Order, Channel)>) -> Result<(), WireError> {
     centres.sort_by_key(|(order, _)| order.me);
     let digest = centres.first().map(|(order, _)| order.digest).unwrap_or_default();
-    let alike = centres.iter().enumerate().all(|(at, (order, _))| {
-        usize::from(order.me) == at && order.digest == digest
-    });
+    let alike = centres
+        .iter()
+        .enumerate()
+        .all(|(at, (order, _))| usize::from(order.me) == at && order.digest == digest);
     let lists: Vec<usize> =
         (0..centres.len()).filter(|at| !centres[*at].0.kinds.is_empty()).collect();
     let kinds = match lists.as_slice() {
@@ -137,7 +134,9 @@ fn deal(mut centres: Vec<(Order, Channel)>) -> Result<(), WireError> {
         seeds.push(Seed::new(*bytes));
     }
     let dealer = Dealer::new(&seeds);
-    let Some(receiver) = lists.first().map(|at| &centres[*at].1) else { return Ok(()) };
+    let Some(receiver) = lists.first().map(|at| &centres[*at].1) else {
+        return Ok(());
+    };
     for (counter, kind) in (0_u64..).zip(&kinds) {
         let corrections = dealer.deal(counter, kind);
         if !corrections.is_empty() {

@@ -41,7 +41,9 @@ pub enum NodeError {
     #[error(transparent)]
     Cohort(#[from] CohortError),
     /// Nothing has been imported yet.
-    #[error("has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import")]
+    #[error(
+        "has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import"
+    )]
     NoData(String),
     /// Links between parties.
     #[error("{}", told(.error, names))]
@@ -101,7 +103,8 @@ impl NodeError {
     pub(crate) fn told(&self) -> String {
         match self.code() {
             COHORT | "K0310" => {
-                "its patients cannot be used for this study; the log of its node says why".to_owned()
+                "its patients cannot be used for this study; the log of its node says why"
+                    .to_owned()
             }
             "K0312" | "K0701" | "K0703" => {
                 "its node cannot use its own files; the log of its node says which".to_owned()
@@ -118,9 +121,7 @@ impl NodeError {
             Self::InUse(_) => "K0702",
             Self::Database(_) => "K0703",
             Self::Study(_) => "K0704",
-            Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => {
-                analysis_code(error)
-            }
+            Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => analysis_code(error),
             Self::Plan(_) => "K0705",
             Self::Condition(diagnostic) => diagnostic.code,
             Self::Cohort(CohortError::Tampered { .. }) => "K0312",
@@ -171,7 +172,8 @@ fn wire_code(error: &WireError) -> &'static str {
 
 /// The error with the party's name instead of its number.
 fn told(error: &WireError, names: &[String]) -> String {
-    let name = |party: &usize| names.get(*party).cloned().unwrap_or_else(|| format!("party {party}"));
+    let name =
+        |party: &usize| names.get(*party).cloned().unwrap_or_else(|| format!("party {party}"));
     match error {
         WireError::PeerLost { party, round } => {
             format!("peer-lost: {} went away in round {round}; is its node running?", name(party))

@@ -14,7 +14,9 @@ mod seal;
 mod state;
 
 pub use centre::{CentreNode, serve_centre};
-pub use config::{DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml};
+pub use config::{
+    DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
+};
 pub use control::{Description, RunSummary};
 pub use dealer::serve_dealer;
 pub use error::NodeError;

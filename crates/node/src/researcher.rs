@@ -3,7 +3,10 @@
 //! **Invariant:** only this process, which belongs to the researcher, sees the released numbers.
 
 use crate::config::{NetworkFile, Peer};
-use crate::control::{Answer, Ask, Description, RunRequest, RunSummary, from_hex, receive, receive_until, send, to_hex};
+use crate::control::{
+    Answer, Ask, Description, RunRequest, RunSummary, from_hex, receive, receive_until, send,
+    to_hex,
+};
 use crate::dealer::key_of;
 use crate::error::NodeError;
 use crate::run::seal_context;
@@ -169,7 +172,9 @@ impl Researcher {
         let names: Vec<String> = self.network.centre.iter().map(|it| it.name.clone()).collect();
         let members = study.members(&names)?;
         let centres: Vec<(String, usize)> = (members.iter())
-            .filter_map(|at| Some((names.get(*at)?.clone(), self.descriptions.get(*at)?.rows_at_most)))
+            .filter_map(|at| {
+                Some((names.get(*at)?.clone(), self.descriptions.get(*at)?.rows_at_most))
+            })
             .collect();
         let condition = &study.cohort.condition;
         if !condition.is_empty() {
@@ -210,7 +215,8 @@ impl Researcher {
         let answers: Vec<Result<RunSummary, NodeError>> = thread::scope(|scope| {
             let (request, failed) = (&request, &failed);
             let ask = |at: &usize| {
-                let (channel, centre) = (&self.channels[*at], self.descriptions[*at].centre.clone());
+                let (channel, centre) =
+                    (&self.channels[*at], self.descriptions[*at].centre.clone());
                 scope.spawn(move || {
                     let answer = follow(channel, &centre, request, (on_event, failed));
                     if answer.is_err() {
@@ -220,7 +226,8 @@ impl Researcher {
                 })
             };
             let threads: Vec<_> = run.members.iter().map(ask).collect();
-            let join = |it: thread::ScopedJoinHandle<'_, _>| it.join().unwrap_or(Err(NodeError::Random));
+            let join =
+                |it: thread::ScopedJoinHandle<'_, _>| it.join().unwrap_or(Err(NodeError::Random));
             threads.into_iter().map(join).collect()
         });
         let summaries = first_cause(answers)?;
@@ -284,7 +291,11 @@ fn unreachable(peer: &Peer, error: NodeError) -> NodeError {
 }
 
 /// The parts of one analysis, in the order of its ledger.
-fn take_parts(stage: &crate::control::StageSummary, parts: &[u128], at: &mut usize) -> Vec<SealedPart> {
+fn take_parts(
+    stage: &crate::control::StageSummary,
+    parts: &[u128],
+    at: &mut usize,
+) -> Vec<SealedPart> {
     if stage.withheld.is_some() {
         return Vec::new();
     }
@@ -390,9 +401,7 @@ fn follow(
 }
 
 /// All summaries, or the error that came first: one that is no echo of another centre's.
-fn first_cause(
-    answers: Vec<Result<RunSummary, NodeError>>,
-) -> Result<Vec<RunSummary>, NodeError> {
+fn first_cause(answers: Vec<Result<RunSummary, NodeError>>) -> Result<Vec<RunSummary>, NodeError> {
     let (summaries, mut errors) = answers.into_iter().fold(
         (Vec::new(), Vec::new()),
         |(mut summaries, mut errors), answer| {
@@ -420,7 +429,8 @@ fn common_dictionary(descriptions: &[Description]) -> Result<Dictionary, NodeErr
     let Some(first) = descriptions.first() else {
         return Err(NodeError::Refused("the network has no centres".to_owned()));
     };
-    if let Some(other) = descriptions.iter().find(|it| it.dictionary_hash != first.dictionary_hash) {
+    if let Some(other) = descriptions.iter().find(|it| it.dictionary_hash != first.dictionary_hash)
+    {
         let what = format!(
             "{} and {} have imported their data under different dictionaries; import again under the same",
             first.centre, other.centre

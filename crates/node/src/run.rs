@@ -48,10 +48,8 @@ pub(crate) fn run(
     let begin = Instant::now();
     let checked = check(node, request)?;
     let dataset = node.patients()?;
-    let setting = Setting {
-        policy: checked.study.policy(),
-        rows_at_most: request.rows_at_most.clone(),
-    };
+    let setting =
+        Setting { policy: checked.study.policy(), rows_at_most: request.rows_at_most.clone() };
     if request.rows_at_most.get(checked.me) != Some(&rows_at_most(dataset.rows())) {
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
@@ -125,7 +123,8 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
         if names[..at].contains(&member.name) {
             return Err(refuse("a member stands twice in the list"));
         }
-        let known = node.config.centre.iter().any(|it| it.name == member.name && it.key == member.key);
+        let known =
+            node.config.centre.iter().any(|it| it.name == member.name && it.key == member.key);
         if !known {
             return Err(refuse("a member is not in this centre's list of the network"));
         }
@@ -181,9 +180,8 @@ fn link(
     channel.send(Kind::Control, &order.encode()).map_err(lost)?;
     let mut seed = Zeroizing::new([0; 32]);
     channel.receive_into(Kind::Seed, &mut *seed).map_err(lost)?;
-    let source = receiver.then(|| {
-        Box::new(ChannelCorrections::new(channel)) as Box<dyn CorrectionSource>
-    });
+    let source =
+        receiver.then(|| Box::new(ChannelCorrections::new(channel)) as Box<dyn CorrectionSource>);
     Ok(Links {
         wire: Box::new(mesh),
         seed: Seed::new(*seed),
@@ -221,7 +219,8 @@ fn compute(
     let links = link(node, request, checked, plan)?;
     let mut session = SharedSession::live(links, checked.topology, &[]);
     let begin = Instant::now();
-    let ended = run_stages(node, request, &mut session, (plan, dataset, setting), (checked, progress));
+    let ended =
+        run_stages(node, request, &mut session, (plan, dataset, setting), (checked, progress));
     let (stages, words) = match ended {
         Ok(done) => done,
         Err(error) => {

@@ -32,9 +32,6 @@ mod tests {
             escape("<a href=\"x\">'&'</a>"),
             "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;"
         );
-        assert_eq!(
-            escape("a\u{1b}[31m\u{0}\u{ffff}"),
-            "a\u{fffd}[31m\u{fffd}\u{fffd}"
-        );
+        assert_eq!(escape("a\u{1b}[31m\u{0}\u{ffff}"), "a\u{fffd}[31m\u{fffd}\u{fffd}");
     }
 }

@@ -230,14 +230,8 @@ mod tests {
         assert_eq!(read(f64::NEG_INFINITY), "-\u{221e}");
         assert_eq!(read(f64::NAN), ABSENT);
         assert_eq!(read(-0.0), "0");
-        assert_eq!(
-            estimate(-2.14e-5, Html),
-            "\u{2212}2.1\u{d7}10\u{207b}\u{2075}"
-        );
-        assert_eq!(
-            interval(1.42, 1.33, 1.5249, Terminal),
-            "1.42 (1.33 to 1.52)"
-        );
+        assert_eq!(estimate(-2.14e-5, Html), "\u{2212}2.1\u{d7}10\u{207b}\u{2075}");
+        assert_eq!(interval(1.42, 1.33, 1.5249, Terminal), "1.42 (1.33 to 1.52)");
     }
 
     #[test]
@@ -269,15 +263,9 @@ mod tests {
         assert_eq!(bytes(u64::MAX, Terminal), "18,446,744 TB");
         assert_eq!(bytes_exact(38_412_288, Terminal), "38,412,288 B");
         assert_eq!(duration(Duration::from_millis(640), Terminal), "0.6 s");
-        assert_eq!(
-            duration(Duration::from_millis(59_700), Terminal),
-            "1 min 0 s"
-        );
+        assert_eq!(duration(Duration::from_millis(59_700), Terminal), "1 min 0 s");
         assert_eq!(duration(Duration::from_secs(94), Terminal), "1 min 34 s");
-        assert_eq!(
-            duration(Duration::from_secs(15_120), Terminal),
-            "4 h 12 min"
-        );
+        assert_eq!(duration(Duration::from_secs(15_120), Terminal), "4 h 12 min");
         assert_eq!(duration(Duration::from_secs(183_600), Terminal), "2 d 3 h");
     }
 }

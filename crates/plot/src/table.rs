@@ -23,19 +23,13 @@ impl Column {
     /// A column of words.
     #[must_use]
     pub fn words(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            align: Align::Left,
-        }
+        Self { name: name.into(), align: Align::Left }
     }
 
     /// A column of numbers.
     #[must_use]
     pub fn numbers(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            align: Align::Right,
-        }
+        Self { name: name.into(), align: Align::Right }
     }
 }
 
@@ -52,19 +46,13 @@ impl Cell {
     /// An entry.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            muted: false,
-        }
+        Self { text: text.into(), muted: false }
     }
 
     /// An entry that stands back, such as `<10`.
     #[must_use]
     pub fn muted(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            muted: true,
-        }
+        Self { text: text.into(), muted: true }
     }
 }
 
@@ -89,11 +77,7 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(caption: impl Into<String>, columns: Vec<Column>) -> Self {
-        Self {
-            caption: caption.into(),
-            columns,
-            rows: Vec::new(),
-        }
+        Self { caption: caption.into(), columns, rows: Vec::new() }
     }
 
     /// Adds a row.

@@ -18,10 +18,7 @@ pub struct TerminalStyle {
 
 impl Default for TerminalStyle {
     fn default() -> Self {
-        Self {
-            width: 100,
-            colour: false,
-        }
+        Self { width: 100, colour: false }
     }
 }
 
@@ -32,14 +29,8 @@ impl Default for TerminalStyle {
 /// Control characters are shown as `?`: a label cannot move the cursor or change a colour.
 #[must_use]
 pub fn table(columns: &[Column], rows: &[Vec<Cell>], style: &TerminalStyle) -> String {
-    let headings: Vec<Cell> = columns
-        .iter()
-        .map(|it| Cell::new(printable(&it.name)))
-        .collect();
-    let rows: Vec<Vec<Cell>> = rows
-        .iter()
-        .map(|row| printable_row(row, columns.len()))
-        .collect();
+    let headings: Vec<Cell> = columns.iter().map(|it| Cell::new(printable(&it.name))).collect();
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| printable_row(row, columns.len())).collect();
     let mut widths: Vec<usize> = headings.iter().map(|it| length(&it.text)).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -47,11 +38,7 @@ pub fn table(columns: &[Column], rows: &[Vec<Cell>], style: &TerminalStyle) -> S
         }
     }
     fit(&mut widths, columns, style.width);
-    let layout = Layout {
-        columns,
-        widths,
-        colour: style.colour,
-    };
+    let layout = Layout { columns, widths, colour: style.colour };
     let mut out = layout.line(&headings, true);
     for row in &rows {
         out.push_str(&layout.line(row, false));
@@ -113,20 +100,12 @@ fn shortened(text: &str, width: usize) -> String {
 }
 
 fn printable_row(row: &[Cell], columns: usize) -> Vec<Cell> {
-    let cells = row.iter().map(|cell| Cell {
-        text: printable(&cell.text),
-        muted: cell.muted,
-    });
-    cells
-        .chain(std::iter::repeat(Cell::default()))
-        .take(columns)
-        .collect()
+    let cells = row.iter().map(|cell| Cell { text: printable(&cell.text), muted: cell.muted });
+    cells.chain(std::iter::repeat(Cell::default())).take(columns).collect()
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|it| if it.is_control() { '?' } else { it })
-        .collect()
+    text.chars().map(|it| if it.is_control() { '?' } else { it }).collect()
 }
 
 fn length(text: &str) -> usize {
@@ -138,11 +117,7 @@ mod tests {
     use super::*;
 
     fn columns() -> [Column; 3] {
-        [
-            Column::words("term"),
-            Column::numbers("HR"),
-            Column::numbers("p"),
-        ]
+        [Column::words("term"), Column::numbers("HR"), Column::numbers("p")]
     }
 
     fn rows() -> Vec<Vec<Cell>> {
@@ -163,24 +138,15 @@ mod tests {
 
     #[test]
     fn the_first_column_of_words_gives_way_and_numbers_do_not() {
-        let style = TerminalStyle {
-            width: 24,
-            colour: false,
-        };
+        let style = TerminalStyle { width: 24, colour: false };
         let text = table(&columns(), &rows(), &style);
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 24),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= 24), "{text}");
         assert!(text.contains("Age, per\u{2026}   1.42  <1e-16"), "{text}");
     }
 
     #[test]
     fn withheld_entries_are_dim_and_stay_aligned() {
-        let style = TerminalStyle {
-            width: 100,
-            colour: true,
-        };
+        let style = TerminalStyle { width: 100, colour: true };
         let text = table(&columns(), &rows(), &style);
         assert!(text.contains("11.18     \u{1b}[2m<10\u{1b}[0m\n"), "{text}");
     }
@@ -188,14 +154,7 @@ mod tests {
     #[test]
     fn a_label_cannot_steer_the_terminal() {
         let rows = [vec![Cell::new("a\u{1b}[2J\nb")]];
-        let text = table(
-            &columns(),
-            &rows,
-            &TerminalStyle {
-                width: 80,
-                colour: true,
-            },
-        );
+        let text = table(&columns(), &rows, &TerminalStyle { width: 80, colour: true });
         assert!(text.contains("a?[2J?b"), "{text}");
         assert_eq!(text.lines().count(), 2);
         assert_eq!(table(&[], &[], &TerminalStyle::default()), "\n");

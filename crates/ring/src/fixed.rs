@@ -59,10 +59,7 @@ pub fn encode_scaled(real: f64, fraction_bits: u32) -> Result<Word, EncodeError>
     }
     // INVARIANT: scaling by a power of two is exact and |real| * 2^80 < 2^126.
     let scaled = (real * 2.0_f64.powi(fraction_bits.cast_signed())).round_ties_even();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "below 2^126 in magnitude, see above"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "below 2^126 in magnitude, see above")]
     let integer = scaled as i128;
     Ok(integer.cast_unsigned())
 }

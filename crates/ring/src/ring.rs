@@ -117,19 +117,13 @@ impl Ring for Wide192 {
 
     fn plus(self, other: Self) -> Self {
         let (low, carry) = self.low.overflowing_add(other.low);
-        let high = self
-            .high
-            .wrapping_add(other.high)
-            .wrapping_add(u64::from(carry));
+        let high = self.high.wrapping_add(other.high).wrapping_add(u64::from(carry));
         Self { low, high }
     }
 
     fn minus(self, other: Self) -> Self {
         let (low, borrow) = self.low.overflowing_sub(other.low);
-        let high = self
-            .high
-            .wrapping_sub(other.high)
-            .wrapping_sub(u64::from(borrow));
+        let high = self.high.wrapping_sub(other.high).wrapping_sub(u64::from(borrow));
         Self { low, high }
     }
 
@@ -138,18 +132,12 @@ impl Ring for Wide192 {
         let cross = u64::of_integer(self.low.cast_signed())
             .wrapping_mul(other.high)
             .wrapping_add(u64::of_integer(other.low.cast_signed()).wrapping_mul(self.high));
-        Self {
-            low,
-            high: above.wrapping_add(cross),
-        }
+        Self { low, high: above.wrapping_add(cross) }
     }
 
     fn of_integer(value: i128) -> Self {
         let high = if value < 0 { u64::MAX } else { 0 };
-        Self {
-            low: value.cast_unsigned(),
-            high,
-        }
+        Self { low: value.cast_unsigned(), high }
     }
 
     fn low(self) -> u128 {
@@ -170,10 +158,7 @@ impl CarryingParts for u128 {
         let middle = ((a0 * b0) >> 64) + ((a0 * b1) & HALF) + ((a1 * b0) & HALF);
         let high = (middle >> 64) + ((a0 * b1) >> 64) + ((a1 * b0) >> 64);
         let above = high.wrapping_add(a1.wrapping_mul(b1));
-        (
-            self.wrapping_mul(other),
-            u64::of_integer(above.cast_signed()),
-        )
+        (self.wrapping_mul(other), u64::of_integer(above.cast_signed()))
     }
 }
 

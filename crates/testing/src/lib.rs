@@ -43,13 +43,7 @@ pub fn ideal<T: Send>(
     let run = |(me, mut session): (usize, IdealSession)| {
         let result = program(&mut session, me);
         let (ledger, cost) = (session.ledger().clone(), session.cost());
-        Outcome {
-            result,
-            ledger,
-            cost,
-            wire_bytes: 0,
-            released: session.into_released(),
-        }
+        Outcome { result, ledger, cost, wire_bytes: 0, released: session.into_released() }
     };
     in_threads(sessions.enumerate().collect(), run)
 }
@@ -72,11 +66,7 @@ pub fn shared<T: Send>(
         let sessions = mesh(parties).into_iter().enumerate().map(|(me, wire)| {
             let pairwise =
                 |other: usize| (other != me).then(|| seed(&[2, me.min(other), me.max(other)]));
-            let source = if me + 1 == parties {
-                receiver.take()
-            } else {
-                None
-            };
+            let source = if me + 1 == parties { receiver.take() } else { None };
             let links = Links {
                 wire: Box::new(wire),
                 seed: seeds[me].clone(),
@@ -90,13 +80,7 @@ pub fn shared<T: Send>(
             let result = program(&mut session, me);
             let (ledger, cost) = (session.ledger().clone(), session.cost());
             let wire_bytes = session.traffic().unwrap_or_default().bytes;
-            Outcome {
-                result,
-                ledger,
-                cost,
-                wire_bytes,
-                released: session.into_released(),
-            }
+            Outcome { result, ledger, cost, wire_bytes, released: session.into_released() }
         };
         in_threads(sessions.enumerate().collect(), run)
     })
@@ -112,11 +96,7 @@ pub fn dry<T>(
 ) -> (Cost, Vec<Kind>, Ledger) {
     let mut session = SharedSession::dry(me, parties, topology, manifest);
     let _stopped_early = program(&mut session, me).is_err();
-    (
-        session.cost(),
-        session.kinds().to_vec(),
-        session.ledger().clone(),
-    )
+    (session.cost(), session.kinds().to_vec(), session.ledger().clone())
 }
 
 /// Adds up what the centres released under one name.
@@ -124,16 +104,10 @@ pub fn dry<T>(
 pub fn add_up<T>(outcomes: &[Outcome<T>], name: &str) -> Vec<Word> {
     let mut total: Vec<Word> = Vec::new();
     for outcome in outcomes {
-        let parts = outcome
-            .released
-            .iter()
-            .filter(|(opening, _)| opening.name == name);
+        let parts = outcome.released.iter().filter(|(opening, _)| opening.name == name);
         let part: Vec<Word> = parts.flat_map(|(_, part)| part.iter().copied()).collect();
         total.resize(part.len(), 0);
-        total
-            .iter_mut()
-            .zip(part)
-            .for_each(|(total, part)| *total = total.wrapping_add(part));
+        total.iter_mut().zip(part).for_each(|(total, part)| *total = total.wrapping_add(part));
     }
     total
 }
@@ -141,14 +115,10 @@ pub fn add_up<T>(outcomes: &[Outcome<T>], name: &str) -> Vec<Word> {
 fn in_threads<I: Send, O: Send>(items: Vec<I>, run: impl Fn(I) -> O + Sync) -> Vec<O> {
     thread::scope(|scope| {
         let run = &run;
-        let handles: Vec<_> = items
-            .into_iter()
-            .map(|item| scope.spawn(move || run(item)))
-            .collect();
+        let handles: Vec<_> =
+            items.into_iter().map(|item| scope.spawn(move || run(item))).collect();
         let join = |handle: thread::ScopedJoinHandle<'_, O>| {
-            handle
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         handles.into_iter().map(join).collect()
     })
@@ -180,9 +150,7 @@ impl CorrectionSource for Dealt {
         if dealt != counter || words.len() * 16 != into.len() {
             return Err(WireError::DealerCorrupt);
         }
-        into.iter_mut()
-            .zip(bytes)
-            .for_each(|(into, byte)| *into = byte);
+        into.iter_mut().zip(bytes).for_each(|(into, byte)| *into = byte);
         Ok(())
     }
 }

@@ -19,14 +19,8 @@ fn patient((age, crp, sex, arm, chance, event, _): &Draw) -> String {
     let died = u8::from(*chance < risk);
     let visits = (crp / 40.0 + 6.0 * chance).round();
     let time = (24.0 * (1.0 - risk * chance.sqrt())).round();
-    let (sex, arm) = (
-        ["F", "M"][usize::from(*sex)],
-        ["A", "B", "C"][usize::from(*arm)],
-    );
-    format!(
-        "{age:.1},{crp:.2},{sex},{arm},{died},{visits},{time},{}\n",
-        u8::from(*event < 3)
-    )
+    let (sex, arm) = (["F", "M"][usize::from(*sex)], ["A", "B", "C"][usize::from(*arm)]);
+    format!("{age:.1},{crp:.2},{sex},{arm},{died},{visits},{time},{}\n", u8::from(*event < 3))
 }
 
 fn network(draws: &[Draw], parties: usize) -> Network {
@@ -39,27 +33,15 @@ fn network(draws: &[Draw], parties: usize) -> Network {
 }
 
 fn draws() -> impl Strategy<Value = Vec<Draw>> {
-    let one = (
-        20.0..95.0_f64,
-        0.0..200.0_f64,
-        0..2_u8,
-        0..3_u8,
-        0.0..1.0_f64,
-        0..4_u8,
-        0..210_usize,
-    );
+    let one =
+        (20.0..95.0_f64, 0.0..200.0_f64, 0..2_u8, 0..3_u8, 0.0..1.0_f64, 0..4_u8, 0..210_usize);
     prop::collection::vec(one, 20..120)
 }
 
 /// Both runs end alike, and their numbers are the same to a millionth, or to noise where they are 0.
 fn alike(ideal: &Run, shared: &Run) -> Result<(), TestCaseError> {
     let (Ok(wanted), Ok(got)) = (&ideal.findings, &shared.findings) else {
-        let text = |run: &Run| {
-            run.findings
-                .as_ref()
-                .map(|_| ())
-                .map_err(ToString::to_string)
-        };
+        let text = |run: &Run| run.findings.as_ref().map(|_| ()).map_err(ToString::to_string);
         prop_assert_eq!(text(ideal), text(shared));
         return Ok(());
     };
@@ -98,10 +80,7 @@ fn formulas() -> impl Strategy<Value = &'static str> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(24)
-    }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) }
 }
 
 proptest! {

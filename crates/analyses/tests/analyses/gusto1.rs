@@ -43,10 +43,7 @@ fn linear_regression_equals_r() {
         return;
     };
     let wanted = &reference["lm_sysbp"];
-    let run = network.on_ideal(&model(
-        "lm",
-        "sysbp ~ age + sex + pulse + dia + factor(Killip)",
-    ));
+    let run = network.on_ideal(&model("lm", "sysbp ~ age + sex + pulse + dia + factor(Killip)"));
     let mut ledger = Ledger::default();
     ledger.coefficients(run.table("tidy"), &wanted["coef"], EXACT);
     let glance = run.table("glance");
@@ -57,12 +54,7 @@ fn linear_regression_equals_r() {
         ("deviance", "rss"),
         ("nobs", "n"),
     ] {
-        ledger.near(
-            "model",
-            key,
-            (number(glance, 0, column), real(&wanted[key])),
-            EXACT,
-        );
+        ledger.near("model", key, (number(glance, 0, column), real(&wanted[key])), EXACT);
     }
     let f = (number(glance, 0, "statistic"), real(&wanted["f"][0]));
     ledger.near("model", "F", f, EXACT);
@@ -86,16 +78,8 @@ fn logistic_regression_of_sixteen_centres_on_shares() {
         return;
     };
     let run = network.on_shares(&model("glm", LEE));
-    glm_is(
-        &run,
-        &reference["lee_like"],
-        EXACT,
-        "gusto1 lee_like on shares",
-    );
-    say(&format!(
-        "gusto1 lee_like, 16 centres: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    glm_is(&run, &reference["lee_like"], EXACT, "gusto1 lee_like on shares");
+    say(&format!("gusto1 lee_like, 16 centres: {:?}, {:?}", run.took, run.cost));
 }
 
 #[test]
@@ -103,24 +87,10 @@ fn sealed_logistic_regression_equals_r() {
     let Some((network, reference)) = open("centre6") else {
         return;
     };
-    let sealed = Request {
-        sealed: true,
-        iterations: Some(7),
-        ..model("glm", LEE)
-    };
+    let sealed = Request { sealed: true, iterations: Some(7), ..model("glm", LEE) };
     let run = network.on_shares(&sealed);
-    say(&format!(
-        "gusto1 sealed, 6 centres: {:?}, {:?}",
-        run.took, run.cost
-    ));
-    assert_eq!(
-        run.ledger
-            .lines()
-            .iter()
-            .filter(|it| it.opening.name == "glm.step")
-            .count(),
-        0
-    );
+    say(&format!("gusto1 sealed, 6 centres: {:?}, {:?}", run.took, run.cost));
+    assert_eq!(run.ledger.lines().iter().filter(|it| it.opening.name == "glm.step").count(), 0);
     glm_is(&run, &reference["lee_like"], 1e-4, "gusto1 lee_like sealed");
 }
 
@@ -177,25 +147,14 @@ fn table_one_equals_r() {
         let got = ard(table, (tx, "..ard_total_n..", "", "N"));
         ledger.near(tx, "size", (got, size), EXACT);
     }
-    for (level, wanted) in reference["describe"]["Killip"]["counts"]
-        .as_object()
-        .unwrap()
-    {
+    for (level, wanted) in reference["describe"]["Killip"]["counts"].as_object().unwrap() {
         let counts = ["SK", "SK+tPA", "tPA"].map(|tx| ard(table, (tx, "Killip", level, "n")));
         ledger.near(level, "level", (counts.iter().sum(), real(wanted)), EXACT);
     }
     let means = ["SK", "SK+tPA", "tPA"]
         .map(|tx| ard(table, (tx, "age", "", "mean")) * ard(table, (tx, "age", "", "N")));
     let mean = means.iter().sum::<f64>() / 40_830.0;
-    ledger.near(
-        "age",
-        "mean",
-        (mean, real(&reference["describe"]["age"]["mean"])),
-        EXACT,
-    );
+    ledger.near("age", "mean", (mean, real(&reference["describe"]["age"]["mean"])), EXACT);
     ledger.close("gusto1 table1 on shares");
-    say(&format!(
-        "gusto1 table1, 16 centres: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    say(&format!("gusto1 table1, 16 centres: {:?}, {:?}", run.took, run.cost));
 }

@@ -19,13 +19,7 @@ fn open() -> Option<(Network, Value, PathBuf)> {
         _ => String::new(),
     });
     csv.derive("dead14", "ID14", |it| flag(it == "1"));
-    csv.derive("event", "DIED", |it| {
-        if it.is_empty() {
-            String::new()
-        } else {
-            flag(it == "1")
-        }
-    });
+    csv.derive("event", "DIED", |it| if it.is_empty() { String::new() } else { flag(it == "1") });
     csv.derive("time", "TD", |it| match it.parse::<f64>() {
         Ok(days) => days.max(0.5).to_string(),
         Err(_) => String::new(),
@@ -68,18 +62,8 @@ fn logistic_regressions_equal_r() {
     let Some((network, reference, _)) = open() else {
         return;
     };
-    glm_is(
-        &network,
-        DEPDEAD,
-        &reference["glm_depdead"],
-        "ist_stroke glm_depdead on shares",
-    );
-    glm_is(
-        &network,
-        DEAD14,
-        &reference["glm_dead14"],
-        "ist_stroke glm_dead14 on shares",
-    );
+    glm_is(&network, DEPDEAD, &reference["glm_depdead"], "ist_stroke glm_depdead on shares");
+    glm_is(&network, DEAD14, &reference["glm_dead14"], "ist_stroke glm_dead14 on shares");
 }
 
 #[test]
@@ -87,10 +71,7 @@ fn curves_by_aspirin_equal_r() {
     let Some((network, reference, folder)) = open() else {
         return;
     };
-    let request = Request {
-        points: Some(400),
-        ..model("km", "Surv(time, event) ~ factor(asp)")
-    };
+    let request = Request { points: Some(400), ..model("km", "Surv(time, event) ~ factor(asp)") };
     let run = network.on_ideal(&request);
     let mut tidy = run.table("tidy").clone();
     let mut km = run.table("km").clone();
@@ -122,10 +103,7 @@ fn descriptions_equal_r() {
     let table = run.table("tidy");
     let mut ledger = Ledger::default();
     for name in names {
-        let (row, wanted) = (
-            row_of(table, "variable", name),
-            &reference["describe"][name],
-        );
+        let (row, wanted) = (row_of(table, "variable", name), &reference["describe"][name]);
         for key in ["n", "missing", "mean", "sd", "q25", "median", "q75"] {
             // how many lack a value is hidden where it is fewer than 10, but not 0
             let (got, wanted) = (number(table, row, key), real(&wanted[key]));
@@ -158,16 +136,10 @@ fn table_one_equals_r() {
             }
         }
     }
-    for (level, total) in reference["describe"]["STYPE"]["counts"]
-        .as_object()
-        .unwrap()
-    {
+    for (level, total) in reference["describe"]["STYPE"]["counts"].as_object().unwrap() {
         let sum = count("N", "STYPE", level) + count("Y", "STYPE", level);
         ledger.near(level, "level", (sum, real(total)), EXACT);
     }
     ledger.close("ist_stroke table1 on shares");
-    say(&format!(
-        "ist_stroke table1: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    say(&format!("ist_stroke table1: {:?}, {:?}", run.took, run.cost));
 }

@@ -45,11 +45,7 @@ pub(crate) fn digits(got: f64, wanted: f64) -> f64 {
     }
     let apart = (got - wanted).abs() / wanted.abs().max(1e-300);
     let digits = -apart.log10();
-    if digits.is_nan() {
-        0.0
-    } else {
-        digits.min(16.0)
-    }
+    if digits.is_nan() { 0.0 } else { digits.min(16.0) }
 }
 
 /// Collects comparisons and fails once, with all that missed.
@@ -109,13 +105,10 @@ impl Ledger {
 
     /// Fails with everything that missed; otherwise says the fewest digits of each kind.
     pub(crate) fn close(self, title: &str) {
-        let worst = self
-            .worst
-            .iter()
-            .fold(String::new(), |mut line, (kind, d)| {
-                let _ = write!(line, " {kind} {d:.1}");
-                line
-            });
+        let worst = self.worst.iter().fold(String::new(), |mut line, (kind, d)| {
+            let _ = write!(line, " {kind} {d:.1}");
+            line
+        });
         say(&format!("{title}: digits{worst}"));
         assert!(self.misses.is_empty(), "{title}\n{}", self.misses);
     }
@@ -131,15 +124,10 @@ impl Csv {
     pub(crate) fn read(path: &std::path::Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
         let row = |line: &str| -> Vec<String> {
-            line.split(',')
-                .map(|it| it.trim_matches('"').to_owned())
-                .collect()
+            line.split(',').map(|it| it.trim_matches('"').to_owned()).collect()
         };
         let mut lines = text.lines();
-        Self {
-            headers: row(lines.next().unwrap()),
-            rows: lines.map(row).collect(),
-        }
+        Self { headers: row(lines.next().unwrap()), rows: lines.map(row).collect() }
     }
 
     pub(crate) fn place(&self, column: &str) -> usize {
@@ -177,11 +165,7 @@ impl Ledger {
     /// Medians, limits, records and events of each stratum.
     pub(crate) fn medians(&mut self, table: &Table, wanted: &Value, names: &[&str]) {
         for name in names {
-            let wanted = if names.len() > 1 {
-                &wanted[*name]
-            } else {
-                wanted
-            };
+            let wanted = if names.len() > 1 { &wanted[*name] } else { wanted };
             let row = row_of(table, "strata", name);
             for (column, key) in [
                 ("records", "records"),
@@ -199,48 +183,25 @@ impl Ledger {
     /// Shown points of a curve against R's at the last event up to each.
     pub(crate) fn curve(&mut self, table: &Table, wanted: &Csv) {
         let column = |name: &str| wanted.place(name);
-        let [stratum, time, surv, se, lower, upper, risk] = [
-            "stratum", "time", "surv", "se", "lower95", "upper95", "n_risk",
-        ]
-        .map(column);
+        let [stratum, time, surv, se, lower, upper, risk] =
+            ["stratum", "time", "surv", "se", "lower95", "upper95", "n_risk"].map(column);
         let read = |row: &[String], at: usize| row[at].parse::<f64>().unwrap_or(f64::NAN);
         for at in 0..table.rows.len() {
             let name = table.get(at, "strata").unwrap().text();
-            let name = if name == "All" {
-                "all".to_owned()
-            } else {
-                name
-            };
+            let name = if name == "All" { "all".to_owned() } else { name };
             let now = number(table, at, "time");
-            let last = wanted
-                .rows
-                .iter()
-                .rfind(|row| row[stratum] == name && read(row, time) <= now);
+            let last =
+                wanted.rows.iter().rfind(|row| row[stratum] == name && read(row, time) <= now);
             let last = last.unwrap();
             let survival = read(last, surv);
             let what = format!("{name} at {now}");
             let error = read(last, se) / survival;
             self.near(&what, "surv", (number(table, at, "surv"), survival), EXACT);
             self.near(&what, "se", (number(table, at, "std.err"), error), EXACT);
-            self.near(
-                &what,
-                "lower",
-                (number(table, at, "lower"), read(last, lower)),
-                EXACT,
-            );
-            self.near(
-                &what,
-                "upper",
-                (number(table, at, "upper"), read(last, upper)),
-                EXACT,
-            );
+            self.near(&what, "lower", (number(table, at, "lower"), read(last, lower)), EXACT);
+            self.near(&what, "upper", (number(table, at, "upper"), read(last, upper)), EXACT);
             if read(last, time) == now {
-                self.near(
-                    &what,
-                    "n.risk",
-                    (number(table, at, "n.risk"), read(last, risk)),
-                    EXACT,
-                );
+                self.near(&what, "n.risk", (number(table, at, "n.risk"), read(last, risk)), EXACT);
             }
         }
     }
@@ -253,30 +214,13 @@ impl Ledger {
             if number(table, row, "observed").is_nan() {
                 continue;
             }
-            self.near(
-                "log-rank",
-                "observed",
-                (number(table, row, "observed"), real(one)),
-                EXACT,
-            );
-            let pair = (
-                number(table, row, "expected"),
-                real(&wanted["expected"][row]),
-            );
+            self.near("log-rank", "observed", (number(table, row, "observed"), real(one)), EXACT);
+            let pair = (number(table, row, "expected"), real(&wanted["expected"][row]));
             self.near("log-rank", "expected", pair, EXACT);
         }
         let pair = (number(table, 0, "statistic.log"), real(&wanted["chisq"]));
         self.near("log-rank", "chisq", pair, EXACT);
-        self.near(
-            "log-rank",
-            "df",
-            (number(table, 0, "df"), real(&wanted["df"])),
-            EXACT,
-        );
-        self.p_value(
-            "log-rank",
-            (number(table, 0, "p.value.log"), real(&wanted["p"])),
-            1e-4,
-        );
+        self.near("log-rank", "df", (number(table, 0, "df"), real(&wanted["df"])), EXACT);
+        self.p_value("log-rank", (number(table, 0, "p.value.log"), real(&wanted["p"])), 1e-4);
     }
 }

@@ -11,10 +11,7 @@ fn refused(network: &Network, request: &Request) -> Run {
     let run = network.on_ideal(request);
     assert_eq!(on_shares.refused().to_string(), run.refused().to_string());
     for run in [&run, &on_shares] {
-        assert!(
-            run.release.iter().all(|(_, words)| words.is_empty()),
-            "nothing is released"
-        );
+        assert!(run.release.iter().all(|(_, words)| words.is_empty()), "nothing is released");
     }
     run
 }
@@ -22,10 +19,7 @@ fn refused(network: &Network, request: &Request) -> Run {
 fn withheld(network: &Network, request: &Request) {
     let run = refused(network, request);
     let error = run.refused();
-    assert!(
-        matches!(error, AnalysisError::Withheld(Refusal::TooFew)),
-        "{error}"
-    );
+    assert!(matches!(error, AnalysisError::Withheld(Refusal::TooFew)), "{error}");
     assert_eq!(error.code(), "K0501");
     // one bit is all that the centres learn
     let numbers: u64 = run.ledger.lines().iter().map(|line| line.numbers).sum();
@@ -55,10 +49,7 @@ fn few(sizes: [usize; 3]) -> Network {
         let rows: String = (0..size).map(row).collect();
         format!("age,sex,arm,bmi,died,time,event\n{rows}")
     };
-    Network::new(
-        Dictionary::parse("few", dictionary).unwrap(),
-        &sizes.map(centre),
-    )
+    Network::new(Dictionary::parse("few", dictionary).unwrap(), &sizes.map(centre))
 }
 
 #[test]
@@ -67,12 +58,7 @@ fn fewer_than_the_threshold_are_refused() {
         withheld(&few([3, 3, 3]), &request);
     }
     // ten are enough
-    assert!(
-        few([4, 3, 3])
-            .on_ideal(&model("lm", "bmi ~ age"))
-            .findings
-            .is_ok()
-    );
+    assert!(few([4, 3, 3]).on_ideal(&model("lm", "bmi ~ age")).findings.is_ok());
 }
 
 // With two centres each could take its own part away from everything.
@@ -85,10 +71,7 @@ fn two_contributing_centres_are_refused() {
 
 #[test]
 fn a_stricter_policy_is_obeyed() {
-    let strict = Policy {
-        threshold: 250,
-        ..Policy::default()
-    };
+    let strict = Policy { threshold: 250, ..Policy::default() };
     for request in each_kind() {
         withheld(&patients("centre7").under(strict.clone()), &request);
     }
@@ -105,10 +88,7 @@ fn an_outcome_without_both_values_is_refused() {
 
 fn collinear(formula: &str, kind: &str, expected: &[&str]) {
     for sealed in [false, kind == "glm"] {
-        let request = Request {
-            sealed,
-            ..model(kind, formula)
-        };
+        let request = Request { sealed, ..model(kind, formula) };
         let run = refused(&patients("centre7"), &request);
         let AnalysisError::Collinear { columns } = run.refused() else {
             panic!("{}", run.refused());
@@ -136,40 +116,16 @@ fn columns_that_depend_on_each_other_are_named() {
 fn separation_is_said() {
     let network = patients("centre7");
     for iterations in [None, Some(25), Some(50)] {
-        let request = Request {
-            iterations,
-            ..model("glm", "old ~ I(age > 62) + sex")
-        };
+        let request = Request { iterations, ..model("glm", "old ~ I(age > 62) + sex") };
         let run = refused(&network, &request);
-        assert!(
-            matches!(run.refused(), AnalysisError::Separation),
-            "{}",
-            run.refused()
-        );
-        let run = refused(
-            &network,
-            &Request {
-                iterations,
-                ..model("glm", "old ~ age + sex")
-            },
-        );
-        assert!(
-            matches!(run.refused(), AnalysisError::Separation),
-            "{}",
-            run.refused()
-        );
+        assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
+        let run = refused(&network, &Request { iterations, ..model("glm", "old ~ age + sex") });
+        assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
     }
     // sealed, nobody but the researcher may know: the result says that it did not converge
-    let sealed = Request {
-        sealed: true,
-        ..model("glm", "old ~ I(age > 62) + sex")
-    };
+    let sealed = Request { sealed: true, ..model("glm", "old ~ I(age > 62) + sex") };
     for run in [network.on_ideal(&sealed), network.on_shares(&sealed)] {
-        assert!(
-            run.found().notes[0].contains("not converged"),
-            "{:?}",
-            run.found().notes
-        );
+        assert!(run.found().notes[0].contains("not converged"), "{:?}", run.found().notes);
     }
 }
 
@@ -185,11 +141,7 @@ fn a_constant_response_has_no_variance() {
         for row in 1..3 {
             assert!(number(tidy, row, "estimate").abs() < 1e-9);
         }
-        assert!(
-            number(glance, 0, "sigma") < 1e-4,
-            "{}",
-            number(glance, 0, "sigma")
-        );
+        assert!(number(glance, 0, "sigma") < 1e-4, "{}", number(glance, 0, "sigma"));
         assert!(number(glance, 0, "r.squared").is_nan());
     }
 }
@@ -205,10 +157,7 @@ fn requests_that_make_no_sense_are_explained() {
     for (request, words) in [
         (model("gml", "died ~ age"), "did you mean `glm`?"),
         (model("glm", "bmi ~ age"), "0 or 1"),
-        (
-            with(&|it| it.family = Some("gamma".to_owned())),
-            "binomial and poisson",
-        ),
+        (with(&|it| it.family = Some("gamma".to_owned())), "binomial and poisson"),
         (with(&|it| it.iterations = Some(1)), "between 2 and 50"),
         (with(&|it| it.formula = None), "needs a formula"),
         (model("lm", "Surv(time, event) ~ age"), "use km"),
@@ -232,17 +181,10 @@ fn requests_that_make_no_sense_are_explained() {
 #[test]
 fn a_response_that_does_not_fit_ends_the_run() {
     let mut network = few([10, 10, 10]);
-    let request = Request {
-        family: Some("poisson".to_owned()),
-        ..model("glm", "bmi ~ age")
-    };
+    let request = Request { family: Some("poisson".to_owned()), ..model("glm", "bmi ~ age") };
     let odd = "age,sex,arm,bmi,died,time,event\n50,F,A,22.5,0,1,1\n";
     let odd = Network::new(network.dictionary.clone(), &[odd]);
     network.centres[1] = odd.centres[0].clone();
     let run = network.on_shares(&request);
-    assert!(
-        run.refused()
-            .to_string()
-            .contains("does not fit the family")
-    );
+    assert!(run.refused().to_string().contains("does not fit the family"));
 }

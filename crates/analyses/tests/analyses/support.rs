@@ -44,11 +44,7 @@ impl Network {
         };
         let centres = files.iter().map(AsRef::as_ref).enumerate().map(read);
         let centres = centres.collect();
-        Self {
-            dictionary,
-            centres,
-            policy: Policy::default(),
-        }
+        Self { dictionary, centres, policy: Policy::default() }
     }
 
     /// Centres from one file, by a column; the dictionary is inferred unless given.
@@ -63,12 +59,8 @@ impl Network {
 
     /// The same network and a centre that has nobody.
     pub(crate) fn with_empty_centre(mut self) -> Self {
-        let names: Vec<&str> = self
-            .dictionary
-            .variables
-            .iter()
-            .map(|it| it.name.as_str())
-            .collect();
+        let names: Vec<&str> =
+            self.dictionary.variables.iter().map(|it| it.name.as_str()).collect();
         let empty = Self::new(self.dictionary.clone(), &[names.join(",") + "\n"]);
         self.centres.extend(empty.centres);
         self
@@ -115,16 +107,12 @@ impl Network {
         let start = Instant::now();
         // the harness calls the program once to plan; a plan never sees a patient
         let planned = AtomicBool::new(false);
-        let outcomes = shared(
-            parties,
-            topology,
-            openings,
-            |session: &mut dyn Session, me: usize| {
+        let outcomes =
+            shared(parties, topology, openings, |session: &mut dyn Session, me: usize| {
                 let live = planned.swap(true, Ordering::Relaxed);
                 let patients = live.then(|| &self.centres[me]);
                 Ok(analysis.run(session, &setting, patients))
-            },
-        );
+            });
         let took = start.elapsed();
         for (me, outcome) in outcomes.iter().enumerate() {
             let plan = |session: &mut dyn Session, _: usize| {
@@ -185,21 +173,13 @@ fn finish(
             analysis.assemble(&release)
         }
     };
-    Run {
-        findings,
-        release,
-        ledger,
-        cost,
-        took,
-    }
+    Run { findings, release, ledger, cost, took }
 }
 
 impl Run {
     /// The findings, where the run must have ended well.
     pub(crate) fn found(&self) -> &Findings {
-        self.findings
-            .as_ref()
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.findings.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The error, where the run must have been refused.
@@ -215,10 +195,7 @@ impl Run {
 
     pub(crate) fn table(&self, name: &str) -> &Table {
         let tables = &self.found().tables;
-        tables
-            .iter()
-            .find(|table| table.name == name)
-            .unwrap_or_else(|| panic!("no table {name}"))
+        tables.iter().find(|table| table.name == name).unwrap_or_else(|| panic!("no table {name}"))
     }
 }
 
@@ -231,17 +208,13 @@ pub(crate) fn row_of(table: &Table, column: &str, text: &str) -> usize {
 
 /// The number in a row and column; NaN where the cell is empty.
 pub(crate) fn number(table: &Table, row: usize, column: &str) -> f64 {
-    let cell = table
-        .get(row, column)
-        .unwrap_or_else(|| panic!("no column {column}"));
+    let cell = table.get(row, column).unwrap_or_else(|| panic!("no column {column}"));
     cell.number().unwrap_or(f64::NAN)
 }
 
 /// A committed vector.
 pub(crate) fn vector(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
 }
 
 /// The dictionary of the made-up patients.

@@ -15,22 +15,12 @@ fn open() -> Option<(Network, Value, PathBuf)> {
     let folder = shared_set("tcga_brca")?;
     let mut csv = Csv::read(&folder.join("data.csv"));
     csv.derive("region", "centre", str::to_owned);
-    csv.keep(&[
-        "centre",
-        "region",
-        "age_at_index",
-        "ajcc_pathologic_t_T3",
-        "event",
-        "time",
-    ]);
+    csv.keep(&["centre", "region", "age_at_index", "ajcc_pathologic_t_T3", "event", "time"]);
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("data.csv");
     csv.write(&path);
     let network = Network::split(&path, "centre", None);
-    let policy = Policy {
-        threshold: 3,
-        ..Policy::default()
-    };
+    let policy = Policy { threshold: 3, ..Policy::default() };
     let reference = json(&folder.join("reference.json"));
     Some((network.under(policy), reference, folder))
 }
@@ -46,10 +36,7 @@ fn one_curve_equals_r() {
     ledger.curve(run.table("km"), &Csv::read(&folder.join("ref_km_all.csv")));
     assert!(run.table("km").rows.len() > 20);
     ledger.close("tcga_brca km_all on shares");
-    say(&format!(
-        "tcga_brca km, one curve: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    say(&format!("tcga_brca km, one curve: {:?}, {:?}", run.took, run.cost));
 }
 
 #[test]
@@ -58,10 +45,7 @@ fn curves_by_region_equal_r() {
         return;
     };
     let run = network.on_shares(&model("km", "Surv(time, event) ~ region"));
-    say(&format!(
-        "tcga_brca km by region: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    say(&format!("tcga_brca km by region: {:?}, {:?}", run.took, run.cost));
     let names = REGIONS.map(|name| format!("centre={name}"));
     let mut tidy = run.table("tidy").clone();
     let mut km = run.table("km").clone();
@@ -70,11 +54,7 @@ fn curves_by_region_equal_r() {
         row[0] = konsil_analyses::Cell::Text(name);
     }
     let mut ledger = Ledger::default();
-    ledger.medians(
-        &tidy,
-        &reference["km_by_centre"],
-        &names.each_ref().map(String::as_str),
-    );
+    ledger.medians(&tidy, &reference["km_by_centre"], &names.each_ref().map(String::as_str));
     ledger.curve(&km, &Csv::read(&folder.join("ref_km_centre.csv")));
     ledger.log_rank(run.table("glance"), &reference["logrank_centre"]);
     ledger.close("tcga_brca km by region on shares");
@@ -108,22 +88,11 @@ fn descriptions_equal_r() {
     let table = run.table("tidy");
     let mut ledger = Ledger::default();
     for name in names {
-        let (row, wanted) = (
-            row_of(table, "variable", name),
-            &reference["describe"][name],
-        );
+        let (row, wanted) = (row_of(table, "variable", name), &reference["describe"][name]);
         for key in ["n", "missing", "mean", "sd", "q25", "median", "q75"] {
-            ledger.near(
-                name,
-                key,
-                (number(table, row, key), real(&wanted[key])),
-                EXACT,
-            );
+            ledger.near(name, key, (number(table, row, key), real(&wanted[key])), EXACT);
         }
     }
     ledger.close("tcga_brca summary on shares");
-    say(&format!(
-        "tcga_brca summary: {:?}, {:?}",
-        run.took, run.cost
-    ));
+    say(&format!("tcga_brca summary: {:?}, {:?}", run.took, run.cost));
 }

@@ -108,22 +108,16 @@ fn table_one_equals_r_where_it_shows() {
 /// Counts of the levels, and of patients without one.
 fn counts(wanted: &Value, levels: &[&str]) -> Vec<f64> {
     let levels = levels.iter().chain(&["missing"]);
-    levels
-        .map(|level| wanted[*level].as_f64().unwrap_or(0.0))
-        .collect()
+    levels.map(|level| wanted[*level].as_f64().unwrap_or(0.0)).collect()
 }
 
 /// The rule, written down once more: small counts, and the smallest neighbour where all hidden ones
 /// together are small. Nobody missing is no small count.
 fn hidden(counts: &[f64]) -> Vec<bool> {
     let last = counts.len() - 1;
-    let mut hidden: Vec<bool> = (0..=last)
-        .map(|at| counts[at] < 10.0 && !(at == last && counts[at] == 0.0))
-        .collect();
-    let behind: f64 = (0..=last)
-        .filter(|at| hidden[*at])
-        .map(|at| counts[at])
-        .sum();
+    let mut hidden: Vec<bool> =
+        (0..=last).map(|at| counts[at] < 10.0 && !(at == last && counts[at] == 0.0)).collect();
+    let behind: f64 = (0..=last).filter(|at| hidden[*at]).map(|at| counts[at]).sum();
     if hidden.contains(&true) && behind < 10.0 {
         let shown = (0..=last).filter(|at| !hidden[*at] && counts[*at] > 0.0);
         let smallest = shown.min_by(|a, b| counts[*a].total_cmp(&counts[*b]));
@@ -141,21 +135,17 @@ fn suppressed_cells_are_nowhere_in_what_is_released() {
         let width = 6;
         assert_eq!(words.len(), 2 * 2 * 3 * width);
         let mut rows = words.chunks(2 * width);
-        for (name, levels) in [
-            ("rare", &["no", "yes"][..]),
-            ("stage", &["I", "II", "III", "IV", "V"]),
-        ] {
+        for (name, levels) in
+            [("rare", &["no", "yes"][..]), ("stage", &["I", "II", "III", "IV", "V"])]
+        {
             for arm in ["A", "B", "C"] {
                 let mut counts = counts(&wanted[name][arm], levels);
                 let hidden = hidden(&counts);
                 let pairs: Vec<&[u128]> = rows.next().unwrap().chunks(2).collect();
                 let missing = counts.pop().unwrap();
                 for (at, count) in counts.iter().enumerate() {
-                    let expected = if hidden[at] {
-                        [0, 0]
-                    } else {
-                        [1, encode_scaled(*count, 0).unwrap()]
-                    };
+                    let expected =
+                        if hidden[at] { [0, 0] } else { [1, encode_scaled(*count, 0).unwrap()] };
                     assert_eq!(pairs[at], expected, "{name} {arm} {}", levels[at]);
                 }
                 let expected = if hidden[levels.len()] {
@@ -214,12 +204,7 @@ fn glm_is(run: &Run, wanted: &Value, bound: f64) {
     }
     let null = number(glance, 0, "null.deviance");
     if !wanted["formula"].as_str().unwrap().contains("offset") {
-        ledger.near(
-            "model",
-            "null",
-            (null, real(&wanted["null_deviance"])),
-            bound,
-        );
+        ledger.near("model", "null", (null, real(&wanted["null_deviance"])), bound);
     }
     let formula = wanted["formula"].as_str().unwrap();
     ledger.close(&format!("glm {formula}"));
@@ -245,10 +230,7 @@ fn generalised_regressions_equal_r() {
 fn sealed_regressions_equal_r() {
     let reference = reference("glm.json");
     for name in ["binomial", "poisson"] {
-        let sealed = Request {
-            sealed: true,
-            ..request_of(&reference[name])
-        };
+        let sealed = Request { sealed: true, ..request_of(&reference[name]) };
         for run in everywhere(&sealed) {
             let steps = run.ledger.lines().iter();
             assert!(steps.clone().all(|line| line.opening.name != "glm.step"));
@@ -262,10 +244,7 @@ fn curve(name: &str) -> Csv {
 }
 
 fn many_points(formula: &str) -> Request {
-    Request {
-        points: Some(1000),
-        ..model("km", formula)
-    }
+    Request { points: Some(1000), ..model("km", formula) }
 }
 
 #[test]
@@ -273,11 +252,7 @@ fn km_equals_r() {
     let wanted = reference("km.json");
     for run in everywhere(&many_points("Surv(time, event) ~ arm")) {
         let mut ledger = Ledger::default();
-        ledger.medians(
-            run.table("tidy"),
-            &wanted["arm"],
-            &["arm=A", "arm=B", "arm=C"],
-        );
+        ledger.medians(run.table("tidy"), &wanted["arm"], &["arm=A", "arm=B", "arm=C"]);
         ledger.curve(run.table("km"), &curve("km_arm.csv"));
         ledger.log_rank(run.table("glance"), &wanted["arm_test"]);
         ledger.close("km by arm");
@@ -365,10 +340,7 @@ fn cost_does_not_depend_on_patients() {
         model("table1", "arm ~ age + sex + rare"),
         model("lm", "bmi ~ age * sex"),
         model("glm", "died ~ age + sex"),
-        Request {
-            sealed: true,
-            ..model("glm", "died ~ age + sex")
-        },
+        Request { sealed: true, ..model("glm", "died ~ age + sex") },
         model("km", "Surv(time, event) ~ arm"),
     ] {
         let (one, two) = (seven().on_shares(&request), other.on_shares(&request));

@@ -40,8 +40,7 @@ fn failed(error: WireError) -> Failure {
 fn take_place(dir: &Path, me: usize) -> Result<Place, Failure> {
     let path = dir.join("bench.json");
     let text = std::fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
-    let setup: Setup =
-        serde_json::from_slice(&text).map_err(|_| Failure::process("bench.json"))?;
+    let setup: Setup = serde_json::from_slice(&text).map_err(|_| Failure::process("bench.json"))?;
     let keys: Vec<PublicKey> =
         setup.keys.iter().filter_map(|key| PublicKey::from_str(key).ok()).collect();
     let identity = Identity::open(&dir.join(format!("{me}.key")))
@@ -88,8 +87,8 @@ pub(crate) fn party(dir: &Path, me: usize) -> Result<(), Failure> {
         to: PartyId::DEALER,
         role: Role::Centre,
     };
-    let channel = connect(&dealer.address, &place.identity, dealer.key, &hello, &options)
-        .map_err(failed)?;
+    let channel =
+        connect(&dealer.address, &place.identity, dealer.key, &hello, &options).map_err(failed)?;
     let centre = Centre {
         me,
         parties,
@@ -203,7 +202,9 @@ impl Centre {
     fn measure(&self, name: &str, runs: u16) -> Result<Measured, Failure> {
         let step = Step::new(name, self.me);
         let mut dry = SharedSession::dry(self.me, self.parties, TOPOLOGY, &[]);
-        step.run(&mut dry).map_err(konsil_analyses::AnalysisError::from).map_err(NodeError::from)?;
+        step.run(&mut dry)
+            .map_err(konsil_analyses::AnalysisError::from)
+            .map_err(NodeError::from)?;
         let (kinds, cost) = (dry.kinds().to_vec(), dry.cost());
         let mut bytes = 0;
         for me in 0..self.parties {
@@ -248,7 +249,9 @@ impl Centre {
             burn: Box::new(NoLedger),
         };
         let mut session = SharedSession::live(links, TOPOLOGY, &[]);
-        step.run(&mut session).map_err(konsil_analyses::AnalysisError::from).map_err(NodeError::from)?;
+        step.run(&mut session)
+            .map_err(konsil_analyses::AnalysisError::from)
+            .map_err(NodeError::from)?;
         self.meet()?;
         Ok(begin.elapsed().as_secs_f64())
     }
@@ -311,8 +314,7 @@ impl Centre {
 pub(crate) fn dealer(dir: &Path) -> Result<(), Failure> {
     let path = dir.join("bench.json");
     let text = std::fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
-    let setup: Setup =
-        serde_json::from_slice(&text).map_err(|_| Failure::process("bench.json"))?;
+    let setup: Setup = serde_json::from_slice(&text).map_err(|_| Failure::process("bench.json"))?;
     let place = take_place(dir, setup.centres)?;
     let mut channels: Vec<(u16, Channel)> = Vec::new();
     while channels.len() < setup.centres {

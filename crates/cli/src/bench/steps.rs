@@ -36,7 +36,9 @@ impl Step {
             "logistic" => (1 << 15, 0, 1 << 15),
             _ => (SHAPE.0 * SHAPE.1, SHAPE.1 * SHAPE.2, 100_000_000),
         };
-        let value = |at: usize| if me == 0 { ONE + (at as Word % 1000) * (ONE / 64) } else { 0 };
+        let value = |at: usize| {
+            if me == 0 { ONE + (at as Word % 1000) * (ONE / 64) } else { 0 }
+        };
         let column = |len: usize| (0..len).map(value).collect();
         Self { name: name.to_owned(), left: column(left), right: column(right), count }
     }

@@ -94,7 +94,14 @@ pub(crate) fn wan(options: &WanOptions, screen: &Screen) -> Result<(), Failure> 
     });
     let seconds = begin.elapsed().as_secs_f64();
     let costs = ends.into_iter().collect::<Result<Vec<Cost>, Failure>>()?;
-    let (rounds, bytes) = (costs[0].rounds, costs.iter().map(|it| it.bytes).max().unwrap_or(0));
+    show(options, seconds, &costs, screen);
+    Ok(())
+}
+
+fn show(options: &WanOptions, seconds: f64, costs: &[Cost], screen: &Screen) {
+    let first = costs.first().copied().unwrap_or_default();
+    let bytes = costs.iter().map(|it| it.bytes).max().unwrap_or(0);
+    let (centres, covariates, rounds) = (options.centres, options.covariates, first.rounds);
     screen.table(&format!(
         "logistic regression, {covariates} covariates, {centres} centres: {seconds:.1} s, {rounds} rounds, {bytes} bytes sent by a centre"
     ));
@@ -102,9 +109,8 @@ pub(crate) fn wan(options: &WanOptions, screen: &Screen) -> Result<(), Failure> 
         "schema": "konsil.bench.wan.v1", "centres": centres, "covariates": covariates,
         "sealed": options.sealed, "round_trip_ms": options.round_trip_ms,
         "megabits": options.megabits, "seconds": seconds, "rounds": rounds,
-        "bytes_by_centre": bytes, "dealt_bytes": costs[0].dealt_bytes,
+        "bytes_by_centre": bytes, "dealt_bytes": first.dealt_bytes,
     }));
-    Ok(())
 }
 
 fn pairwise(me: usize, centres: usize) -> Vec<Option<Seed>> {
@@ -128,7 +134,8 @@ fn patients(
 ) -> Result<Dataset, Failure> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(centre as u64 + 1);
     let mut uniform = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1_u64 << 53) as f64
     };
     let mut text = format!("y,{}\n", names.join(","));

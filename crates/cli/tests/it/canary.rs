@@ -23,10 +23,7 @@ fn fixed_point() -> u128 {
 fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let fixed = fixed_point();
     let hex = |bytes: &[u8]| -> Vec<u8> {
-        bytes
-            .iter()
-            .flat_map(|byte| format!("{byte:02x}").into_bytes())
-            .collect()
+        bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
     };
     let float = VALUE.to_le_bytes();
     vec![
@@ -48,32 +45,19 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
 fn found(bytes: &[u8]) -> Vec<&'static str> {
     let forms = forms();
     let mut begins = [false; 256];
-    forms
-        .iter()
-        .for_each(|(_, form)| begins[usize::from(form[0])] = true);
+    forms.iter().for_each(|(_, form)| begins[usize::from(form[0])] = true);
     let mut hits = vec![false; forms.len()];
-    for (at, _) in bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| begins[usize::from(**byte)])
-    {
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| begins[usize::from(**byte)]) {
         for ((_, form), hit) in forms.iter().zip(&mut hits) {
             *hit |= bytes[at..].starts_with(form);
         }
     }
-    forms
-        .iter()
-        .zip(hits)
-        .filter_map(|((name, _), hit)| hit.then_some(*name))
-        .collect()
+    forms.iter().zip(hits).filter_map(|((name, _), hit)| hit.then_some(*name)).collect()
 }
 
 fn assert_clean(what: &str, bytes: &[u8]) {
     let found = found(bytes);
-    assert!(
-        found.is_empty(),
-        "{what} contains the marked patient as {found:?}"
-    );
+    assert!(found.is_empty(), "{what} contains the marked patient as {found:?}");
 }
 
 /// Patients of whom `ahorn`'s are marked.
@@ -111,50 +95,29 @@ fn marked_patients_stay_where_they_are() {
     let outside = tempfile::tempdir().unwrap();
     let source = outside.path().join("patients.csv");
     fs::write(&source, marked()).unwrap();
-    assert_eq!(
-        found(&fs::read(&source).unwrap()),
-        ["identifier", "decimal"]
-    );
+    assert_eq!(found(&fs::read(&source).unwrap()), ["identifier", "decimal"]);
     let import = lab.import(&source.to_string_lossy()).exits(0);
     let held = lab.held();
-    let lines: Vec<Proxy> = held
-        .centres
-        .iter()
-        .map(|it| Proxy::to(&it.address))
-        .collect();
+    let lines: Vec<Proxy> = held.centres.iter().map(|it| Proxy::to(&it.address)).collect();
     let to_dealer = Proxy::to(&held.dealer.address);
     let addresses: Vec<String> = lines.iter().map(|it| it.address.clone()).collect();
-    note_addresses(
-        &lab.path("lab/network.toml"),
-        &addresses,
-        &to_dealer.address,
-    );
+    note_addresses(&lab.path("lab/network.toml"), &addresses, &to_dealer.address);
     lab.write("study.toml", ALL);
     let network = ["--network", "lab/network.toml"];
-    let plan = lab
-        .konsil(&[&["plan", "study.toml"], &network[..]].concat())
-        .exits(0);
-    let ran = lab
-        .konsil(&[&["run", "study.toml", "--out", "r"], &network[..]].concat())
-        .exits(0);
+    let plan = lab.konsil(&[&["plan", "study.toml"], &network[..]].concat()).exits(0);
+    let ran = lab.konsil(&[&["run", "study.toml", "--out", "r"], &network[..]].concat()).exits(0);
     for ran in [&import, &plan, &ran] {
         assert_clean("standard output", ran.out.as_bytes());
         assert_clean("standard error", ran.err.as_bytes());
     }
-    let heard: Vec<Vec<u8>> = lines
-        .iter()
-        .chain([&to_dealer])
-        .flat_map(|line| line.heard())
-        .collect();
+    let heard: Vec<Vec<u8>> =
+        lines.iter().chain([&to_dealer]).flat_map(|line| line.heard()).collect();
     let bytes: usize = heard.iter().map(Vec::len).sum();
     assert!(bytes > 1_000_000, "the lines carried {bytes} bytes only");
     for line in &heard {
         assert_clean("a line", line);
         // the question is nobody's business on the way either
-        assert!(
-            !line.windows(9).any(|window| window == b"all-kinds"),
-            "a study in the clear"
-        );
+        assert!(!line.windows(9).any(|window| window == b"all-kinds"), "a study in the clear");
     }
     drop(held);
     let looked_at = files(lab.folder.path());
@@ -172,9 +135,7 @@ fn a_refused_file_leaves_nothing_behind() {
     let outside = tempfile::tempdir().unwrap();
     let source = outside.path().join("patients.csv");
     fs::write(&source, marked().replacen(",F,", ",unknown,", 1)).unwrap();
-    lab.import(&source.to_string_lossy())
-        .exits(10)
-        .says(&["K0114", "unknown"]);
+    lab.import(&source.to_string_lossy()).exits(10).says(&["K0114", "unknown"]);
     for path in files(lab.folder.path()) {
         assert_clean(&path.display().to_string(), &fs::read(&path).unwrap());
         assert!(!is_data_set(&path), "{} was stored", path.display());

@@ -25,15 +25,9 @@ fn the_demo_equals_the_pooled_answer_and_sends_what_it_planned() {
     assert!(methods.len() >= 4, "{json}");
     for method in methods {
         assert_eq!(method.as_object().unwrap().len(), 2, "{method}");
-        assert!(
-            method["name"].as_str().is_some_and(|name| !name.is_empty()),
-            "{method}"
-        );
+        assert!(method["name"].as_str().is_some_and(|name| !name.is_empty()), "{method}");
         let difference = method["max_relative_difference"].as_f64();
-        assert!(
-            difference.is_some_and(|it| (0.0..=1e-6).contains(&it)),
-            "{method}"
-        );
+        assert!(difference.is_some_and(|it| (0.0..=1e-6).contains(&it)), "{method}");
     }
     assert_eq!(json["planned_bytes"], json["sent_bytes"]);
     assert!(json["sent_bytes"].as_u64() > Some(100_000), "{json}");

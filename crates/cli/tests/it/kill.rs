@@ -12,10 +12,7 @@ const END_MAX: Duration = Duration::from_secs(20);
 
 /// A seed from the clock; it is printed, so that a failure can be repeated.
 fn seed() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a seed for a test; the test prints it"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a seed for a test; the test prints it")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = u64::from(now.subsec_nanos()) ^ now.as_secs() << 30;
     println!("seed {seed}");
@@ -25,9 +22,7 @@ fn seed() -> u64 {
 /// The runs in a centre's database, as `konsil node runs` shows them.
 fn runs(lab: &Lab, centre: &str) -> Vec<Value> {
     let folder = lab.centre(centre);
-    let json = lab
-        .konsil(&["node", "runs", "--dir", &folder.to_string_lossy(), "--json"])
-        .exits(0);
+    let json = lab.konsil(&["node", "runs", "--dir", &folder.to_string_lossy(), "--json"]).exits(0);
     json.json()["runs"].as_array().unwrap().clone()
 }
 
@@ -60,10 +55,7 @@ fn interrupt(held: &mut Held<'_>, party: usize, after: Duration) -> Option<Ran> 
 }
 
 fn nothing_released(lab: &Lab, out: &str) {
-    let left: Vec<_> = std::fs::read_dir(lab.path(out))
-        .into_iter()
-        .flatten()
-        .collect();
+    let left: Vec<_> = std::fs::read_dir(lab.path(out)).into_iter().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -113,19 +105,11 @@ fn a_killed_centre(rounds: u64, seed: u64) {
         }
         held.run("short.toml", "good").exits(0);
     }
-    assert!(
-        interrupted * 2 > rounds,
-        "only {interrupted} of {rounds} kills came in time"
-    );
+    assert!(interrupted * 2 > rounds, "only {interrupted} of {rounds} kills came in time");
     // the survivors know what happened too
     let aborted: usize = CENTRES
         .iter()
-        .map(|name| {
-            runs(&lab, name)
-                .iter()
-                .filter(|run| run["state"] == "aborted")
-                .count()
-        })
+        .map(|name| runs(&lab, name).iter().filter(|run| run["state"] == "aborted").count())
         .sum();
     assert!(aborted > 0);
 }
@@ -181,19 +165,10 @@ fn a_dealer_killed_after_dealing_harms_nobody() {
     let network = ["--network", "lab/network.toml", "--out", "after", "--json"];
     let mut running = start(command.args(["run", "long.toml"]).args(network));
     // the dealer closes each centre's connection when it has said all
-    let dealt = until(END_MAX, || {
-        line.answered() == CENTRES.len() || running.has_ended()
-    });
-    assert!(
-        dealt,
-        "{} of the dealer's connections ended",
-        line.answered()
-    );
+    let dealt = until(END_MAX, || line.answered() == CENTRES.len() || running.has_ended());
+    assert!(dealt, "{} of the dealer's connections ended", line.answered());
     held.dealer.kill();
-    assert!(
-        !running.has_ended(),
-        "the study was too short to prove anything"
-    );
+    assert!(!running.has_ended(), "the study was too short to prove anything");
     let ran = running.wait(END_MAX).exits(0);
     assert_eq!(ran.json()["planned_bytes"], ran.json()["sent_bytes"]);
 }

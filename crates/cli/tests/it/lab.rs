@@ -29,10 +29,8 @@ pub(crate) struct Random(pub(crate) u64);
 impl Random {
     /// A whole number below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -49,11 +47,7 @@ pub(crate) fn patients(count: usize, seed: u64) -> String {
         let months = random.below(120) + random.below(120);
         let died = u8::from(random.below(120) < age);
         let crp = random.below(5000) as f64 / 100.0;
-        writeln!(
-            text,
-            "{centre},p{patient},{age},{sex},{arm},{months},{died},{crp}"
-        )
-        .unwrap();
+        writeln!(text, "{centre},p{patient},{age},{sex},{arm},{months},{died},{crp}").unwrap();
     }
     text
 }
@@ -75,12 +69,9 @@ impl Lab {
 
     /// A lab without data, and `dictionary.csv`.
     pub(crate) fn empty() -> Self {
-        let lab = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let lab = Self { folder: tempfile::tempdir().unwrap() };
         lab.write("dictionary.csv", DICTIONARY);
-        lab.konsil(&["lab", "new", "lab", "--centres", &CENTRES.join(",")])
-            .exits(0);
+        lab.konsil(&["lab", "new", "lab", "--centres", &CENTRES.join(",")]).exits(0);
         lab
     }
 
@@ -110,11 +101,7 @@ impl Lab {
     pub(crate) fn held(&self) -> Held<'_> {
         let centres = CENTRES.map(|name| Daemon::serve("node", &self.centre(name)));
         let dealer = Daemon::serve("dealer", &self.path("lab/dealer"));
-        let held = Held {
-            lab: self,
-            centres,
-            dealer,
-        };
+        let held = Held { lab: self, centres, dealer };
         held.note_addresses();
         held
     }
@@ -142,24 +129,12 @@ impl Held<'_> {
     /// Tells the researcher's network file where everybody listens.
     pub(crate) fn note_addresses(&self) {
         let centres: Vec<String> = self.centres.iter().map(|it| it.address.clone()).collect();
-        note_addresses(
-            &self.lab.path("lab/network.toml"),
-            &centres,
-            &self.dealer.address,
-        );
+        note_addresses(&self.lab.path("lab/network.toml"), &centres, &self.dealer.address);
     }
 
     /// Runs a study file over the network, as the researcher.
     pub(crate) fn run(&self, study: &str, out: &str) -> Ran {
-        self.lab.konsil(&[
-            "run",
-            study,
-            "--network",
-            "lab/network.toml",
-            "--out",
-            out,
-            "--json",
-        ])
+        self.lab.konsil(&["run", study, "--network", "lab/network.toml", "--out", out, "--json"])
     }
 }
 
@@ -178,11 +153,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path))
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
     found.sort();
     found

@@ -23,27 +23,13 @@ fn an_import_on_a_full_disk_changes_nothing() {
     let lab = Lab::with_patients(60, 61);
     let before = files(lab.folder.path());
     lab.write("patients.csv", &patients(3000, 62));
-    let arguments = [
-        "lab",
-        "import",
-        "lab",
-        "--dict",
-        "dictionary.csv",
-        "--split-by",
-        "centre",
-    ];
+    let arguments = ["lab", "import", "lab", "--dict", "dictionary.csv", "--split-by", "centre"];
     let mut command = limited(lab.folder.path(), 16);
     let ran = start(command.args(arguments).arg("patients.csv")).wait(Duration::from_secs(60));
     ran.exits(1).says(&["K0701", "lab/centres/ahorn"]);
     assert_eq!(files(lab.folder.path()), before);
-    let status = lab
-        .konsil(&["lab", "status", "lab", "--json"])
-        .exits(0)
-        .json();
-    assert_eq!(
-        status["centres"][0]["patients"], 20,
-        "the earlier data set stands"
-    );
+    let status = lab.konsil(&["lab", "status", "lab", "--json"]).exits(0).json();
+    assert_eq!(status["centres"][0]["patients"], 20, "the earlier data set stands");
 }
 
 // A result that cannot be written is an error with the file's name, and no half a file.
@@ -53,22 +39,11 @@ fn results_on_a_full_disk_are_named() {
     let held = lab.held();
     lab.write("study.toml", ALL);
     let mut command = limited(lab.folder.path(), 8);
-    command.args([
-        "run",
-        "study.toml",
-        "--network",
-        "lab/network.toml",
-        "--out",
-        "r",
-    ]);
+    command.args(["run", "study.toml", "--network", "lab/network.toml", "--out", "r"]);
     let ran = start(&mut command).wait(Duration::from_secs(60));
     ran.exits(1).says(&["K0701", "r/"]);
     for file in files(&lab.path("r")) {
-        assert!(
-            file.extension().is_none_or(|it| it != "new"),
-            "{}",
-            file.display()
-        );
+        assert!(file.extension().is_none_or(|it| it != "new"), "{}", file.display());
     }
     drop(held);
 }

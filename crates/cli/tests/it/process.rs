@@ -74,12 +74,7 @@ impl Running {
         }
         let (out, err) = (self.out.join().unwrap(), self.err.join().unwrap());
         assert!(ended, "did not end within {limit:?}\n{out}\n{err}");
-        Ran {
-            code: status.unwrap().code(),
-            out,
-            err,
-            elapsed: self.begin.elapsed(),
-        }
+        Ran { code: status.unwrap().code(), out, err, elapsed: self.begin.elapsed() }
     }
 }
 
@@ -94,18 +89,9 @@ pub(crate) fn command(folder: &Path) -> Command {
 /// Starts a command and collects what it says.
 pub(crate) fn start(command: &mut Command) -> Running {
     let begin = Instant::now();
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    Running {
-        out: collect(out),
-        err: collect(err),
-        child,
-        begin,
-    }
+    Running { out: collect(out), err: collect(err), child, begin }
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
@@ -152,17 +138,10 @@ impl Daemon {
 
     /// As [`Daemon::serve`], by a command that starts `konsil` in its own way.
     pub(crate) fn serve_by(mut by: Command, kind: &str, folder: &Path) -> Self {
-        let arguments = [kind, "serve", "--attached", "--dir", "."]
-            .map(str::to_owned)
-            .to_vec();
+        let arguments = [kind, "serve", "--attached", "--dir", "."].map(str::to_owned).to_vec();
         by.args(&arguments).current_dir(folder);
         let (child, address) = listening(&mut by, folder);
-        Self {
-            child,
-            address,
-            arguments,
-            folder: folder.to_owned(),
-        }
+        Self { child, address, arguments, folder: folder.to_owned() }
     }
 
     /// Ends it as a power cut would.
@@ -192,14 +171,8 @@ impl Drop for Daemon {
 
 /// Starts a daemon that ends with this process; gives its address.
 fn listening(command: &mut Command, folder: &Path) -> (Child, String) {
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join("log"));
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log.unwrap());
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.unwrap());
     let mut child = command.spawn().unwrap();
     let (sender, receiver) = mpsc::channel();
     let out = child.stdout.take().unwrap();
@@ -208,9 +181,7 @@ fn listening(command: &mut Command, folder: &Path) -> (Child, String) {
         let _read = BufReader::new(out).read_line(&mut line);
         let _gone = sender.send(line);
     });
-    let line = receiver
-        .recv_timeout(Duration::from_secs(30))
-        .unwrap_or_default();
+    let line = receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_default();
     let Some(address) = line.trim().strip_prefix("ready ") else {
         child.kill().unwrap();
         let log = std::fs::read_to_string(folder.join("log")).unwrap();

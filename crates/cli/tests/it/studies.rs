@@ -64,8 +64,5 @@ variables = ["age"]
 
 /// The short study for patients that meet a condition.
 pub(crate) fn short_where(condition: &str) -> String {
-    format!(
-        "{SHORT}\n[cohort]\nwhere = {}\n",
-        toml::Value::from(condition)
-    )
+    format!("{SHORT}\n[cohort]\nwhere = {}\n", toml::Value::from(condition))
 }

@@ -25,14 +25,9 @@ fn wrong_use_exits_with_2() {
         &[],
     ] {
         let ran = konsil(folder.path(), arguments).exits(2);
-        assert!(
-            !ran.err.is_empty() && !ran.err.contains("panicked"),
-            "{ran:#?}"
-        );
+        assert!(!ran.err.is_empty() && !ran.err.contains("panicked"), "{ran:#?}");
     }
-    konsil(folder.path(), &["explain", "K9999"])
-        .exits(2)
-        .says(&["K9999"]);
+    konsil(folder.path(), &["explain", "K9999"]).exits(2).says(&["K9999"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -40,36 +35,20 @@ fn wrong_use_exits_with_2() {
 #[test]
 fn everything_is_explained() {
     let folder = tempfile::tempdir().unwrap();
-    let all = konsil(folder.path(), &["explain", "--json"])
-        .exits(0)
-        .json();
+    let all = konsil(folder.path(), &["explain", "--json"]).exits(0).json();
     let codes = all["codes"].as_array().unwrap();
     assert!(codes.len() > 50);
     for code in codes {
         for part in ["code", "meaning", "remedy"] {
-            assert!(
-                code[part].as_str().is_some_and(|text| text.len() >= 5),
-                "{code}"
-            );
+            assert!(code[part].as_str().is_some_and(|text| text.len() >= 5), "{code}");
         }
     }
     let one = konsil(folder.path(), &["explain", "k0217"]).exits(0);
     assert!(one.out.starts_with("K0217"), "{}", one.out);
     for topic in ["exit-codes", "guarantee"] {
-        assert!(
-            konsil(folder.path(), &["explain", topic])
-                .exits(0)
-                .out
-                .len()
-                > 50
-        );
+        assert!(konsil(folder.path(), &["explain", topic]).exits(0).out.len() > 50);
     }
-    for help in [
-        &["--help"][..],
-        &["help", "lab"],
-        &["lab", "import", "--help"],
-        &["--version"],
-    ] {
+    for help in [&["--help"][..], &["help", "lab"], &["lab", "import", "--help"], &["--version"]] {
         assert!(!konsil(folder.path(), help).exits(0).out.is_empty());
     }
 }
@@ -81,22 +60,13 @@ fn completion_and_manuals_are_complete() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ran = konsil(folder.path(), &["completion", shell]).exits(0);
-        assert!(
-            ran.out.contains("konsil") && ran.out.contains("table1"),
-            "{shell}"
-        );
+        assert!(ran.out.contains("konsil") && ran.out.contains("table1"), "{shell}");
     }
     konsil(folder.path(), &["man", "pages"]).exits(0);
     let pages = fs::read_dir(folder.path().join("pages")).unwrap();
-    let pages: Vec<String> = pages
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    for page in [
-        "konsil.1",
-        "konsil-run.1",
-        "konsil-lab-new.1",
-        "konsil-node-runs.1",
-    ] {
+    let pages: Vec<String> =
+        pages.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    for page in ["konsil.1", "konsil-run.1", "konsil-lab-new.1", "konsil-node-runs.1"] {
         assert!(pages.iter().any(|it| it == page), "no {page} in {pages:?}");
     }
 }
@@ -105,12 +75,8 @@ fn completion_and_manuals_are_complete() {
 #[test]
 fn a_closed_pipe_is_no_panic() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [
-        &["explain"][..],
-        &["completion", "zsh"],
-        &["--help"],
-        &["explain", "--json"],
-    ] {
+    for arguments in [&["explain"][..], &["completion", "zsh"], &["--help"], &["explain", "--json"]]
+    {
         let mut child = command(folder.path())
             .args(arguments)
             .stdout(Stdio::piped())
@@ -119,17 +85,9 @@ fn a_closed_pipe_is_no_panic() {
             .unwrap();
         drop(child.stdout.take());
         let mut err = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         let status = child.wait().unwrap();
-        assert!(
-            !err.contains("panicked") && status.code() != Some(101),
-            "{arguments:?} {err}"
-        );
+        assert!(!err.contains("panicked") && status.code() != Some(101), "{arguments:?} {err}");
     }
     // also while a study runs
     let lab = Lab::with_patients(60, 71);
@@ -158,20 +116,11 @@ fn pipes_get_no_colour_unless_asked() {
         if let Some(value) = setting {
             command.env("NO_COLOR", value);
         }
-        command
-            .args(["lab", "run", "lab", "study.toml"])
-            .args(options);
+        command.args(["lab", "run", "lab", "study.toml"]).args(options);
         start(&mut command).wait(Duration::from_secs(60)).exits(0)
     };
-    for ran in [
-        run(None, &[]),
-        run(Some("1"), &[]),
-        run(Some("1"), &["--color", "never"]),
-    ] {
-        assert!(
-            !ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'),
-            "{ran:#?}"
-        );
+    for ran in [run(None, &[]), run(Some("1"), &[]), run(Some("1"), &["--color", "never"])] {
+        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{ran:#?}");
         assert!(ran.out.contains("median"), "{ran:#?}");
     }
     let quiet = run(None, &["--quiet"]);

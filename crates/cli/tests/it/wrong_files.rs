@@ -25,26 +25,18 @@ fn open_to_all(path: &Path) {
 fn keys_that_others_may_read_are_refused() {
     let lab = Lab::with_patients(60, 51);
     open_to_all(&lab.centre("birke").join("data.key"));
-    let list = lab
-        .konsil(&["data", "list", "--dir", "lab/centres/birke"])
-        .exits(1);
+    let list = lab.konsil(&["data", "list", "--dir", "lab/centres/birke"]).exits(1);
     list.says(&["K0701", "data.key", "644", "chmod 600"]);
     // the researcher hears that birke has a problem, but not where on its disk
-    let ran = run(&lab)
-        .exits(10)
-        .says(&["K0311", "birke", "log of its node"]);
+    let ran = run(&lab).exits(10).says(&["K0311", "birke", "log of its node"]);
     assert!(!ran.err.contains("data.key"), "{}", ran.err);
     let log = fs::read_to_string(lab.centre("birke").join("log")).unwrap();
     assert!(log.contains("data.key"), "{log}");
     open_to_all(&lab.centre("ahorn").join("identity.key"));
-    run(&lab)
-        .exits(1)
-        .says(&["K0701", "ahorn", "identity.key", "0644", "0600"]);
+    run(&lab).exits(1).says(&["K0701", "ahorn", "identity.key", "0644", "0600"]);
     let lab = Lab::with_patients(60, 52);
     open_to_all(&lab.path("lab/researcher.key"));
-    run(&lab)
-        .exits(1)
-        .says(&["K0701", "researcher.key", "0644"]);
+    run(&lab).exits(1).says(&["K0701", "researcher.key", "0644"]);
 }
 
 // A data set that was changed, cut or exchanged is not read.
@@ -60,9 +52,7 @@ fn changed_data_sets_are_refused() {
         fs::write(&path, bad).unwrap();
         let ran = run(&lab).exits(9).says(&["K0312", "eiche"]);
         assert!(!ran.err.contains("patients.konsil"), "{}", ran.err);
-        lab.konsil(&["lab", "status", "lab"])
-            .exits(9)
-            .says(&["K0312", "eiche", "import again"]);
+        lab.konsil(&["lab", "status", "lab"]).exits(9).says(&["K0312", "eiche", "import again"]);
     }
     fs::write(&path, good).unwrap();
     run(&lab).exits(0);
@@ -78,26 +68,17 @@ fn mistakes_in_configurations_are_named() {
         ("dataset =", "datset =", &["line", "datset"][..]),
         ("threshold = 10", "threshold = 2", &["policy", "at least 3"]),
         ("threshold = 10", "threshold = ", &["line"]),
-        (
-            "centres_min = 3",
-            "centres_min = 2",
-            &["policy", "3 centres"],
-        ),
+        ("centres_min = 3", "centres_min = 2", &["policy", "3 centres"]),
     ] {
         assert!(good.contains(from), "no {from} in {good}");
         fs::write(&path, good.replacen(from, to, 1)).unwrap();
         let ran = lab.konsil(&["node", "serve", "--dir", "lab/centres/ahorn"]);
         ran.exits(1).says(&["K0701", "konsil.toml"]).says(says);
-        run(&lab)
-            .exits(1)
-            .says(&["K0802", "ahorn", "konsil.toml"])
-            .says(says);
+        run(&lab).exits(1).says(&["K0802", "ahorn", "konsil.toml"]).says(says);
     }
     fs::write(&path, good).unwrap();
     lab.write("lab/network.toml", "network = \n");
-    run(&lab)
-        .exits(1)
-        .says(&["K0701", "network.toml", "line 1"]);
+    run(&lab).exits(1).says(&["K0701", "network.toml", "line 1"]);
 }
 
 // A folder belongs to one process (fault catalogue, case 32).
@@ -105,19 +86,13 @@ fn mistakes_in_configurations_are_named() {
 fn a_second_node_on_a_folder_ends() {
     let lab = Lab::with_patients(60, 55);
     let mut node = Daemon::serve("node", &lab.centre("ahorn"));
-    let second = lab
-        .konsil(&["node", "serve", "--dir", "lab/centres/ahorn"])
-        .exits(1);
+    let second = lab.konsil(&["node", "serve", "--dir", "lab/centres/ahorn"]).exits(1);
     second.says(&["K0702", "ahorn", "stop it first"]);
     assert!(node.is_alive());
     node.kill();
     node.restart();
-    lab.konsil(&["node", "serve", "--dir", "nowhere"])
-        .exits(1)
-        .says(&["K0701", "nowhere"]);
-    lab.konsil(&["dealer", "serve", "--dir", "nowhere"])
-        .exits(1)
-        .says(&["K0701", "nowhere"]);
+    lab.konsil(&["node", "serve", "--dir", "nowhere"]).exits(1).says(&["K0701", "nowhere"]);
+    lab.konsil(&["dealer", "serve", "--dir", "nowhere"]).exits(1).says(&["K0701", "nowhere"]);
 }
 
 // What answers at an address but is no node; what does not answer; who is not known there.
@@ -147,13 +122,9 @@ fn wrong_peers_are_named() {
     let ran = with(1, &no_node);
     assert!(matches!(ran.code, Some(8 | 9)), "{ran:#?}");
     ran.says(&["birke", &no_node]);
-    with(2, "127.0.0.1:1")
-        .exits(8)
-        .says(&["K0411", "eiche", "127.0.0.1:1", "running?"]);
+    with(2, "127.0.0.1:1").exits(8).says(&["K0411", "eiche", "127.0.0.1:1", "running?"]);
     with(0, "").exits(8).says(&["K0411", "ahorn", "address"]);
-    with(0, "nowhere.invalid:80")
-        .exits(8)
-        .says(&["ahorn", "nowhere.invalid"]);
+    with(0, "nowhere.invalid:80").exits(8).says(&["ahorn", "nowhere.invalid"]);
     // one centre at another's address: the key decides
     let swapped = with(0, &addresses[1]).exits(9);
     swapped.says(&["K0420", "ahorn"]);
@@ -164,10 +135,7 @@ fn wrong_peers_are_named() {
     let stranger = held.run("study.toml", "r3");
     assert!(matches!(stranger.code, Some(8 | 9)), "{stranger:#?}");
     stranger.says(&["konsil explain"]);
-    assert!(
-        !lab.path("r3").exists(),
-        "a stranger got a place for results"
-    );
+    assert!(!lab.path("r3").exists(), "a stranger got a place for results");
 }
 
 // Labs that would protect nobody, or whose names would be paths.
@@ -180,16 +148,10 @@ fn wrong_labs_are_refused() {
     for name in ["../a", "a/b", "A", "a b", "", "ä", "a\n"] {
         new(&format!("{name},b,c")).exits(2).says(&["a-z"]);
     }
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "something was made"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
     new("a,b,c").exits(0);
     new("a,b,c").exits(2).says(&["a lab already"]);
-    konsil(folder.path(), &["lab", "status", "other"])
-        .exits(2)
-        .says(&["no lab", "lab new"]);
+    konsil(folder.path(), &["lab", "status", "other"]).exits(2).says(&["no lab", "lab new"]);
     let run = konsil(folder.path(), &["summary", "age"]).exits(2);
     run.says(&["network.toml", "--network"]);
 }

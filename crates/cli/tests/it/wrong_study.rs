@@ -16,15 +16,7 @@ fn up() -> Lab {
 
 fn run(lab: &Lab, study: &str) -> Ran {
     lab.write("study.toml", study);
-    lab.konsil(&[
-        "run",
-        "study.toml",
-        "--network",
-        "lab/network.toml",
-        "--out",
-        "r",
-        "--json",
-    ])
+    lab.konsil(&["run", "study.toml", "--network", "lab/network.toml", "--out", "r", "--json"])
 }
 
 fn ask(lab: &Lab, question: &[&str]) -> Ran {
@@ -36,26 +28,13 @@ fn ask(lab: &Lab, question: &[&str]) -> Ran {
 fn mistakes_in_formulas_and_conditions_are_pointed_at() {
     let lab = up();
     let typo = ask(&lab, &["lm", "crp ~ agee + sex"]).exits(2);
-    typo.says(&[
-        "K0203",
-        "formula:1:7",
-        "│       ^^^^",
-        "did you mean `age`?",
-    ]);
+    typo.says(&["K0203", "formula:1:7", "│       ^^^^", "did you mean `age`?"]);
     ask(&lab, &["lm", "crp ~"]).exits(2).says(&["K0201"]);
-    ask(&lab, &["lm", "crp age"])
-        .exits(2)
-        .says(&["K0220", "formula"]);
+    ask(&lab, &["lm", "crp age"]).exits(2).says(&["K0220", "formula"]);
     ask(&lab, &["lm", "crp ~ pid"]).exits(2).says(&["K0205"]);
-    ask(&lab, &["lm", "crp ~ system('id')"])
-        .exits(2)
-        .says(&["K0207"]);
-    ask(&lab, &["summary", "agee"])
-        .exits(2)
-        .says(&["did you mean `age`?"]);
-    ask(&lab, &["glm", "died ~ age", "--family", "gamma"])
-        .exits(2)
-        .says(&["binomial"]);
+    ask(&lab, &["lm", "crp ~ system('id')"]).exits(2).says(&["K0207"]);
+    ask(&lab, &["summary", "agee"]).exits(2).says(&["did you mean `age`?"]);
+    ask(&lab, &["glm", "died ~ age", "--family", "gamma"]).exits(2).says(&["binomial"]);
     for (condition, code, says) in [
         ("agee > 50", "K0303", "did you mean `age`?"),
         ("age >", "K0301", "where:1:"),
@@ -83,15 +62,9 @@ fn enormous_questions_are_refused_quickly() {
     let long = format!("age > 1{}", " or age > 1".repeat(1_000_000));
     let not = format!("{} age > 1", "not ".repeat(100_000));
     for condition in [nested, long, not] {
-        let ran = run(&lab, &short_where(&condition))
-            .exits(2)
-            .says(&["K0302"]);
+        let ran = run(&lab, &short_where(&condition)).exits(2).says(&["K0302"]);
         assert!(ran.elapsed.as_secs() < 10, "{:?}", ran.elapsed);
-        assert!(
-            ran.err.len() < 10_000,
-            "{} bytes of explanation",
-            ran.err.len()
-        );
+        assert!(ran.err.len() < 10_000, "{} bytes of explanation", ran.err.len());
     }
     let formula = format!("age ~ {}crp{}", "(".repeat(10_000), ")".repeat(10_000));
     lab.write(
@@ -112,47 +85,20 @@ fn mistakes_in_study_files_are_named() {
         assert!(ALL.contains(from), "{from}");
         run(&lab, &ALL.replacen(from, to, 1))
     };
-    with("formula =", "formul =")
-        .exits(2)
-        .says(&["K0704", "line", "did you mean `formula`?"]);
-    with("kind = \"km\"", "kind = \"kmm\"")
-        .exits(2)
-        .says(&["K0220", "kmm", "km"]);
-    with("id = \"lm\"", "id = \"../../lm\"")
-        .exits(2)
-        .says(&["K0704", "../../lm"]);
-    with("id = \"lm\"", "id = \"glm\"")
-        .exits(2)
-        .says(&["K0704", "twice"]);
-    with("id = \"all-kinds\"", "id = \"a/b\"")
-        .exits(2)
-        .says(&["K0704", "letters"]);
-    with("[study]", "[study]\nmin_centres = 2")
-        .exits(2)
-        .says(&["K0704", "3 centres"]);
-    with("[study]", "[study]\ncentres = [\"ahorm\"]")
-        .exits(2)
-        .says(&["ahorm", "ahorn"]);
-    with("[study]", "[study]\ncentres = [\"ahorn\", \"eiche\"]")
-        .exits(2)
-        .says(&["K0705", "3"]);
-    with("[study]", "[studie]")
-        .exits(2)
-        .says(&["K0704", "studie"]);
-    with("[[analysis]]", "[release]\nepsilon = 0.5\n[[analysis]]")
-        .exits(2)
-        .says(&["not built"]);
-    lab.konsil(&[&["run", "none.toml"], &NETWORK[..]].concat())
-        .exits(1)
-        .says(&["none.toml"]);
-    run(&lab, "\u{feff}[study")
-        .exits(2)
-        .says(&["K0704", "line 1"]);
+    with("formula =", "formul =").exits(2).says(&["K0704", "line", "did you mean `formula`?"]);
+    with("kind = \"km\"", "kind = \"kmm\"").exits(2).says(&["K0220", "kmm", "km"]);
+    with("id = \"lm\"", "id = \"../../lm\"").exits(2).says(&["K0704", "../../lm"]);
+    with("id = \"lm\"", "id = \"glm\"").exits(2).says(&["K0704", "twice"]);
+    with("id = \"all-kinds\"", "id = \"a/b\"").exits(2).says(&["K0704", "letters"]);
+    with("[study]", "[study]\nmin_centres = 2").exits(2).says(&["K0704", "3 centres"]);
+    with("[study]", "[study]\ncentres = [\"ahorm\"]").exits(2).says(&["ahorm", "ahorn"]);
+    with("[study]", "[study]\ncentres = [\"ahorn\", \"eiche\"]").exits(2).says(&["K0705", "3"]);
+    with("[study]", "[studie]").exits(2).says(&["K0704", "studie"]);
+    with("[[analysis]]", "[release]\nepsilon = 0.5\n[[analysis]]").exits(2).says(&["not built"]);
+    lab.konsil(&[&["run", "none.toml"], &NETWORK[..]].concat()).exits(1).says(&["none.toml"]);
+    run(&lab, "\u{feff}[study").exits(2).says(&["K0704", "line 1"]);
     run(&lab, "").exits(2).says(&["K0704", "study"]);
-    assert!(
-        !lab.path("r").exists(),
-        "a place for results that never came"
-    );
+    assert!(!lab.path("r").exists(), "a place for results that never came");
 }
 
 // A centre's rules stand above a study's.
@@ -165,10 +111,7 @@ fn a_threshold_below_the_policy_is_refused() {
     run(&lab, &above).exits(5).says(&["K0601"]);
     let zero = format!("{SHORT}\n[release]\nzero_cells = true\n");
     run(&lab, &zero).exits(5).says(&["K0601", "counts of 0"]);
-    assert!(
-        fs::read_dir(lab.path("r")).unwrap().next().is_none(),
-        "something was released"
-    );
+    assert!(fs::read_dir(lab.path("r")).unwrap().next().is_none(), "something was released");
 }
 
 // Too few patients: the fact is all there is, on every screen and in every file.
@@ -194,23 +137,15 @@ fn too_few_patients_release_no_count() {
             assert_eq!(analysis["withheld"]["code"], "K0501");
         }
         let left = fs::read_dir(lab.path("r")).unwrap();
-        let tables = left.filter(|it| {
-            it.as_ref()
-                .unwrap()
-                .path()
-                .extension()
-                .is_some_and(|end| end == "csv")
-        });
+        let tables = left
+            .filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|end| end == "csv"));
         assert_eq!(tables.count(), 0);
         // how long it took and how much was sent is the same for no patient and for a few
         let ledger = fs::read_to_string(lab.path("r/ledger.json")).unwrap();
         let ledger: serde_json::Value = serde_json::from_str(&ledger).unwrap();
         for analysis in ledger["analyses"].as_array().unwrap() {
             let revealed = analysis["revealed"].as_array().unwrap();
-            assert!(
-                revealed.iter().all(|line| line["to"] == "centres"),
-                "{analysis}"
-            );
+            assert!(revealed.iter().all(|line| line["to"] == "centres"), "{analysis}");
         }
     }
 }

@@ -44,9 +44,9 @@ pub(super) fn evaluate(step: &Step, frame: &Frame) -> Vec<f64> {
             map(evaluate(inner, frame), apply)
         }
         Step::Extreme { largest, of } => extreme(*largest, of, frame),
-        Step::Codes(inner, codes) => map(evaluate(inner, frame), |x| {
-            index(codes.iter().position(|code| *code == x))
-        }),
+        Step::Codes(inner, codes) => {
+            map(evaluate(inner, frame), |x| index(codes.iter().position(|code| *code == x)))
+        }
         Step::Cut(inner, breaks) => map(evaluate(inner, frame), |x| interval_of(x, breaks)),
     }
 }
@@ -88,11 +88,7 @@ fn extreme(largest: bool, of: &[Step], frame: &Frame) -> Vec<f64> {
     for column in columns {
         for (value, other) in values.iter_mut().zip(column) {
             // A NaN must stay one, which f64::max would hide.
-            let replace = if largest {
-                other > *value
-            } else {
-                other < *value
-            };
+            let replace = if largest { other > *value } else { other < *value };
             if replace || other.is_nan() {
                 *value = other;
             }
@@ -108,7 +104,5 @@ fn interval_of(value: f64, breaks: &[f64]) -> f64 {
 }
 
 fn index(position: Option<usize>) -> f64 {
-    position
-        .and_then(|position| u32::try_from(position).ok())
-        .map_or(f64::NAN, f64::from)
+    position.and_then(|position| u32::try_from(position).ok()).map_or(f64::NAN, f64::from)
 }

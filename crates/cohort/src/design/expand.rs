@@ -182,13 +182,7 @@ impl<'a> Builder<'a> {
             let levels = levels.into_iter().zip(0_u32..);
             let dummies = levels.skip(usize::from(!all)).map(|(level, index)| {
                 let level_index = Some(f64::from(index));
-                (
-                    format!("{name}{level}"),
-                    Factor {
-                        part,
-                        level: level_index,
-                    },
-                )
+                (format!("{name}{level}"), Factor { part, level: level_index })
             });
             return Ok(dummies.collect());
         }
@@ -216,13 +210,7 @@ impl<'a> Builder<'a> {
         } else {
             (0.0, 1.0)
         };
-        DesignColumn {
-            name,
-            centre,
-            scale,
-            range,
-            product,
-        }
+        DesignColumn { name, centre, scale, range, product }
     }
 }
 
@@ -259,13 +247,7 @@ pub(super) fn factor_step(
     node: &Node,
 ) -> Result<(Step, Vec<String>), FormulaError> {
     let call = Node {
-        what: Syntax::Call(
-            "factor".to_owned(),
-            vec![Argument {
-                name: None,
-                value: node.clone(),
-            }],
-        ),
+        what: Syntax::Call("factor".to_owned(), vec![Argument { name: None, value: node.clone() }]),
         span: node.span.clone(),
     };
     let typed = typing.part(&call)?;

@@ -59,12 +59,7 @@ impl GroupedSurvival {
     /// A [`FormulaError`] where the left side is not `Surv(time, event)`, and where the right side
     /// is more than one variable with public levels.
     pub fn plan(formula: &Formula, dictionary: &Dictionary) -> Result<Self, FormulaError> {
-        let mut typing = Typing {
-            formula,
-            dictionary,
-            used: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut typing = Typing { formula, dictionary, used: Vec::new(), notes: Vec::new() };
         let needed = |span| {
             let message = "Surv(time, event) is needed on the left of `~`".to_owned();
             formula.error(RESPONSE, &span, message)
@@ -73,12 +68,7 @@ impl GroupedSurvival {
             return Err(needed(0..1));
         };
         let (outcome, time_range) = outcome(&mut typing, left)?;
-        let Outcome::Survival {
-            start: None,
-            time: time_step,
-            event: event_step,
-        } = outcome
-        else {
+        let Outcome::Survival { start: None, time: time_step, event: event_step } = outcome else {
             return Err(needed(left.span.clone()));
         };
         let crate::formula::Syntax::Call(_, arguments) = &left.what else {

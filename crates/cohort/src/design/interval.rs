@@ -82,11 +82,7 @@ pub(super) fn centre_and_scale(bounds: Bounds, centred: bool) -> (f64, f64) {
         return (0.0, if largest > 0.0 { largest } else { 1.0 });
     }
     let (centre, scale) = (low / 2.0 + high / 2.0, high / 2.0 - low / 2.0);
-    if scale > 0.0 {
-        (centre, scale)
-    } else {
-        (0.0, 1.0)
-    }
+    if scale > 0.0 { (centre, scale) } else { (0.0, 1.0) }
 }
 
 fn hull(corners: &[f64]) -> Bounds {
@@ -110,10 +106,7 @@ mod tests {
         assert_eq!(binary(Operator::Power, x, two), Some((0.0, 9.0)));
         assert_eq!(binary(Operator::Multiply, x, x), Some((-6.0, 9.0)));
         assert_eq!(binary(Operator::Divide, two, x), None);
-        assert_eq!(
-            binary(Operator::Power, x, Some((3.0, 3.0))),
-            Some((-8.0, 27.0))
-        );
+        assert_eq!(binary(Operator::Power, x, Some((3.0, 3.0))), Some((-8.0, 27.0)));
         assert_eq!(abs(x), Some((0.0, 3.0)));
         assert_eq!(log(x), None);
         assert_eq!(exp(Some((0.0, 1e4))), None);

@@ -177,9 +177,7 @@ impl Design {
                 if let Some(start) = &start
                     && start.iter().zip(&time).any(|(start, time)| start >= time)
                 {
-                    return Err(CohortError::StartAfterEnd {
-                        term: self.outcome_text.clone(),
-                    });
+                    return Err(CohortError::StartAfterEnd { term: self.outcome_text.clone() });
                 }
                 Ok((Vec::new(), Some(SurvivalTimes { start, time, event })))
             }
@@ -228,24 +226,15 @@ pub(super) fn frame(
         columns.push(dataset.values(name)?);
     }
     let complete: Vec<bool> = (0..dataset.rows())
-        .map(|row| {
-            columns
-                .iter()
-                .all(|column| column.get(row).is_some_and(|v| !v.is_nan()))
-        })
+        .map(|row| columns.iter().all(|column| column.get(row).is_some_and(|v| !v.is_nan())))
         .collect();
     let kept = complete.iter().filter(|complete| **complete).count();
     let columns = used.iter().zip(columns).map(|(name, column)| {
         let kept = column.into_iter().zip(&complete);
-        let kept = kept
-            .filter(|(_, complete)| **complete)
-            .map(|(value, _)| value);
+        let kept = kept.filter(|(_, complete)| **complete).map(|(value, _)| value);
         (name.clone(), kept.collect())
     });
-    Ok(Frame {
-        rows: kept,
-        columns: columns.collect(),
-    })
+    Ok(Frame { rows: kept, columns: columns.collect() })
 }
 
 /// Drops patients without a level, then refuses what is not finite. Returns the number kept.
@@ -258,13 +247,9 @@ pub(super) fn keep_complete(all: &mut [Values], rows: usize) -> Result<usize, Co
     }
     for values in all.iter_mut() {
         let mut kept = keep.iter();
-        values
-            .values
-            .retain(|_| kept.next().copied().unwrap_or(false));
+        values.values.retain(|_| kept.next().copied().unwrap_or(false));
         if values.values.iter().any(|value| !value.is_finite()) {
-            return Err(CohortError::NotFinite {
-                term: values.name.clone(),
-            });
+            return Err(CohortError::NotFinite { term: values.name.clone() });
         }
     }
     Ok(keep.into_iter().filter(|keep| *keep).count())

@@ -81,15 +81,8 @@ pub enum Response {
 /// How the response is computed.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Value {
-        step: Step,
-        dichotomised: bool,
-    },
-    Survival {
-        start: Option<Step>,
-        time: Step,
-        event: Step,
-    },
+    Value { step: Step, dichotomised: bool },
+    Survival { start: Option<Step>, time: Step, event: Step },
 }
 
 /// An expanded formula: which columns a model has, at every centre alike. Public.
@@ -130,12 +123,7 @@ impl Design {
     /// A [`FormulaError`] for unknown variables, levels and functions, identifiers, parts of a
     /// wrong type, a missing response, no columns or more than 1,000 of them.
     pub fn expand(formula: &Formula, dictionary: &Dictionary) -> Result<Self, FormulaError> {
-        let mut typing = Typing {
-            formula,
-            dictionary,
-            used: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut typing = Typing { formula, dictionary, used: Vec::new(), notes: Vec::new() };
         let Some(left) = &formula.response else {
             let message = "a model needs a response on the left of `~`".to_owned();
             return Err(formula.error(RESPONSE, &(0..1), message));
@@ -202,10 +190,7 @@ impl Design {
         let response = match &self.response {
             Response::Numeric { .. } => "a number",
             Response::Binary => "0 or 1",
-            Response::Survival {
-                delayed_entry: true,
-                ..
-            } => "time to event, delayed entry",
+            Response::Survival { delayed_entry: true, .. } => "time to event, delayed entry",
             Response::Survival { .. } => "time to event",
         };
         // Writing to a String cannot fail.
@@ -217,17 +202,10 @@ impl Design {
         }
         if !self.strata.is_empty() {
             let strata = self.strata.join(", ");
-            let _ = writeln!(
-                out,
-                "strata     {strata} ({} each centre)",
-                self.strata_count
-            );
+            let _ = writeln!(out, "strata     {strata} ({} each centre)", self.strata_count);
         }
         let _ = writeln!(out, "columns    {}", self.columns.len());
-        let names = self
-            .columns
-            .iter()
-            .map(|column| column.name.chars().count());
+        let names = self.columns.iter().map(|column| column.name.chars().count());
         let width = names.max().unwrap_or(0).min(40);
         for (number, column) in self.columns.iter().enumerate() {
             let number = number + 1;
@@ -246,20 +224,15 @@ impl Design {
 
 fn numbered(parts: Vec<Option<(String, Typed)>>) -> Vec<(usize, String, Typed)> {
     let numbered = parts.into_iter().enumerate();
-    numbered
-        .filter_map(|(number, part)| part.map(|(name, typed)| (number, name, typed)))
-        .collect()
+    numbered.filter_map(|(number, part)| part.map(|(name, typed)| (number, name, typed))).collect()
 }
 
 fn response(outcome: &Outcome, bounds: Bounds, has_intercept: bool) -> Response {
     match outcome {
-        Outcome::Survival { start, .. } => Response::Survival {
-            time_range: bounds,
-            delayed_entry: start.is_some(),
-        },
-        Outcome::Value {
-            dichotomised: true, ..
-        } => Response::Binary,
+        Outcome::Survival { start, .. } => {
+            Response::Survival { time_range: bounds, delayed_entry: start.is_some() }
+        }
+        Outcome::Value { dichotomised: true, .. } => Response::Binary,
         Outcome::Value { .. } => {
             let (centre, scale) = interval::centre_and_scale(bounds, has_intercept);
             Response::Numeric { centre, scale }

@@ -121,10 +121,9 @@ impl Typing<'_> {
     pub(super) fn part(&mut self, node: &Node) -> Result<Typed, FormulaError> {
         match &node.what {
             Syntax::Number(number) => Ok(constant(*number)),
-            Syntax::Text(text) => Ok(Typed {
-                step: Step::Constant(0.0),
-                kind: Type::Text(text.clone()),
-            }),
+            Syntax::Text(text) => {
+                Ok(Typed { step: Step::Constant(0.0), kind: Type::Text(text.clone()) })
+            }
             Syntax::Logical(value) => Ok(Typed {
                 step: Step::Constant(f64::from(u8::from(*value))),
                 kind: Type::Logical { number: false },
@@ -172,10 +171,7 @@ impl Typing<'_> {
             Kind::Number | Kind::Integer => Type::Number(variable.range()),
             Kind::Category => Type::Factor(variable.factor_levels().unwrap_or_default()),
         };
-        Ok(Typed {
-            step: Step::Variable(name.to_owned()),
-            kind,
-        })
+        Ok(Typed { step: Step::Variable(name.to_owned()), kind })
     }
 
     fn unknown(&self, name: &str, span: &Span) -> FormulaError {
@@ -195,10 +191,7 @@ impl Typing<'_> {
         }
         let (step, bounds) = self.number(inner)?;
         if operator == Operator::Add {
-            return Ok(Typed {
-                step,
-                kind: Type::Number(bounds),
-            });
+            return Ok(Typed { step, kind: Type::Number(bounds) });
         }
         Ok(Typed {
             step: Step::Negate(Box::new(step)),
@@ -382,10 +375,7 @@ impl Typing<'_> {
             "sqrt" => (Function::Sqrt, interval::sqrt(bounds)),
             _ => (Function::Abs, interval::abs(bounds)),
         };
-        Ok(Typed {
-            step: Step::Function(function, Box::new(step)),
-            kind: Type::Number(bounds),
-        })
+        Ok(Typed { step: Step::Function(function, Box::new(step)), kind: Type::Number(bounds) })
     }
 
     fn log_to_base(&mut self, arguments: &[Argument]) -> Result<Typed, FormulaError> {
@@ -406,16 +396,9 @@ impl Typing<'_> {
             return Ok(value);
         };
         let factor = base.ln();
-        let kind = Type::Number(interval::binary(
-            Operator::Divide,
-            bounds,
-            Some((factor, factor)),
-        ));
+        let kind = Type::Number(interval::binary(Operator::Divide, bounds, Some((factor, factor))));
         let divisor = Box::new(Step::Constant(factor));
-        Ok(Typed {
-            step: Step::Binary(Operator::Divide, Box::new(value.step), divisor),
-            kind,
-        })
+        Ok(Typed { step: Step::Binary(Operator::Divide, Box::new(value.step), divisor), kind })
     }
 
     fn extreme(
@@ -443,10 +426,7 @@ impl Typing<'_> {
             let message = "pmin() and pmax() need arguments".to_owned();
             return Err(self.error(ARGUMENTS, span, message));
         };
-        Ok(Typed {
-            step: Step::Extreme { largest, of },
-            kind: Type::Number(bounds),
-        })
+        Ok(Typed { step: Step::Extreme { largest, of }, kind: Type::Number(bounds) })
     }
 
     fn numbers(&mut self, arguments: &[Argument]) -> Result<Typed, FormulaError> {
@@ -467,10 +447,7 @@ impl Typing<'_> {
             };
             numbers.push(if negative { -size } else { size });
         }
-        Ok(Typed {
-            step: Step::Constant(0.0),
-            kind: Type::Numbers(numbers),
-        })
+        Ok(Typed { step: Step::Constant(0.0), kind: Type::Numbers(numbers) })
     }
 
     fn cut(&mut self, arguments: &[Argument], span: &Span) -> Result<Typed, FormulaError> {
@@ -502,9 +479,8 @@ impl Typing<'_> {
         });
         if !within {
             let name = of.value.deparse();
-            self.notes.push(format!(
-                "patients with {name} outside the breaks of cut() are left out"
-            ));
+            self.notes
+                .push(format!("patients with {name} outside the breaks of cut() are left out"));
         }
         Ok(Typed {
             step: Step::Cut(Box::new(step), points.clone()),
@@ -555,27 +531,18 @@ impl Typing<'_> {
 }
 
 fn constant(number: f64) -> Typed {
-    Typed {
-        step: Step::Constant(number),
-        kind: Type::Number(Some((number, number))),
-    }
+    Typed { step: Step::Constant(number), kind: Type::Number(Some((number, number))) }
 }
 
 fn logical(step: Step) -> Typed {
-    Typed {
-        step,
-        kind: Type::Logical { number: false },
-    }
+    Typed { step, kind: Type::Logical { number: false } }
 }
 
 /// R's labels `(a,b]`, with as many digits, from 3, as make neighbours differ.
 fn interval_labels(points: &[f64]) -> Vec<String> {
     let mut texts = Vec::new();
     for digits in 3..=12 {
-        texts = points
-            .iter()
-            .map(|point| break_label(*point, digits))
-            .collect();
+        texts = points.iter().map(|point| break_label(*point, digits)).collect();
         if texts.windows(2).all(|pair| pair.first() != pair.last()) {
             break;
         }

@@ -16,16 +16,7 @@ const DECIMALS_CAP: usize = 6;
 /// Below so many rows, a category may well have another value in each.
 const ROWS_FOR_UNIQUE: usize = 6;
 const MISSING_WORDS: [&str; 8] = ["NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "."];
-const QUASI: [&str; 8] = [
-    "age",
-    "sex",
-    "gender",
-    "zip",
-    "plz",
-    "postcode",
-    "alter",
-    "geschlecht",
-];
+const QUASI: [&str; 8] = ["age", "sex", "gender", "zip", "plz", "postcode", "alter", "geschlecht"];
 
 pub(super) fn infer(name: &str, path: &Path) -> Result<Dictionary, CohortError> {
     let table = read_table(path)?;
@@ -37,19 +28,14 @@ pub(super) fn infer(name: &str, path: &Path) -> Result<Dictionary, CohortError> 
             let what = format!("two columns would be the variable `{cleaned}`; rename one");
             return Err(CohortError::table(path, Some(1), what));
         }
-        dictionary
-            .variables
-            .push(variable(&table, index, &cleaned, header));
+        dictionary.variables.push(variable(&table, index, &cleaned, header));
     }
     Ok(dictionary)
 }
 
 fn variable(table: &Table, index: usize, name: &str, header: &str) -> Variable {
-    let cells: Vec<&str> = table
-        .cells(index)
-        .map(str::trim)
-        .filter(|cell| !cell.is_empty())
-        .collect();
+    let cells: Vec<&str> =
+        table.cells(index).map(str::trim).filter(|cell| !cell.is_empty()).collect();
     let lower = name.to_lowercase();
     let mut variable = if matches!(lower.as_str(), "id" | "patient_id" | "patientid" | "pid") {
         identifier(name)
@@ -75,10 +61,8 @@ fn identifier(name: &str) -> Variable {
 
 /// A number or an integer, if every cell that is not a word for missing is one.
 fn numeric(cells: &[&str], name: &str, decimal_comma: bool) -> Option<Variable> {
-    let (words, cells): (Vec<&str>, Vec<&str>) = cells
-        .iter()
-        .copied()
-        .partition(|cell| MISSING_WORDS.contains(cell));
+    let (words, cells): (Vec<&str>, Vec<&str>) =
+        cells.iter().copied().partition(|cell| MISSING_WORDS.contains(cell));
     let numbers: Option<Vec<f64>> = cells
         .iter()
         .map(|cell| text::number(cell, decimal_comma).filter(|number| number.is_finite()))
@@ -117,9 +101,7 @@ fn numeric(cells: &[&str], name: &str, decimal_comma: bool) -> Option<Variable> 
 
 fn decimals_of(cell: &str) -> usize {
     let (mantissa, exponent) = cell.split_once(['e', 'E']).unwrap_or((cell, "0"));
-    let after = mantissa
-        .split_once(['.', ','])
-        .map_or(0, |(_, digits)| digits.len());
+    let after = mantissa.split_once(['.', ',']).map_or(0, |(_, digits)| digits.len());
     let after = i64::try_from(after).unwrap_or(0) - exponent.parse::<i64>().unwrap_or(0);
     usize::try_from(after.max(0)).unwrap_or(0)
 }
@@ -129,11 +111,7 @@ fn decimals_of(cell: &str) -> usize {
 /// The widening comes first because rounding alone would leave an extreme such as 98 as it is.
 fn outward(lowest: f64, highest: f64) -> (f64, f64) {
     let span = highest - lowest;
-    let margin = if span > 0.0 {
-        span / 20.0
-    } else {
-        (highest.abs() / 20.0).max(0.05)
-    };
+    let margin = if span > 0.0 { span / 20.0 } else { (highest.abs() / 20.0).max(0.05) };
     let mut min = two_digits(lowest - margin, f64::floor);
     let max = two_digits(highest + margin, f64::ceil);
     if lowest >= 0.0 {
@@ -159,10 +137,8 @@ fn two_digits(value: f64, round: fn(f64) -> f64) -> f64 {
 }
 
 fn boolean(cells: &[&str], name: &str) -> Option<Variable> {
-    let (words, cells): (Vec<&str>, Vec<&str>) = cells
-        .iter()
-        .copied()
-        .partition(|cell| MISSING_WORDS.contains(cell));
+    let (words, cells): (Vec<&str>, Vec<&str>) =
+        cells.iter().copied().partition(|cell| MISSING_WORDS.contains(cell));
     let mut lower = cells.iter().map(|cell| cell.to_ascii_lowercase());
     if !lower.all(|cell| cell == "true" || cell == "false") {
         return None;
@@ -174,10 +150,8 @@ fn boolean(cells: &[&str], name: &str) -> Option<Variable> {
 }
 
 fn category(cells: &[&str], name: &str) -> Variable {
-    let (words, cells): (Vec<&str>, Vec<&str>) = cells
-        .iter()
-        .copied()
-        .partition(|cell| MISSING_WORDS.contains(cell));
+    let (words, cells): (Vec<&str>, Vec<&str>) =
+        cells.iter().copied().partition(|cell| MISSING_WORDS.contains(cell));
     let values: BTreeSet<&str> = cells.iter().copied().collect();
     let one_each = values.len() == cells.len() && cells.len() >= ROWS_FOR_UNIQUE;
     let writable = values.iter().all(|value| !value.contains(['|', '=']));
@@ -187,10 +161,7 @@ fn category(cells: &[&str], name: &str) -> Variable {
     let mut variable = Variable::new(name, Kind::Category);
     variable.levels = values
         .into_iter()
-        .map(|value| Level {
-            code: value.to_owned(),
-            label: value.to_owned(),
-        })
+        .map(|value| Level { code: value.to_owned(), label: value.to_owned() })
         .collect();
     let words: BTreeSet<&str> = words.into_iter().collect();
     variable.missing = words.into_iter().map(str::to_owned).collect();

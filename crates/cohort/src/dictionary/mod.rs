@@ -291,12 +291,11 @@ impl Dictionary {
     }
 
     pub(crate) fn require(&self, name: &str) -> Result<&Variable, CohortError> {
-        self.variable(name)
-            .ok_or_else(|| CohortError::UnknownVariable {
-                name: name.to_owned(),
-                dictionary: self.title(),
-                suggestion: self.suggestion(name),
-            })
+        self.variable(name).ok_or_else(|| CohortError::UnknownVariable {
+            name: name.to_owned(),
+            dictionary: self.title(),
+            suggestion: self.suggestion(name),
+        })
     }
 }
 

@@ -23,22 +23,15 @@ const COLUMNS: [&str; 12] = [
     "notes",
 ];
 const KINDS: [Kind; 4] = [Kind::Number, Kind::Integer, Kind::Category, Kind::Boolean];
-const SENSITIVITIES: [Sensitivity; 4] = [
-    Sensitivity::Quasi,
-    Sensitivity::Clinical,
-    Sensitivity::Identifier,
-    Sensitivity::Technical,
-];
+const SENSITIVITIES: [Sensitivity; 4] =
+    [Sensitivity::Quasi, Sensitivity::Clinical, Sensitivity::Identifier, Sensitivity::Technical];
 const BYTES_MAX: usize = 16 << 20;
 const VARIABLES_MAX: usize = 10_000;
 const DECIMALS_MAX: u8 = 12;
 
 pub(super) fn parse(name: &str, csv_text: &str) -> Result<Dictionary, CohortError> {
     let (name, version) = name_and_version(name)?;
-    let whole = Place {
-        dictionary: &name,
-        line: 1,
-    };
+    let whole = Place { dictionary: &name, line: 1 };
     if csv_text.len() > BYTES_MAX {
         return Err(whole.error("name", "a dictionary larger than 16 MiB is refused"));
     }
@@ -58,10 +51,8 @@ pub(super) fn parse(name: &str, csv_text: &str) -> Result<Dictionary, CohortErro
     let mut names = HashSet::new();
     for record in records {
         let record = record.map_err(|_| whole.error("name", "the text is not a CSV table"))?;
-        let place = Place {
-            dictionary: &name,
-            line: record.position().map_or(0, csv::Position::line),
-        };
+        let place =
+            Place { dictionary: &name, line: record.position().map_or(0, csv::Position::line) };
         if record.len() != order.len() {
             let what = format!(
                 "{} fields, the header has {}; quote a field that contains `{}`",
@@ -89,11 +80,7 @@ pub(super) fn parse(name: &str, csv_text: &str) -> Result<Dictionary, CohortErro
             return Err(row.place.error("name", "more than 10,000 variables"));
         }
     }
-    Ok(Dictionary {
-        name,
-        version,
-        variables,
-    })
+    Ok(Dictionary { name, version, variables })
 }
 
 fn name_and_version(name: &str) -> Result<(String, u32), CohortError> {
@@ -310,10 +297,7 @@ impl Row<'_> {
         if field.is_empty() {
             return Ok(Vec::new());
         }
-        let codes: Vec<String> = field
-            .split('|')
-            .map(|code| code.trim().to_owned())
-            .collect();
+        let codes: Vec<String> = field.split('|').map(|code| code.trim().to_owned()).collect();
         for code in &codes {
             if code.is_empty() {
                 return Err(self.error("missing", "an empty field is always missing; drop the |"));

@@ -53,11 +53,7 @@ pub(crate) fn number_text(number: f64) -> String {
     };
     let scientific = scientific(&digits, exponent);
     let fixed = fixed(number, &digits, exponent);
-    if fixed.len() <= scientific.len() {
-        fixed
-    } else {
-        scientific
-    }
+    if fixed.len() <= scientific.len() { fixed } else { scientific }
 }
 
 /// A number as C's `%.<digits>g` writes it; R labels the intervals of `cut` so.

@@ -131,12 +131,7 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), Unreadable> {
     }
     if rest[length..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.') {
         let message = "a number runs into a name";
-        return Err(unreadable(
-            at,
-            length,
-            message,
-            "a name starts with a letter",
-        ));
+        return Err(unreadable(at, length, message, "a name starts with a letter"));
     }
     Ok((Token::Number(value), length))
 }
@@ -166,9 +161,5 @@ fn quoted(rest: &str, quote: char, at: usize) -> Result<(Token, usize), Unreadab
 }
 
 fn unreadable(at: usize, length: usize, message: &str, label: &'static str) -> Unreadable {
-    Unreadable {
-        span: at..at + length,
-        message: message.to_owned(),
-        label,
-    }
+    Unreadable { span: at..at + length, message: message.to_owned(), label }
 }

@@ -42,10 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Formula, FormulaError> {
     let mut formula = Formula {
         text: text.to_owned(),
         response: None,
-        right: Node {
-            what: Syntax::Number(1.0),
-            span: 0..0,
-        },
+        right: Node { what: Syntax::Number(1.0), span: 0..0 },
     };
     if text.len() > FORMULA_BYTES_MAX {
         let message = format!("the formula is longer than {FORMULA_BYTES_MAX} bytes");
@@ -57,18 +54,8 @@ pub(super) fn parse(text: &str) -> Result<Formula, FormulaError> {
         unreadable.label.clone_into(&mut error.label);
         error
     })?;
-    let mut parser = Parser {
-        tokens,
-        at: 0,
-        depth: 0,
-        operators: 0,
-        formula: &formula,
-    };
-    let response = if parser.peek() == &Token::Tilde {
-        None
-    } else {
-        Some(parser.expression(0)?)
-    };
+    let mut parser = Parser { tokens, at: 0, depth: 0, operators: 0, formula: &formula };
+    let response = if parser.peek() == &Token::Tilde { None } else { Some(parser.expression(0)?) };
     if parser.peek() != &Token::Tilde {
         let message = "expected `~` between response and terms".to_owned();
         return Err(parser.unexpected(message));
@@ -98,16 +85,12 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {
-        self.tokens
-            .get(self.at)
-            .map_or(&Token::End, |(token, _)| token)
+        self.tokens.get(self.at).map_or(&Token::End, |(token, _)| token)
     }
 
     fn span(&self) -> Span {
         let end = self.formula.text.len();
-        self.tokens
-            .get(self.at)
-            .map_or(end..end, |(_, span)| span.clone())
+        self.tokens.get(self.at).map_or(end..end, |(_, span)| span.clone())
     }
 
     /// Moves past the current token and returns where it ended.
@@ -150,10 +133,7 @@ impl Parser<'_> {
                 let message = "comparisons cannot be chained".to_owned();
                 return Err(self.formula.error(SYNTAX, &span, message));
             }
-            left = Node {
-                what: Syntax::Binary(operator, Box::new(left), Box::new(right)),
-                span,
-            };
+            left = Node { what: Syntax::Binary(operator, Box::new(left), Box::new(right)), span };
         }
         self.depth -= 1;
         Ok(left)
@@ -171,10 +151,7 @@ impl Parser<'_> {
             self.advance();
             let inner = self.expression(strength)?;
             let span = start..inner.span.end;
-            return Ok(Node {
-                what: Syntax::Unary(*operator, Box::new(inner)),
-                span,
-            });
+            return Ok(Node { what: Syntax::Unary(*operator, Box::new(inner)), span });
         }
         let what = match token {
             Token::Number(number) => Syntax::Number(number),
@@ -183,10 +160,7 @@ impl Parser<'_> {
                 self.advance();
                 let inner = self.expression(0)?;
                 let end = self.close()?;
-                return Ok(Node {
-                    what: Syntax::Parenthesis(Box::new(inner)),
-                    span: start..end,
-                });
+                return Ok(Node { what: Syntax::Parenthesis(Box::new(inner)), span: start..end });
             }
             Token::Name(name) => return self.name_or_call(name, start),
             Token::Close => return Err(self.unexpected("a term is missing before `)`".to_owned())),
@@ -198,10 +172,7 @@ impl Parser<'_> {
             _ => return Err(self.unexpected("a term is missing here".to_owned())),
         };
         let end = self.advance();
-        Ok(Node {
-            what,
-            span: start..end,
-        })
+        Ok(Node { what, span: start..end })
     }
 
     fn name_or_call(&mut self, name: String, start: usize) -> Result<Node, FormulaError> {
@@ -218,10 +189,7 @@ impl Parser<'_> {
                 _ => Syntax::Name(name),
             }
         };
-        Ok(Node {
-            what,
-            span: start..end,
-        })
+        Ok(Node { what, span: start..end })
     }
 
     fn arguments(&mut self) -> Result<Vec<Argument>, FormulaError> {

@@ -38,21 +38,11 @@ pub(crate) struct Expansion {
 
 /// Expands the right side; `dot` lists the names that `.` stands for.
 pub(crate) fn expand(formula: &Formula, dot: &[String]) -> Result<Expansion, FormulaError> {
-    let mut encoder = Encoder {
-        formula,
-        dot,
-        parts: Vec::new(),
-        intercept: true,
-        adding: true,
-    };
+    let mut encoder = Encoder { formula, dot, parts: Vec::new(), intercept: true, adding: true };
     let mut terms = encoder.encode(&formula.right)?;
     // A stable sort keeps the order of appearance within a degree.
     terms.sort_by_key(|term| term.count_ones());
-    Ok(Expansion {
-        parts: encoder.parts,
-        terms,
-        intercept: encoder.intercept,
-    })
+    Ok(Expansion { parts: encoder.parts, terms, intercept: encoder.intercept })
 }
 
 struct Encoder<'a> {
@@ -106,10 +96,7 @@ impl Encoder<'_> {
         let names = self.dot.to_vec();
         let mut terms = Vec::new();
         for name in names {
-            let column = Node {
-                what: Syntax::Name(name.clone()),
-                span: node.span.clone(),
-            };
+            let column = Node { what: Syntax::Name(name.clone()), span: node.span.clone() };
             terms.push(self.part(name, &column)?);
         }
         Ok(terms)
@@ -124,10 +111,7 @@ impl Encoder<'_> {
             return Err(self.formula.error(TOO_LARGE, &node.span, message));
         }
         if known.is_none() {
-            self.parts.push(Part {
-                name,
-                node: node.clone(),
-            });
+            self.parts.push(Part { name, node: node.clone() });
         }
         Ok(1 << index)
     }
@@ -223,9 +207,7 @@ impl Encoder<'_> {
 }
 
 fn products<'a>(first: &'a [Term], second: &'a [Term]) -> impl Iterator<Item = Term> + 'a {
-    first
-        .iter()
-        .flat_map(move |left| second.iter().map(move |right| left | right))
+    first.iter().flat_map(move |left| second.iter().map(move |right| left | right))
 }
 
 impl Expansion {
@@ -269,11 +251,8 @@ mod tests {
         let formula = Formula::parse(text).unwrap();
         let dot = ["p".to_owned(), "q".to_owned()];
         let expansion = expand(&formula, &dot).unwrap();
-        let labels: Vec<String> = expansion
-            .terms
-            .iter()
-            .map(|term| expansion.label(*term))
-            .collect();
+        let labels: Vec<String> =
+            expansion.terms.iter().map(|term| expansion.label(*term)).collect();
         (labels.join(" "), expansion.intercept)
     }
 

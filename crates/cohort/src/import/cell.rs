@@ -45,9 +45,7 @@ impl<'a> Column<'a> {
             variable,
             dictionary,
             map: HashMap::new(),
-            levels: levels
-                .map(|(level, index)| (level.code.as_str(), index))
-                .collect(),
+            levels: levels.map(|(level, index)| (level.code.as_str(), index)).collect(),
             decimal_comma,
         }
     }
@@ -74,19 +72,11 @@ impl<'a> Column<'a> {
         if let Some(index) = self.levels.get(text) {
             return Ok(Cell::Level(*index));
         }
-        let codes: Vec<&str> = self
-            .variable
-            .levels
-            .iter()
-            .map(|l| l.code.as_str())
-            .collect();
+        let codes: Vec<&str> = self.variable.levels.iter().map(|l| l.code.as_str()).collect();
         let shown = codes.iter().take(6).copied().collect::<Vec<_>>().join(", ");
         let more = if codes.len() > 6 { ", …" } else { "" };
-        let what = format!(
-            "\"{}\", not a level of {} ({shown}{more})",
-            shorten(text),
-            self.dictionary
-        );
+        let what =
+            format!("\"{}\", not a level of {} ({shown}{more})", shorten(text), self.dictionary);
         Err(quoting("K0114", &what))
     }
 
@@ -115,10 +105,7 @@ impl<'a> Column<'a> {
         };
         // Subnormal numbers lose digits in every further step, unlike an exact zero.
         if !value.is_finite() || value.is_subnormal() {
-            let what = format!(
-                "\"{}\", outside of what can be computed with",
-                shorten(text)
-            );
+            let what = format!("\"{}\", outside of what can be computed with", shorten(text));
             return Err(quoting("K0103", &what));
         }
         self.within(value, text)
@@ -160,10 +147,7 @@ impl<'a> Column<'a> {
                 Ok(Cell::Integer(integer))
             }
             _ => {
-                let what = format!(
-                    "\"{}\", outside of what can be computed with",
-                    shorten(text)
-                );
+                let what = format!("\"{}\", outside of what can be computed with", shorten(text));
                 Err(quoting("K0103", &what))
             }
         }
@@ -171,12 +155,7 @@ impl<'a> Column<'a> {
 }
 
 fn quoting(code: &'static str, what: &str) -> Refusal {
-    Refusal {
-        code,
-        what: format!("has {what}"),
-        group: format!("have {what}"),
-        mappable: true,
-    }
+    Refusal { code, what: format!("has {what}"), group: format!("have {what}"), mappable: true }
 }
 
 /// A cell's text for a report: short, on one line, without control characters.
@@ -190,9 +169,5 @@ pub(super) fn shorten(text: &str) -> String {
 }
 
 fn printable(letter: char) -> Vec<char> {
-    if letter.is_control() {
-        letter.escape_default().collect()
-    } else {
-        vec![letter]
-    }
+    if letter.is_control() { letter.escape_default().collect() } else { vec![letter] }
 }

@@ -42,10 +42,7 @@ impl ImportOptions {
     /// Options that refuse whatever does not fit.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 }
 
@@ -107,10 +104,8 @@ fn mapping<'a>(
 ) -> Result<Replacements<'a>, CohortError> {
     let mut replacements: Replacements<'a> = HashMap::new();
     for option in options {
-        let refused = |what: &str| CohortError::Mapping {
-            option: option.clone(),
-            what: what.to_owned(),
-        };
+        let refused =
+            |what: &str| CohortError::Mapping { option: option.clone(), what: what.to_owned() };
         let Some((from, target)) = option.rsplit_once('=') else {
             return Err(refused("write it as in 'sex.d=missing'"));
         };
@@ -157,9 +152,7 @@ impl Import<'_> {
         for variable in &self.dictionary.variables {
             let exact = headers.iter().position(|header| *header == variable.name);
             let near = || headers.iter().position(|h| clean_name(h) == variable.name);
-            let place = exact
-                .or_else(near)
-                .filter(|place| taken.get(*place) == Some(&false));
+            let place = exact.or_else(near).filter(|place| taken.get(*place) == Some(&false));
             if let Some(taken) = place.and_then(|place| taken.get_mut(place)) {
                 *taken = true;
                 self.report.matched.push(variable.name.clone());
@@ -233,11 +226,7 @@ impl Import<'_> {
         let report = &mut self.report;
         report.findings_total += 1;
         if report.findings.len() < FINDINGS_MAX {
-            report.findings.push(Finding {
-                row,
-                column: column.to_owned(),
-                what: refusal.what,
-            });
+            report.findings.push(Finding { row, column: column.to_owned(), what: refusal.what });
         }
         let full = report.groups.len() >= GROUPS_MAX;
         let known = report.groups.iter_mut().find(|group| {

@@ -70,11 +70,7 @@ impl fmt::Debug for Finding {
 
 impl fmt::Debug for FindingGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "FindingGroup({:?}, {}, {} rows)",
-            self.column, self.code, self.rows
-        )
+        write!(f, "FindingGroup({:?}, {}, {} rows)", self.column, self.code, self.rows)
     }
 }
 

@@ -21,10 +21,7 @@ pub fn split_by(path: &Path, column: &str) -> Result<Vec<(String, Vec<u8>)>, Coh
     let table = read_table(path)?;
     let refused = |line, what: String| CohortError::table(path, line, what);
     let Some(place) = table.headers.iter().position(|header| header == column) else {
-        let what = format!(
-            "no column `{column}`; the columns are {}",
-            table.headers.join(", ")
-        );
+        let what = format!("no column `{column}`; the columns are {}", table.headers.join(", "));
         return Err(refused(Some(1), what));
     };
     let mut rows_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -57,9 +54,7 @@ pub fn split_by(path: &Path, column: &str) -> Result<Vec<(String, Vec<u8>)>, Coh
         }
         let mut csv = header.clone();
         for row in rows {
-            let fields = columns
-                .iter()
-                .map(|cells| cells.get(row).copied().unwrap_or(""));
+            let fields = columns.iter().map(|cells| cells.get(row).copied().unwrap_or(""));
             csv.push_str(&line(fields.collect()));
         }
         parts.push((name, csv.into_bytes()));

@@ -36,9 +36,7 @@ impl Table {
     /// Texts of one column, empty where the file has no value.
     pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
         let array = self.columns.get(column);
-        array
-            .into_iter()
-            .flat_map(|array| array.iter().map(Option::unwrap_or_default))
+        array.into_iter().flat_map(|array| array.iter().map(Option::unwrap_or_default))
     }
 }
 
@@ -67,9 +65,7 @@ fn read_text(path: &Path) -> Result<Table, CohortError> {
     let failed = |source| CohortError::io(path, source);
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > BYTES_MAX {
         let what = "larger than 1 GiB; split it or convert it to Parquet";
         return Err(CohortError::table(path, None, what));
@@ -82,14 +78,8 @@ fn read_text(path: &Path) -> Result<Table, CohortError> {
 
 fn parse_text(path: &Path, content: &str, encoding: Encoding) -> Result<Table, CohortError> {
     let refused = |line, what: String| CohortError::table(path, line, what);
-    let tabbed = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
-    let delimiter = if tabbed {
-        b'\t'
-    } else {
-        text::delimiter_of(content)
-    };
+    let tabbed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
+    let delimiter = if tabbed { b'\t' } else { text::delimiter_of(content) };
     let end = format!("\n{SENTINEL}\n");
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -103,10 +93,7 @@ fn parse_text(path: &Path, content: &str, encoding: Encoding) -> Result<Table, C
         let swallowed = |record: &csv::StringRecord| record.iter().any(|f| f.contains(SENTINEL));
         if more && (record.len() != 1 || record.get(0) != Some(SENTINEL)) && swallowed(record) {
             let line = record.position().map(csv::Position::line);
-            return Err(refused(
-                line,
-                "a quote is opened and never closed".to_owned(),
-            ));
+            return Err(refused(line, "a quote is opened and never closed".to_owned()));
         }
         Ok(more && record.get(0) != Some(SENTINEL))
     };
@@ -117,11 +104,8 @@ fn parse_text(path: &Path, content: &str, encoding: Encoding) -> Result<Table, C
         let what = format!("{} columns, more than {COLUMNS_MAX}", record.len());
         return Err(refused(Some(1), what));
     }
-    let headers: Vec<String> = record
-        .iter()
-        .zip(1..)
-        .map(|(header, number)| header_name(header, number))
-        .collect();
+    let headers: Vec<String> =
+        record.iter().zip(1..).map(|(header, number)| header_name(header, number)).collect();
     let mut builders: Vec<StringBuilder> = headers.iter().map(|_| StringBuilder::new()).collect();
     let mut rows = 0;
     while next(&mut record)? {
@@ -188,16 +172,12 @@ fn parquet_columns(path: &Path) -> Result<Table, CohortError> {
     let headers: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
     let mut builders: Vec<StringBuilder> = headers.iter().map(|_| StringBuilder::new()).collect();
     let mut rows = 0;
-    let reader = builder
-        .build()
-        .map_err(|_| refused("the Parquet file cannot be read"))?;
+    let reader = builder.build().map_err(|_| refused("the Parquet file cannot be read"))?;
     for batch in reader {
         let batch = batch.map_err(|_| refused("the Parquet file is damaged"))?;
         for ((builder, array), header) in builders.iter_mut().zip(batch.columns()).zip(&headers) {
             append_texts(builder, array).ok_or_else(|| {
-                refused(&format!(
-                    "column `{header}` holds lists or records, not values"
-                ))
+                refused(&format!("column `{header}` holds lists or records, not values"))
             })?;
         }
         rows += batch.num_rows();

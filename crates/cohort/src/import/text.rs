@@ -77,10 +77,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(String, Encoding), NoText> {
     let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
     for (at, byte) in bytes.iter().enumerate() {
         let letter = match byte {
-            0x80..=0x9f => WINDOWS_1252
-                .get(usize::from(byte - 0x80))
-                .copied()
-                .flatten(),
+            0x80..=0x9f => WINDOWS_1252.get(usize::from(byte - 0x80)).copied().flatten(),
             _ => Some(char::from(*byte)),
         };
         let Some(letter) = letter else {
@@ -165,9 +162,9 @@ mod tests {
         assert_eq!(number(".5", false), Some(0.5));
         assert!(number("-0", false).unwrap().is_sign_positive());
         assert_eq!(number("1e400", false), Some(f64::INFINITY));
-        for text in [
-            "", "-", ".", "1,5", "1.234,5", "NaN", "inf", "0x10", "1e", "1 000", "−1", "1_0",
-        ] {
+        for text in
+            ["", "-", ".", "1,5", "1.234,5", "NaN", "inf", "0x10", "1e", "1 000", "−1", "1_0"]
+        {
             assert_eq!(number(text, false), None, "{text}");
         }
         assert_eq!(number("1.234,5", true), None);
@@ -184,10 +181,7 @@ mod tests {
     #[test]
     fn latin_1_is_read_and_damage_is_named() {
         let (text, encoding) = decode(b"gr\xf6\xdfe \x80").unwrap();
-        assert_eq!(
-            (text.as_str(), encoding),
-            ("größe €", Encoding::Windows1252)
-        );
+        assert_eq!((text.as_str(), encoding), ("größe €", Encoding::Windows1252));
         assert_eq!(decode(b"a\nb\0").unwrap_err().0, Some(2));
         assert_eq!(decode(b"a\n\xe4\n\x81").unwrap_err().0, Some(3));
         assert!(decode(b"\xff\xfea\0").is_err());

@@ -57,10 +57,11 @@ impl Checker<'_> {
     fn condition(&self, expression: &Expr, depth: usize) -> Result<Condition, Diagnostic> {
         match self.check(expression, depth)? {
             Checked::Condition(condition) => Ok(condition),
-            Checked::Number {
-                number: Number::Variable { name, boolean },
-                ..
-            } if self.is_zero_one(&name) => Ok(Condition::Flag { name, boolean }),
+            Checked::Number { number: Number::Variable { name, boolean }, .. }
+                if self.is_zero_one(&name) =>
+            {
+                Ok(Condition::Flag { name, boolean })
+            }
             _ => {
                 let message = "a condition is needed here, such as age >= 50";
                 Err(self.error(WRONG_TYPE, expression, message))
@@ -69,9 +70,7 @@ impl Checker<'_> {
     }
 
     fn is_zero_one(&self, name: &str) -> bool {
-        self.dictionary
-            .variable(name)
-            .is_some_and(Variable::is_zero_one)
+        self.dictionary.variable(name).is_some_and(Variable::is_zero_one)
     }
 
     fn number(&self, expression: &Expr, depth: usize) -> Result<(Number, bool), Diagnostic> {
@@ -108,17 +107,8 @@ impl Checker<'_> {
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, expression, deeper),
             Expr::IsNull(inner) => self.missing(inner, false, deeper),
             Expr::IsNotNull(inner) => self.missing(inner, true, deeper),
-            Expr::InList {
-                expr,
-                list,
-                negated,
-            } => self.list(expr, list, *negated, deeper),
-            Expr::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => {
+            Expr::InList { expr, list, negated } => self.list(expr, list, *negated, deeper),
+            Expr::Between { expr, negated, low, high } => {
                 let condition = Condition::Between {
                     number: self.number(expr, deeper)?.0,
                     low: self.number(low, deeper)?.0,
@@ -133,11 +123,8 @@ impl Checker<'_> {
     }
 
     fn not_allowed(&self, place: &impl Spanned) -> Diagnostic {
-        let mut error = self.error(
-            NOT_ALLOWED,
-            place,
-            "this is not allowed in a cohort definition",
-        );
+        let mut error =
+            self.error(NOT_ALLOWED, place, "this is not allowed in a cohort definition");
         "allowed are comparisons, AND, OR, NOT, IN, BETWEEN, IS NULL, + - * /, abs, coalesce, \
          least, greatest"
             .clone_into(&mut error.label);
@@ -161,17 +148,11 @@ impl Checker<'_> {
         }
         let name = name.to_owned();
         Ok(match variable.kind {
-            Kind::Boolean => Checked::Condition(Condition::Flag {
-                name,
-                boolean: true,
-            }),
+            Kind::Boolean => Checked::Condition(Condition::Flag { name, boolean: true }),
             Kind::Category => Checked::Category(name),
             Kind::Number | Kind::Integer => Checked::Number {
                 whole: variable.kind == Kind::Integer,
-                number: Number::Variable {
-                    name,
-                    boolean: false,
-                },
+                number: Number::Variable { name, boolean: false },
             },
         })
     }
@@ -261,11 +242,7 @@ impl Checker<'_> {
     ) -> Result<Checked, Diagnostic> {
         let mut parts = Vec::new();
         let mut rest = whole;
-        while let Expr::BinaryOp {
-            left,
-            op: next,
-            right,
-        } = rest
+        while let Expr::BinaryOp { left, op: next, right } = rest
             && next == op
         {
             parts.push(self.condition(right, depth)?);
@@ -313,21 +290,13 @@ impl Checker<'_> {
                 }
                 let text_place = if is_text(right) { right } else { left };
                 let level = self.level(&name, text, text_place)?;
-                Ok(Condition::Levels {
-                    name,
-                    levels: vec![level],
-                    negated,
-                })
+                Ok(Condition::Levels { name, levels: vec![level], negated })
             }
             (Checked::Condition(condition), Checked::Condition(Condition::Constant(value)))
             | (Checked::Condition(Condition::Constant(value)), Checked::Condition(condition))
                 if equality =>
             {
-                Ok(if value == negated {
-                    Condition::Not(Box::new(condition))
-                } else {
-                    condition
-                })
+                Ok(if value == negated { Condition::Not(Box::new(condition)) } else { condition })
             }
             (Checked::Category(name), _) | (_, Checked::Category(name)) => {
                 let message =
@@ -372,10 +341,8 @@ impl Checker<'_> {
     fn missing(&self, inner: &Expr, negated: bool, depth: usize) -> Result<Checked, Diagnostic> {
         let (Checked::Category(name)
         | Checked::Condition(Condition::Flag { name, .. })
-        | Checked::Number {
-            number: Number::Variable { name, .. },
-            ..
-        }) = self.check(inner, depth)?
+        | Checked::Number { number: Number::Variable { name, .. }, .. }) =
+            self.check(inner, depth)?
         else {
             let message = "IS NULL stands after a variable";
             return Err(self.error(WRONG_TYPE, inner, message));
@@ -399,11 +366,7 @@ impl Checker<'_> {
                 };
                 levels.push(self.level(&name, text, item)?);
             }
-            return Ok(Checked::Condition(Condition::Levels {
-                name,
-                levels,
-                negated,
-            }));
+            return Ok(Checked::Condition(Condition::Levels { name, levels, negated }));
         }
         let (number, whole) = self.number(of, depth)?;
         if !whole {
@@ -417,11 +380,7 @@ impl Checker<'_> {
             };
             values.push(value);
         }
-        Ok(Checked::Condition(Condition::OneOf {
-            number,
-            values,
-            negated,
-        }))
+        Ok(Checked::Condition(Condition::OneOf { number, values, negated }))
     }
 
     fn call(
@@ -464,10 +423,7 @@ impl Checker<'_> {
             let message = format!("wrong number of arguments of {}()", known.word());
             return Err(self.error(WRONG_TYPE, place, &message));
         }
-        Ok(Checked::Number {
-            number: Number::Call(known, numbers),
-            whole: all_whole,
-        })
+        Ok(Checked::Number { number: Number::Call(known, numbers), whole: all_whole })
     }
 }
 

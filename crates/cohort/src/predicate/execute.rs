@@ -68,36 +68,19 @@ fn truth(condition: &Condition) -> Expr {
         Condition::Compare(comparison, left, right) => {
             binary(number(left), operator(*comparison), number(right))
         }
-        Condition::Levels {
-            name,
-            levels,
-            negated,
-        } => {
+        Condition::Levels { name, levels, negated } => {
             let levels = levels.iter().map(|(_, index)| lit(*index));
             column(name).in_list(levels.collect(), *negated)
         }
-        Condition::OneOf {
-            number: of,
-            values,
-            negated,
-        } => {
+        Condition::OneOf { number: of, values, negated } => {
             let values = values.iter().map(|value| lit(*value));
             number(of).in_list(values.collect(), *negated)
         }
-        Condition::Between {
-            number: of,
-            low,
-            high,
-            negated,
-        } => {
+        Condition::Between { number: of, low, high, negated } => {
             let above = binary(number(of), Operator::GtEq, number(low));
             let below = binary(number(of), Operator::LtEq, number(high));
             let within = binary(above, Operator::And, below);
-            if *negated {
-                Expr::Not(Box::new(within))
-            } else {
-                within
-            }
+            if *negated { Expr::Not(Box::new(within)) } else { within }
         }
         Condition::Missing { name, negated } => {
             if *negated {
@@ -120,11 +103,7 @@ fn balanced(parts: &[Condition], operator: Operator) -> Expr {
         [only] => truth(only),
         _ => {
             let (first, second) = parts.split_at(parts.len() / 2);
-            binary(
-                balanced(first, operator),
-                operator,
-                balanced(second, operator),
-            )
+            binary(balanced(first, operator), operator, balanced(second, operator))
         }
     }
 }
@@ -170,9 +149,7 @@ fn number(of: &Number) -> Expr {
 fn known(expression: Expr) -> Expr {
     let rule: Rule = |values| {
         let value = values.first().copied().flatten();
-        value
-            .filter(|value| value.is_finite())
-            .map(|value| value + 0.0)
+        value.filter(|value| value.is_finite()).map(|value| value + 0.0)
     };
     patientwise("known", rule, 1).call(vec![expression])
 }
@@ -184,10 +161,8 @@ type Rule = fn(&[Option<f64>]) -> Option<f64>;
 fn patientwise(name: &str, rule: Rule, arguments: usize) -> ScalarUDF {
     let apply = move |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
-        let columns: Option<Vec<&Float64Array>> = arrays
-            .iter()
-            .map(|array| array.as_any().downcast_ref::<Float64Array>())
-            .collect();
+        let columns: Option<Vec<&Float64Array>> =
+            arrays.iter().map(|array| array.as_any().downcast_ref::<Float64Array>()).collect();
         let columns = columns
             .ok_or_else(|| DataFusionError::Internal("an argument is no number".to_owned()))?;
         let rows = columns.first().map_or(0, |column| column.len());

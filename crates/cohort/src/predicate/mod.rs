@@ -46,10 +46,7 @@ impl Predicate {
     pub fn parse(text: &str, dictionary: &Dictionary) -> Result<Self, CohortError> {
         let condition = parse(text, dictionary)
             .map_err(|diagnostic| CohortError::Predicate(Box::new(diagnostic)))?;
-        Ok(Self {
-            condition,
-            dictionary_hash: dictionary.hash(),
-        })
+        Ok(Self { condition, dictionary_hash: dictionary.hash() })
     }
 
     /// The patients for whom the definition is true, in their order.
@@ -180,9 +177,7 @@ impl Condition {
                 right.collect_names(names);
             }
             Self::OneOf { number, .. } => number.collect_names(names),
-            Self::Between {
-                number, low, high, ..
-            } => {
+            Self::Between { number, low, high, .. } => {
                 number.collect_names(names);
                 low.collect_names(names);
                 high.collect_names(names);
@@ -211,10 +206,7 @@ impl Number {
 fn parse(text: &str, dictionary: &Dictionary) -> Result<Condition, Diagnostic> {
     let source = Source { text };
     source.check_size()?;
-    let checker = check::Checker {
-        source: &source,
-        dictionary,
-    };
+    let checker = check::Checker { source: &source, dictionary };
     let gave_up = || {
         let message = "the SQL parser gave up on this text";
         source.error(SYNTAX, 0..text.len(), message)
@@ -250,17 +242,9 @@ impl Source<'_> {
     fn offset(&self, line: u64, column: u64) -> Option<usize> {
         let (line, column) = (line.checked_sub(1)?, column.checked_sub(1)?);
         let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
-        let start: usize = self
-            .text
-            .split_inclusive('\n')
-            .take(line)
-            .map(str::len)
-            .sum();
+        let start: usize = self.text.split_inclusive('\n').take(line).map(str::len).sum();
         let rest = self.text.get(start..)?;
-        let within = rest
-            .char_indices()
-            .nth(column)
-            .map_or(rest.len(), |(at, _)| at);
+        let within = rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
         Some(start + within)
     }
 

@@ -16,11 +16,7 @@ pub(super) fn condition(of: &Condition, inner: bool) -> String {
         Condition::Compare(comparison, left, right) => {
             format!("{} {} {}", number(left), sign(*comparison), number(right))
         }
-        Condition::Levels {
-            name,
-            levels,
-            negated,
-        } => {
+        Condition::Levels { name, levels, negated } => {
             let codes: Vec<String> = levels.iter().map(|(code, _)| literal(code)).collect();
             match (codes.as_slice(), negated) {
                 ([code], false) => format!("{} = {code}", identifier(name)),
@@ -31,21 +27,12 @@ pub(super) fn condition(of: &Condition, inner: bool) -> String {
                 }
             }
         }
-        Condition::OneOf {
-            number: of,
-            values,
-            negated,
-        } => {
+        Condition::OneOf { number: of, values, negated } => {
             let values: Vec<String> = values.iter().map(|value| digits(*value)).collect();
             let values = values.join(", ");
             format!("{} {}IN ({values})", number(of), not(*negated))
         }
-        Condition::Between {
-            number: of,
-            low,
-            high,
-            negated,
-        } => {
+        Condition::Between { number: of, low, high, negated } => {
             let (low, high) = (number(low), number(high));
             format!("{} {}BETWEEN {low} AND {high}", number(of), not(*negated))
         }

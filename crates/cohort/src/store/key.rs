@@ -29,11 +29,8 @@ impl Key {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
         random(bytes.as_mut())?;
         let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
             file.write_all(bytes.as_ref())?;
             file.sync_all()
         };
@@ -52,17 +49,12 @@ impl Key {
         // Asked of the open file, so that it cannot be exchanged in between.
         let mode = file.metadata().map_err(failed)?.mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(CohortError::KeyFileMode {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(CohortError::KeyFileMode { path: path.to_owned(), mode });
         }
         let mut content = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
         let limit = KEY_BYTES as u64 + 1;
         file.take(limit).read_to_end(&mut content).map_err(failed)?;
-        let not_a_key = |_| CohortError::KeyFile {
-            path: path.to_owned(),
-        };
+        let not_a_key = |_| CohortError::KeyFile { path: path.to_owned() };
         let bytes: [u8; KEY_BYTES] = content.as_slice().try_into().map_err(not_a_key)?;
         Ok(Self(Zeroizing::new(bytes)))
     }

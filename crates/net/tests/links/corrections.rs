@@ -9,9 +9,7 @@ use konsil_net::{ChannelCorrections, Fault, FaultKind, Faults, Kind, Options, se
 use crate::setup::link;
 
 fn sample(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|index| (index % 253).try_into().unwrap())
-        .collect()
+    (0..length).map(|index| (index % 253).try_into().unwrap()).collect()
 }
 
 #[test]
@@ -41,34 +39,20 @@ fn other_corrections_than_asked_for_are_corrupt() {
         send_corrections(&dealer, counter, &sample(length)).unwrap();
         let mut source = ChannelCorrections::new(centre);
         assert_eq!(source.corrections(7, &mut [0; 100]), corrupt);
-        let told = WireError::Aborted {
-            party: 1,
-            reason: "dealer-corrupt".to_owned(),
-        };
+        let told = WireError::Aborted { party: 1, reason: "dealer-corrupt".to_owned() };
         assert_eq!(dealer.receive().unwrap_err(), told);
     }
     let (dealer, centre) = pair();
     dealer.send(Kind::Control, &[0; 128]).unwrap();
-    assert_eq!(
-        ChannelCorrections::new(centre).corrections(7, &mut [0; 100]),
-        corrupt
-    );
+    assert_eq!(ChannelCorrections::new(centre).corrections(7, &mut [0; 100]), corrupt);
 }
 
 /// Every bit of a part counts.
 #[test]
 fn damaged_corrections_are_corrupt() {
     for bit in (256..256 + 8 * 128).step_by(7) {
-        let script = vec![Fault {
-            from: 0,
-            to: 1,
-            frame: 0,
-            kind: FaultKind::Flip { bit },
-        }];
-        let (dealer, centre) = pair_with(&Faults {
-            script,
-            ..Faults::default()
-        });
+        let script = vec![Fault { from: 0, to: 1, frame: 0, kind: FaultKind::Flip { bit } }];
+        let (dealer, centre) = pair_with(&Faults { script, ..Faults::default() });
         send_corrections(&dealer, 7, &sample(100)).unwrap();
         let got = ChannelCorrections::new(centre).corrections(7, &mut [0; 100]);
         assert_eq!(got, Err(WireError::DealerCorrupt), "bit {bit}");
@@ -79,28 +63,14 @@ fn damaged_corrections_are_corrupt() {
 #[test]
 fn dealer_that_goes_away_is_incomplete() {
     for kind in [FaultKind::Cut, FaultKind::Truncate { bytes: 40 }] {
-        let script = vec![Fault {
-            from: 0,
-            to: 1,
-            frame: 1,
-            kind,
-        }];
-        let (dealer, centre) = pair_with(&Faults {
-            script,
-            ..Faults::default()
-        });
+        let script = vec![Fault { from: 0, to: 1, frame: 1, kind }];
+        let (dealer, centre) = pair_with(&Faults { script, ..Faults::default() });
         let _ = send_corrections(&dealer, 0, &sample(2 << 20));
         let got = ChannelCorrections::new(centre).corrections(0, &mut vec![0; 2 << 20]);
         assert_eq!(got, Err(WireError::DealerIncomplete));
     }
     let (dealer, centre) = pair();
     dealer.abort("out-of-material");
-    let aborted = WireError::Aborted {
-        party: 0,
-        reason: "out-of-material".to_owned(),
-    };
-    assert_eq!(
-        ChannelCorrections::new(centre).corrections(0, &mut [0]),
-        Err(aborted)
-    );
+    let aborted = WireError::Aborted { party: 0, reason: "out-of-material".to_owned() };
+    assert_eq!(ChannelCorrections::new(centre).corrections(0, &mut [0]), Err(aborted));
 }

@@ -19,15 +19,8 @@ use crate::setup::{
 fn classical_client_is_refused() {
     let door = Door::new(&Options::default());
     let alert = Rogue::connect(&door.address(), true).err().unwrap();
-    let alert = alert
-        .into_inner()
-        .unwrap()
-        .downcast::<rustls::Error>()
-        .unwrap();
-    assert_eq!(
-        *alert,
-        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)
-    );
+    let alert = alert.into_inner().unwrap().downcast::<rustls::Error>().unwrap();
+    assert_eq!(*alert, rustls::Error::AlertReceived(AlertDescription::HandshakeFailure));
     assert_eq!(door.refused().error, WireError::PqRequired);
 }
 
@@ -50,13 +43,7 @@ fn classical_server_is_refused() {
         assert!(tls.complete_io(&mut peer).is_err());
     });
     let me = Identity::generate().unwrap();
-    let refused = connect(
-        &address,
-        &me,
-        server.public_key(),
-        &hello(),
-        &Options::default(),
-    );
+    let refused = connect(&address, &me, server.public_key(), &hello(), &Options::default());
     assert_eq!(refused.err(), Some(WireError::PqRequired));
     serving.join().unwrap();
 }
@@ -88,24 +75,12 @@ fn client_that_is_no_member_is_refused() {
 fn versions_are_compared_first() {
     let door = Door::new(&Options::default());
     let me = Identity::generate().unwrap();
-    let newer = Hello {
-        binding: Binding {
-            version: 2,
-            ..binding()
-        },
-        ..hello()
-    };
+    let newer = Hello { binding: Binding { version: 2, ..binding() }, ..hello() };
     let key = door.identity.public_key();
     let refused = connect(&door.address(), &me, key, &newer, &Options::default());
-    assert_eq!(
-        refused.err(),
-        Some(WireError::VersionMismatch { mine: 2, yours: 1 })
-    );
+    assert_eq!(refused.err(), Some(WireError::VersionMismatch { mine: 2, yours: 1 }));
     let refused = door.refused();
-    assert_eq!(
-        refused.error,
-        WireError::VersionMismatch { mine: 1, yours: 2 }
-    );
+    assert_eq!(refused.error, WireError::VersionMismatch { mine: 1, yours: 2 });
     assert_eq!(refused.peer_key, Some(me.public_key()));
 }
 
@@ -116,25 +91,13 @@ fn hellos_have_to_match() {
     let door = Door::new(&options);
     let me = Identity::generate().unwrap();
     let others = [
-        Binding {
-            session: [9; 16],
-            ..binding()
-        },
-        Binding {
-            study: [9; 32],
-            ..binding()
-        },
-        Binding {
-            network: [9; 16],
-            ..binding()
-        },
+        Binding { session: [9; 16], ..binding() },
+        Binding { study: [9; 32], ..binding() },
+        Binding { network: [9; 16], ..binding() },
     ];
     let key = door.identity.public_key();
     for other in others {
-        let foreign = Hello {
-            binding: other,
-            ..hello()
-        };
+        let foreign = Hello { binding: other, ..hello() };
         thread::scope(|scope| {
             let address = door.address();
             let (me, options) = (&me, &options);
@@ -154,44 +117,24 @@ fn false_hellos_are_refused() {
     let mut liar = Rogue::connect(&door.address(), false).unwrap();
     liar.next.tag ^= 1;
     liar.say(Kind::Hello, &hello().encode());
-    assert!(matches!(
-        door.refused().error,
-        WireError::SessionMismatch { .. }
-    ));
-    assert_eq!(
-        liar.hear().unwrap(),
-        (Kind::Abort.code(), b"session-mismatch".to_vec())
-    );
+    assert!(matches!(door.refused().error, WireError::SessionMismatch { .. }));
+    assert_eq!(liar.hear().unwrap(), (Kind::Abort.code(), b"session-mismatch".to_vec()));
     let mut rude = Rogue::connect(&door.address(), false).unwrap();
     rude.say(Kind::Round, b"at once");
-    assert!(matches!(
-        door.refused().error,
-        WireError::SessionMismatch { .. }
-    ));
+    assert!(matches!(door.refused().error, WireError::SessionMismatch { .. }));
     let mut hasty = Rogue::connect(&door.address(), false).unwrap();
-    let both = [
-        hasty.frame(Kind::Hello, &hello().encode()),
-        hasty.frame(Kind::Round, b"x"),
-    ];
+    let both = [hasty.frame(Kind::Hello, &hello().encode()), hasty.frame(Kind::Round, b"x")];
     hasty.write(&both.concat());
-    assert!(matches!(
-        door.refused().error,
-        WireError::SessionMismatch { .. }
-    ));
+    assert!(matches!(door.refused().error, WireError::SessionMismatch { .. }));
 }
 
 /// Case 15 at the door: peers that say nothing delay nobody and are shown out.
 #[test]
 fn silent_visitors_delay_nobody() {
-    let options = Options {
-        handshake_deadline: millis(300),
-        ..Options::default()
-    };
+    let options = Options { handshake_deadline: millis(300), ..Options::default() };
     let door = Door::new(&options);
     let address = door.address();
-    let visitors: Vec<_> = (0..20)
-        .map(|_| TcpStream::connect(&address).unwrap())
-        .collect();
+    let visitors: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let me = Identity::generate().unwrap();
     let began = Instant::now();
     let key = door.identity.public_key();
@@ -202,10 +145,7 @@ fn silent_visitors_delay_nobody() {
     });
     assert!(began.elapsed() < millis(280));
     for _ in &visitors {
-        assert!(matches!(
-            door.refused().error,
-            WireError::PeerTooSlow { .. }
-        ));
+        assert!(matches!(door.refused().error, WireError::PeerTooSlow { .. }));
     }
     for mut visitor in visitors {
         let mut rest = Vec::new();
@@ -218,9 +158,7 @@ fn silent_visitors_delay_nobody() {
 fn visitors_are_limited() {
     let door = Door::new(&Options::default());
     let address = door.address();
-    let visitors: Vec<_> = (0..150)
-        .map(|_| TcpStream::connect(&address).unwrap())
-        .collect();
+    let visitors: Vec<_> = (0..150).map(|_| TcpStream::connect(&address).unwrap()).collect();
     for visitor in &visitors {
         visitor.set_nonblocking(true).unwrap();
     }
@@ -258,16 +196,9 @@ fn reset_in_the_handshake_is_tried_again() {
 
 #[test]
 fn tries_are_bounded() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let me = Identity::generate().unwrap();
-    let options = Options {
-        connect_tries: 3,
-        ..Options::default()
-    };
+    let options = Options { connect_tries: 3, ..Options::default() };
     let lost = connect(&free, &me, me.public_key(), &hello(), &options);
     assert_eq!(lost.err(), Some(WireError::PeerLost { party: 0, round: 0 }));
 }

@@ -10,16 +10,8 @@ use crate::setup::millis;
 
 /// A link on which `kind` happens to the frame numbered 1 of party 0.
 fn faulty(kind: FaultKind) -> (Channel, Channel) {
-    let script = vec![Fault {
-        from: 0,
-        to: 1,
-        frame: 1,
-        kind,
-    }];
-    let (one, two) = pair_with(&Faults {
-        script,
-        ..Faults::default()
-    });
+    let script = vec![Fault { from: 0, to: 1, frame: 1, kind }];
+    let (one, two) = pair_with(&Faults { script, ..Faults::default() });
     two.begin_round(9);
     (one, two)
 }
@@ -47,53 +39,30 @@ const FOREIGN: WireError = WireError::SessionMismatch { party: 0 };
 
 #[test]
 fn every_fault_has_its_error() {
-    let order = |expected, got| WireError::ProtocolOrder {
-        party: 0,
-        expected,
-        got,
-    };
+    let order = |expected, got| WireError::ProtocolOrder { party: 0, expected, got };
     assert_eq!(outcome(FaultKind::Drop), (vec![0], order(1, 2), 0));
     assert_eq!(outcome(FaultKind::Duplicate), (vec![0, 1, 2, 3], LOST, 1));
     assert_eq!(outcome(FaultKind::Swap), (vec![0], order(1, 2), 0));
-    assert_eq!(
-        outcome(FaultKind::Truncate { bytes: 0 }),
-        (vec![0], LOST, 0)
-    );
+    assert_eq!(outcome(FaultKind::Truncate { bytes: 0 }), (vec![0], LOST, 0));
     for bytes in [1, 31, 32] {
         let truncated = outcome(FaultKind::Truncate { bytes });
         assert_eq!(truncated, (vec![0], WireError::FrameTruncated, 0));
     }
     assert_eq!(outcome(FaultKind::Cut), (vec![0], LOST, 0));
     for bit in 0..256 {
-        assert_eq!(
-            outcome(FaultKind::Flip { bit }),
-            (vec![0], FOREIGN, 0),
-            "bit {bit}"
-        );
+        assert_eq!(outcome(FaultKind::Flip { bit }), (vec![0], FOREIGN, 0), "bit {bit}");
     }
     // Frames carry no checksum of the payload: TLS and the engine's own checks see to that.
-    assert_eq!(
-        outcome(FaultKind::Flip { bit: 256 }),
-        (vec![0, 0, 2, 3], LOST, 0)
-    );
-    assert_eq!(
-        outcome(FaultKind::Replace(vec![0; 33])),
-        (vec![0], FOREIGN, 0)
-    );
+    assert_eq!(outcome(FaultKind::Flip { bit: 256 }), (vec![0, 0, 2, 3], LOST, 0));
+    assert_eq!(outcome(FaultKind::Replace(vec![0; 33])), (vec![0], FOREIGN, 0));
     let delayed = outcome(FaultKind::Delay(millis(5)));
     assert_eq!(delayed, (vec![0, 1, 2, 3], LOST, 0));
 }
 
 #[test]
 fn shape_delays_what_is_sent() {
-    let shape = Shape {
-        one_way: millis(10),
-        bits_per_second: 8_000_000,
-    };
-    let (one, two) = pair_with(&Faults {
-        shape: Some(shape),
-        ..Faults::default()
-    });
+    let shape = Shape { one_way: millis(10), bits_per_second: 8_000_000 };
+    let (one, two) = pair_with(&Faults { shape: Some(shape), ..Faults::default() });
     let began = Instant::now();
     one.send(Kind::Round, &[0; 9_968]).unwrap();
     one.send(Kind::Round, &[0; 9_968]).unwrap();
@@ -107,26 +76,19 @@ fn shape_delays_what_is_sent() {
 /// A bounded link holds its sender back, until the receiver goes.
 #[test]
 fn bounded_link_waits_and_wakes() {
-    let (one, two) = pair_with(&Faults {
-        capacity_bytes: Some(1000),
-        ..Faults::default()
-    });
+    let (one, two) = pair_with(&Faults { capacity_bytes: Some(1000), ..Faults::default() });
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
             for number in 0..10 {
                 one.send(Kind::Round, &[number; 600]).unwrap();
             }
-            one.send(Kind::Round, &[0; 600])
-                .and_then(|()| one.send(Kind::Round, &[0; 600]))
+            one.send(Kind::Round, &[0; 600]).and_then(|()| one.send(Kind::Round, &[0; 600]))
         });
         for number in 0..10 {
             assert_eq!(two.receive().unwrap().payload, [number; 600]);
         }
         two.abort("enough");
-        let aborted = WireError::Aborted {
-            party: 1,
-            reason: "enough".to_owned(),
-        };
+        let aborted = WireError::Aborted { party: 1, reason: "enough".to_owned() };
         assert_eq!(sending.join().unwrap(), Err(aborted));
     });
 }
@@ -137,17 +99,11 @@ fn abort_and_goodbye_arrive_after_what_was_sent() {
     one.send(Kind::Round, b"before").unwrap();
     one.abort("why");
     assert_eq!(two.receive().unwrap().payload, b"before");
-    let aborted = WireError::Aborted {
-        party: 0,
-        reason: "why".to_owned(),
-    };
+    let aborted = WireError::Aborted { party: 0, reason: "why".to_owned() };
     assert_eq!(two.receive().unwrap_err(), aborted);
     let (one, two) = pair();
     drop(two);
-    assert_eq!(
-        one.receive().unwrap_err(),
-        WireError::PeerLost { party: 1, round: 0 }
-    );
+    assert_eq!(one.receive().unwrap_err(), WireError::PeerLost { party: 1, round: 0 });
     assert_eq!(one.alarm(), None);
 }
 
@@ -157,19 +113,12 @@ fn wrong_length_ends_the_session() {
     let mut parties = mesh(3);
     parties[0].send(1, &[1; 10]).unwrap();
     let mut into = [0; 11];
-    let error = WireError::ShapeMismatch {
-        party: 0,
-        expected: 11,
-        got: 10,
-    };
+    let error = WireError::ShapeMismatch { party: 0, expected: 11, got: 10 };
     assert_eq!(parties[1].receive(0, &mut into), Err(error.clone()));
     assert_eq!(into, [0; 11]);
     assert_eq!(parties[1].send(2, &[]), Err(error));
     // Party 2 waits for party 0, which says nothing: the abort of party 1 ends the wait.
-    let aborted = WireError::Aborted {
-        party: 1,
-        reason: "shape-mismatch".to_owned(),
-    };
+    let aborted = WireError::Aborted { party: 1, reason: "shape-mismatch".to_owned() };
     let began = Instant::now();
     assert_eq!(parties[2].receive(0, &mut into), Err(aborted));
     assert!(began.elapsed() < millis(1000));
@@ -178,10 +127,7 @@ fn wrong_length_ends_the_session() {
 /// A party that falls silent is named, with the round.
 #[test]
 fn silent_party_is_lost() {
-    let faults = Faults {
-        silence_limit: Some(millis(120)),
-        ..Faults::default()
-    };
+    let faults = Faults { silence_limit: Some(millis(120)), ..Faults::default() };
     let mut parties = mesh_with(3, &faults);
     parties[0].begin_round(4);
     let began = Instant::now();
@@ -196,10 +142,7 @@ fn traffic_is_payload_and_headers() {
     for bytes in [0, 1, 1000] {
         parties[0].send(1, &vec![0; bytes]).unwrap();
     }
-    assert_eq!(
-        (parties[0].traffic().messages, parties[0].traffic().bytes),
-        (3, 1001 + 96)
-    );
+    assert_eq!((parties[0].traffic().messages, parties[0].traffic().bytes), (3, 1001 + 96));
     assert_eq!(parties[1].traffic().bytes, 0);
     assert!(parties[0].send(0, &[]).is_err());
 }
@@ -207,10 +150,7 @@ fn traffic_is_payload_and_headers() {
 /// Computation between rounds is no silence: only waiting counts.
 #[test]
 fn busy_parties_are_not_silent() {
-    let faults = Faults {
-        silence_limit: Some(millis(60)),
-        ..Faults::default()
-    };
+    let faults = Faults { silence_limit: Some(millis(60)), ..Faults::default() };
     let (one, two) = pair_with(&faults);
     std::thread::sleep(Duration::from_millis(90));
     one.send(Kind::Round, b"late").unwrap();

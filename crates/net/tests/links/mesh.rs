@@ -30,11 +30,7 @@ fn centres(count: usize, options: &Options) -> (Vec<Centre>, Vec<Member>) {
             let allow = allowed.clone();
             let listener =
                 Listener::bind("127.0.0.1:0", &identity, allow, options, board.handler()).unwrap();
-            Centre {
-                identity,
-                board,
-                _listener: listener,
-            }
+            Centre { identity, board, _listener: listener }
         })
         .collect();
     let member = |centre: &Centre| Member {
@@ -61,17 +57,11 @@ fn run<T: Send>(
                 let binding = binding();
                 scope.spawn(move || {
                     let (identity, board) = (&centre.identity, &centre.board);
-                    party(
-                        me,
-                        connect_mesh(me, identity, members, &binding, board, options),
-                    )
+                    party(me, connect_mesh(me, identity, members, &binding, board, options))
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
 
@@ -109,13 +99,8 @@ fn seven_parties_exchange_vectors() {
         }
         mesh.traffic().bytes
     });
-    let payload: usize = (1..=5)
-        .map(|round| 6 * (message(0, 0, round).len() + 32))
-        .sum();
-    assert!(
-        sent.iter()
-            .all(|&bytes| bytes == u64::try_from(payload).unwrap())
-    );
+    let payload: usize = (1..=5).map(|round| 6 * (message(0, 0, round).len() + 32)).sum();
+    assert!(sent.iter().all(|&bytes| bytes == u64::try_from(payload).unwrap()));
 }
 
 /// Sixteen centres meet in well under a second when they have the machine to themselves; the bound
@@ -135,32 +120,19 @@ fn sixteen_parties_meet() {
 
 #[test]
 fn missing_member_is_named() {
-    let options = Options {
-        session_deadline: millis(400),
-        ..Options::default()
-    };
+    let options = Options { session_deadline: millis(400), ..Options::default() };
     let (mut centres, members) = centres(4, &options);
     centres.truncate(3);
     let lost = run(&centres, &members, &options, |_, mesh| mesh.err());
-    assert!(
-        lost.iter()
-            .all(|lost| *lost == Some(WireError::PeerLost { party: 3, round: 0 }))
-    );
+    assert!(lost.iter().all(|lost| *lost == Some(WireError::PeerLost { party: 3, round: 0 })));
 }
 
 /// A member that claims to be another one is sent away, and the session goes on without harm.
 #[test]
 fn impostor_is_refused() {
-    let options = Options {
-        session_deadline: millis(5000),
-        ..Options::default()
-    };
+    let options = Options { session_deadline: millis(5000), ..Options::default() };
     let (centres, members) = centres(3, &options);
-    let impostor = Hello {
-        from: PartyId(1),
-        to: PartyId(0),
-        ..hello()
-    };
+    let impostor = Hello { from: PartyId(1), to: PartyId(0), ..hello() };
     let met = thread::scope(|scope| {
         let refused = scope.spawn(|| {
             let (key, address) = (members[0].key, &members[0].address);
@@ -169,10 +141,7 @@ fn impostor_is_refused() {
         // The impostor is there first.
         crate::setup::wait_for(|| format!("{:?}", centres[0].board).contains('1'));
         let met = run(&centres, &members, &options, |_, mesh| mesh.is_ok());
-        assert_eq!(
-            refused.join().unwrap().err(),
-            Some(WireError::IdentityMismatch)
-        );
+        assert_eq!(refused.join().unwrap().err(), Some(WireError::IdentityMismatch));
         met
     });
     assert_eq!(met, [true; 3]);
@@ -205,12 +174,7 @@ fn end_of_one_party_ends_the_session() {
         WireError::Aborted { party, reason } => *party < 2 && reason == "peer-lost",
         other => *other == lost,
     };
-    assert!(
-        errors[..3]
-            .iter()
-            .all(|error| error.as_ref().is_some_and(heard)),
-        "{errors:?}"
-    );
+    assert!(errors[..3].iter().all(|error| error.as_ref().is_some_and(heard)), "{errors:?}");
 }
 
 /// An abort reaches everybody with its reason, also those who wait for somebody else.

@@ -42,14 +42,10 @@ fn round_trip_of_16_kib_is_fast() {
 #[test]
 fn payloads_of_all_sizes_arrive() {
     let (one, two) = link(&Options::default());
-    let edges = [
-        1, 32, 16_352, 16_384, 16_385, 131_040, 131_041, 131_072, 300_000, 5_000_000,
-    ];
+    let edges = [1, 32, 16_352, 16_384, 16_385, 131_040, 131_041, 131_072, 300_000, 5_000_000];
     let sizes = [&edges[..], &[0]].concat();
     let payload = |size: usize| -> Vec<u8> {
-        (0..size)
-            .map(|index| (index * 31 % 251).try_into().unwrap())
-            .collect()
+        (0..size).map(|index| (index * 31 % 251).try_into().unwrap()).collect()
     };
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -86,16 +82,12 @@ fn both_sides_may_send_first() {
 /// meanwhile.
 #[test]
 fn full_inbox_holds_the_sender_back() {
-    let options = Options {
-        inbox_bytes: 100_000,
-        ..hasty()
-    };
+    let options = Options { inbox_bytes: 100_000, ..hasty() };
     let (one, two) = link(&options);
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..400_u32 {
-                one.send(Kind::Control, &number.to_le_bytes().repeat(25_000))
-                    .unwrap();
+                one.send(Kind::Control, &number.to_le_bytes().repeat(25_000)).unwrap();
             }
         });
         thread::sleep(millis(400));
@@ -137,10 +129,7 @@ fn silence_is_loss() {
     let (channel, _rogue) = rogue_link(&hasty());
     channel.begin_round(12);
     let began = Instant::now();
-    let lost = WireError::PeerLost {
-        party: 1,
-        round: 12,
-    };
+    let lost = WireError::PeerLost { party: 1, round: 12 };
     assert_eq!(channel.receive().unwrap_err(), lost);
     assert!(began.elapsed() < millis(1000));
     assert_eq!(channel.send(Kind::Round, b""), Err(lost));
@@ -154,10 +143,7 @@ fn dripping_peer_is_too_slow() {
         let frame = rogue.frame(Kind::Round, &[0; 1000]);
         thread::scope(|scope| {
             scope.spawn(|| {
-                assert_eq!(
-                    channel.receive().unwrap_err(),
-                    WireError::PeerTooSlow { party: 1 }
-                );
+                assert_eq!(channel.receive().unwrap_err(), WireError::PeerTooSlow { party: 1 });
             });
             let bytes = if within_record {
                 let mut record = Vec::new();
@@ -211,10 +197,7 @@ fn killed_peer_is_lost() {
     rogue.say(Kind::Round, b"last");
     drop(rogue.tls.sock.shutdown(Shutdown::Both));
     assert_eq!(channel.receive().unwrap().payload, b"last");
-    assert_eq!(
-        channel.receive().unwrap_err(),
-        WireError::PeerLost { party: 1, round: 3 }
-    );
+    assert_eq!(channel.receive().unwrap_err(), WireError::PeerLost { party: 1, round: 3 });
     assert!(channel.alarm().is_some());
 }
 
@@ -238,36 +221,17 @@ fn damaged_record_is_not_read() {
 fn misbehaving_peer_is_refused_by_name() {
     type Change = fn(&mut Header);
     let cases: [(Change, WireError); 4] = [
-        (
-            |header| header.tag ^= 1,
-            WireError::SessionMismatch { party: 1 },
-        ),
-        (
-            |header| header.seq = 5,
-            WireError::ProtocolOrder {
-                party: 1,
-                expected: 1,
-                got: 5,
-            },
-        ),
+        (|header| header.tag ^= 1, WireError::SessionMismatch { party: 1 }),
+        (|header| header.seq = 5, WireError::ProtocolOrder { party: 1, expected: 1, got: 5 }),
         (
             |header| header.length = u32::MAX,
-            WireError::FrameTooLarge {
-                announced: u32::MAX.into(),
-                limit: 64 << 20,
-            },
+            WireError::FrameTooLarge { announced: u32::MAX.into(), limit: 64 << 20 },
         ),
-        (
-            |header| header.version = 8,
-            WireError::VersionMismatch { mine: 1, yours: 8 },
-        ),
+        (|header| header.version = 8, WireError::VersionMismatch { mine: 1, yours: 8 }),
     ];
     for (change, error) in cases {
         let (channel, mut rogue) = rogue_link(&Options::default());
-        let mut header = Header {
-            kind: Kind::Round.code(),
-            ..rogue.next
-        };
+        let mut header = Header { kind: Kind::Round.code(), ..rogue.next };
         change(&mut header);
         rogue.write(&encode_header(&header));
         assert_eq!(channel.receive().unwrap_err(), error);
@@ -308,10 +272,7 @@ fn abort_reaches_the_peer_with_its_reason() {
     one.send(Kind::Round, b"before").unwrap();
     one.abort("budget-exhausted\n\u{e9}");
     assert_eq!(two.receive().unwrap().payload, b"before");
-    let aborted = WireError::Aborted {
-        party: 1,
-        reason: "budget-exhausted???".to_owned(),
-    };
+    let aborted = WireError::Aborted { party: 1, reason: "budget-exhausted???".to_owned() };
     assert_eq!(two.receive().unwrap_err(), aborted);
     assert_eq!(two.send(Kind::Round, b""), Err(aborted.clone()));
     assert_eq!(two.alarm(), Some(aborted));
@@ -330,10 +291,7 @@ fn goodbye_loses_nothing() {
     for _ in 0..50 {
         assert_eq!(two.receive().unwrap().payload.len(), 100_000);
     }
-    assert_eq!(
-        two.receive().unwrap_err(),
-        WireError::PeerLost { party: 1, round: 0 }
-    );
+    assert_eq!(two.receive().unwrap_err(), WireError::PeerLost { party: 1, round: 0 });
     assert_eq!(two.alarm(), None);
 }
 
@@ -363,10 +321,7 @@ fn threads_share_a_channel() {
 /// A sender that waits for a peer who does not read learns of the end.
 #[test]
 fn blocked_sender_wakes_up() {
-    let options = Options {
-        inbox_bytes: 1000,
-        ..Options::default()
-    };
+    let options = Options { inbox_bytes: 1000, ..Options::default() };
     let (one, two) = link(&options);
     thread::scope(|scope| {
         let sending = scope.spawn(|| {
@@ -384,10 +339,7 @@ fn blocked_sender_wakes_up() {
 /// Nor can a blocked sender keep its own side from ending the link.
 #[test]
 fn blocked_sender_is_broken_off() {
-    let options = Options {
-        inbox_bytes: 1000,
-        ..Options::default()
-    };
+    let options = Options { inbox_bytes: 1000, ..Options::default() };
     let (one, two) = link(&options);
     thread::scope(|scope| {
         let sending = scope.spawn(|| {

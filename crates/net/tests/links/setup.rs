@@ -36,21 +36,12 @@ pub(crate) fn binding() -> Binding {
 
 /// What party 1 says to party 0.
 pub(crate) fn hello() -> Hello {
-    Hello {
-        binding: binding(),
-        from: PartyId(1),
-        to: PartyId(0),
-        role: Role::Centre,
-    }
+    Hello { binding: binding(), from: PartyId(1), to: PartyId(0), role: Role::Centre }
 }
 
 /// What party 0 answers.
 pub(crate) fn answer() -> Hello {
-    Hello {
-        from: PartyId(0),
-        to: PartyId(1),
-        ..hello()
-    }
+    Hello { from: PartyId(0), to: PartyId(1), ..hello() }
 }
 
 /// A listener that hands everything to the test.
@@ -74,11 +65,7 @@ impl Door {
         let handler = move |result| sender.send(result).unwrap_or_default();
         let listener =
             Listener::bind("127.0.0.1:0", &identity, Arc::new(allow), options, handler).unwrap();
-        Self {
-            identity,
-            listener,
-            met,
-        }
+        Self { identity, listener, met }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -137,26 +124,13 @@ impl Rogue {
             tls.conn.complete_io(&mut tls.sock)?;
         }
         let (tag, version) = (binding().tag(1, 0), PROTOCOL_VERSION);
-        Ok(Self {
-            tls,
-            next: Header {
-                tag,
-                seq: 0,
-                length: 0,
-                kind: 0,
-                version,
-            },
-        })
+        Ok(Self { tls, next: Header { tag, seq: 0, length: 0, kind: 0, version } })
     }
 
     /// The next frame of this peer, in order.
     pub(crate) fn frame(&mut self, kind: Kind, payload: &[u8]) -> Vec<u8> {
         let length = payload.len().try_into().unwrap();
-        let header = Header {
-            length,
-            kind: kind.code(),
-            ..self.next
-        };
+        let header = Header { length, kind: kind.code(), ..self.next };
         self.next.seq += 1;
         [&encode_header(&header)[..], payload].concat()
     }
@@ -191,9 +165,7 @@ pub(crate) fn key_and_certificate(
 ) -> (PrivateKeyDer<'static>, CertificateDer<'static>) {
     let der = PrivatePkcs8KeyDer::from(identity.to_pkcs8().unwrap().to_vec());
     let key = rcgen::KeyPair::try_from(&der).unwrap();
-    let certificate = rcgen::CertificateParams::default()
-        .self_signed(&key)
-        .unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
     (der.into(), certificate.der().clone())
 }
 

@@ -23,17 +23,9 @@ fn dial(
 ) -> Result<Channel, WireError> {
     let mut binding = binding();
     binding.session = [session; 16];
-    let hello = Hello {
-        binding,
-        from: PartyId(me),
-        to: PartyId::DEALER,
-        role: Role::Centre,
-    };
+    let hello = Hello { binding, from: PartyId(me), to: PartyId::DEALER, role: Role::Centre };
     let key: PublicKey = network.dealer.key.parse().unwrap();
-    let options = Options {
-        connect_tries: 2,
-        ..Options::default()
-    };
+    let options = Options { connect_tries: 2, ..Options::default() };
     connect(&network.dealer.address, identity, key, &hello, &options)
 }
 
@@ -60,14 +52,7 @@ fn nonsense_ends_its_own_session_only() {
         channel.send(Kind::Control, &order).unwrap();
         let told = channel.receive().unwrap_err();
         let reason = "dealer-order".to_owned();
-        assert_eq!(
-            told,
-            WireError::Aborted {
-                party: channel.party(),
-                reason
-            },
-            "{order:?}"
-        );
+        assert_eq!(told, WireError::Aborted { party: channel.party(), reason }, "{order:?}");
     }
     // one centre that comes as all three, and lists that differ or are none
     for (session, digests, list) in [
@@ -88,14 +73,10 @@ fn nonsense_ends_its_own_session_only() {
     // more sessions begun than are kept: those whose centre went away make room
     for session in 100..170 {
         let channel = dial(&network, (&own, 0), session).unwrap();
-        channel
-            .send(Kind::Control, &order(3, 0, [0; 32], &[]))
-            .unwrap();
+        channel.send(Kind::Control, &order(3, 0, [0; 32], &[])).unwrap();
     }
     let researcher = Researcher::connect(&network.path("network.toml")).unwrap();
-    let planned = researcher
-        .plan(Study::parse(STUDY).unwrap(), Topology::Mesh)
-        .unwrap();
+    let planned = researcher.plan(Study::parse(STUDY).unwrap(), Topology::Mesh).unwrap();
     let outcome = researcher.run(&planned, &|_| {}).unwrap();
     assert!(outcome.analyses[0].findings.is_ok());
 }

@@ -68,11 +68,7 @@ fn new_peer(name: &str, folder: &Path) -> Peer {
     fs::create_dir_all(folder).unwrap();
     let identity = Identity::create(&folder.join("identity.key")).unwrap();
     let key = identity.public_key().to_string();
-    Peer {
-        name: name.to_owned(),
-        key,
-        address: String::new(),
-    }
+    Peer { name: name.to_owned(), key, address: String::new() }
 }
 
 impl Network {
@@ -101,11 +97,7 @@ impl Network {
             save(&at(name).join("data"), "patients", &dataset, &key).unwrap();
         }
         let listen = "127.0.0.1:0".to_owned();
-        let config = DealerConfig {
-            network: "test".to_owned(),
-            listen,
-            centre: centres.clone(),
-        };
+        let config = DealerConfig { network: "test".to_owned(), listen, centre: centres.clone() };
         write_toml(&at("dealer").join("konsil.toml"), &config).unwrap();
         for centre in &mut centres {
             let folder = at(&centre.name);
@@ -120,11 +112,7 @@ impl Network {
             dealer: dealer.clone(),
         };
         write_toml(&at("network.toml"), &file).unwrap();
-        Self {
-            folder,
-            centres,
-            dealer,
-        }
+        Self { folder, centres, dealer }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -34,18 +34,10 @@ fn dial(
     identity: &Identity,
 ) -> Result<Channel, konsil_mpc::WireError> {
     let to = PartyId(u16::try_from(at).unwrap());
-    let hello = Hello {
-        binding: binding(),
-        from: PartyId::RESEARCHER,
-        to,
-        role: Role::Researcher,
-    };
+    let hello = Hello { binding: binding(), from: PartyId::RESEARCHER, to, role: Role::Researcher };
     let centre = &network.centres[at];
     let key: PublicKey = centre.key.parse().unwrap();
-    let options = Options {
-        connect_tries: 2,
-        ..Options::default()
-    };
+    let options = Options { connect_tries: 2, ..Options::default() };
     connect(&centre.address, identity, key, &hello, &options)
 }
 
@@ -86,10 +78,7 @@ fn panics() -> Arc<AtomicUsize> {
 fn refusal(channel: &Channel, request: &Value) -> (String, String) {
     let answer = ask(channel, request.to_string().as_bytes()).unwrap();
     assert_eq!(answer["type"], "failed", "{answer}");
-    (
-        answer["code"].as_str().unwrap().to_owned(),
-        answer["text"].as_str().unwrap().to_owned(),
-    )
+    (answer["code"].as_str().unwrap().to_owned(), answer["text"].as_str().unwrap().to_owned())
 }
 
 /// A refusal that a request must meet: code, words, request.
@@ -103,22 +92,10 @@ fn wrong_studies(network: &Network) -> Vec<Case> {
         ("K0430", "study", request(network, "no JSON")),
         ("K0601", "canonical", request(network, &spaced)),
         ("K0601", "threshold", study(&|it| it.release.threshold = 3)),
-        (
-            "K0601",
-            "threshold",
-            study(&|it| it.study.min_centres = Some(2)),
-        ),
-        (
-            "K0601",
-            "counts of 0",
-            study(&|it| it.release.zero_cells = true),
-        ),
+        ("K0601", "threshold", study(&|it| it.study.min_centres = Some(2))),
+        ("K0601", "counts of 0", study(&|it| it.release.zero_cells = true)),
         ("K0601", "not built", study(&|it| it.release.epsilon = 0.5)),
-        (
-            "K0601",
-            "not built",
-            study(&|it| it.release.rounding = "midpoint6".to_owned()),
-        ),
+        ("K0601", "not built", study(&|it| it.release.rounding = "midpoint6".to_owned())),
     ]
 }
 
@@ -138,33 +115,13 @@ fn wrong_parties(network: &Network) -> Vec<Case> {
     vec![
         ("K0601", "not among", members(&|it| drop(it.remove(0)))),
         ("K0601", "twice", members(&|it| it[1] = it[0].clone())),
-        (
-            "K0601",
-            "list of the network",
-            members(&|it| it[2]["key"] = json!(key)),
-        ),
-        (
-            "K0601",
-            "list of the network",
-            members(&|it| it[2]["name"] = json!("../../x")),
-        ),
-        (
-            "K0601",
-            "dealer",
-            with("dealer", json!({"name": "dealer", "key": key})),
-        ),
+        ("K0601", "list of the network", members(&|it| it[2]["key"] = json!(key))),
+        ("K0601", "list of the network", members(&|it| it[2]["name"] = json!("../../x"))),
+        ("K0601", "dealer", with("dealer", json!({"name": "dealer", "key": key}))),
         ("K0601", "sizes", with("rows_at_most", json!([64, 64]))),
-        (
-            "K0601",
-            "plan again",
-            with("rows_at_most", json!([128, 64, 64])),
-        ),
+        ("K0601", "plan again", with("rows_at_most", json!([128, 64, 64]))),
         ("K0430", "session", with("session", json!("zz"))),
-        (
-            "K0430",
-            "session",
-            with("session", json!("'; drop table runs; --")),
-        ),
+        ("K0430", "session", with("session", json!("'; drop table runs; --"))),
         ("K0430", "result key", with("result_key", json!("ü"))),
     ]
 }
@@ -185,16 +142,8 @@ fn wrong_questions(network: &Network) -> Vec<Case> {
         ("K0304", "pid", cohort("pid = 'x'")),
         ("K0302", "", cohort(&deep)),
         ("K0302", "", cohort(&long)),
-        (
-            "K0220",
-            "",
-            study(&|it| it.analysis[0].kind = "../km".to_owned()),
-        ),
-        (
-            "K0220",
-            "",
-            study(&|it| it.analysis[0].variables = vec!["pid".to_owned()]),
-        ),
+        ("K0220", "", study(&|it| it.analysis[0].kind = "../km".to_owned())),
+        ("K0220", "", study(&|it| it.analysis[0].variables = vec!["pid".to_owned()])),
         ("K0202", "", study(&formula)),
     ]
 }
@@ -206,33 +155,17 @@ fn requests_against_the_rules_are_refused_by_name() {
     let panics = panics();
     let network = Network::start(60);
     let channel = dial(&network, 0, &network.identity("researcher")).unwrap();
-    let cases = [
-        wrong_studies(&network),
-        wrong_parties(&network),
-        wrong_questions(&network),
-    ];
+    let cases = [wrong_studies(&network), wrong_parties(&network), wrong_questions(&network)];
     for (code, says, request) in cases.concat() {
         let (got, text) = refusal(&channel, &request);
-        assert!(
-            got == code && text.contains(says),
-            "{code} {says}: got {got} {text}"
-        );
-        assert!(
-            !text.contains(&*network.folder.path().to_string_lossy()),
-            "{text}"
-        );
+        assert!(got == code && text.contains(says), "{code} {says}: got {got} {text}");
+        assert!(!text.contains(&*network.folder.path().to_string_lossy()), "{text}");
     }
     // still there, and none of it was recorded as a run
     let answer = ask(&channel, br#"{"type":"describe"}"#).unwrap();
     assert_eq!(answer["type"], "description");
-    assert_eq!(
-        answer["rows_at_most"], 64,
-        "60 patients are told as at most 64"
-    );
-    let runs = State::read(&network.path(NAMES[0]).join("node.sqlite"))
-        .unwrap()
-        .runs()
-        .unwrap();
+    assert_eq!(answer["rows_at_most"], 64, "60 patients are told as at most 64");
+    let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();
     assert!(runs.is_empty(), "{runs:?}");
     assert_eq!(panics.load(Ordering::SeqCst), 0);
 }
@@ -252,10 +185,7 @@ fn absurd_numbers_do_not_stop_a_centre() {
         ("K0601", study(&|it| it.release.threshold = 1 << 63)),
         ("K0601", study(&|it| it.study.min_centres = Some(u64::MAX))),
         ("K0601", sizes),
-        (
-            "K0601",
-            study(&|it| it.analysis[0].variables = vec!["age".to_owned(); 100_000]),
-        ),
+        ("K0601", study(&|it| it.analysis[0].variables = vec!["age".to_owned(); 100_000])),
         (
             "K0220",
             study(&|it| {
@@ -279,10 +209,7 @@ fn absurd_numbers_do_not_stop_a_centre() {
         assert_eq!(code, wanted, "{text}");
     }
     let channel = dial(&network, 1, &identity).unwrap();
-    assert_eq!(
-        ask(&channel, br#"{"type":"describe"}"#).unwrap()["type"],
-        "description"
-    );
+    assert_eq!(ask(&channel, br#"{"type":"describe"}"#).unwrap()["type"], "description");
     assert_eq!(panics.load(Ordering::SeqCst), 0);
 }
 
@@ -293,13 +220,7 @@ fn what_is_no_message_ends_the_connection_only() {
     let network = Network::start(60);
     let identity = network.identity("researcher");
     let deep = "[".repeat(1 << 20);
-    for message in [
-        &b""[..],
-        b"\0\xff",
-        b"{}",
-        br#"{"type":"stop"}"#,
-        deep.as_bytes(),
-    ] {
+    for message in [&b""[..], b"\0\xff", b"{}", br#"{"type":"stop"}"#, deep.as_bytes()] {
         let channel = dial(&network, 2, &identity).unwrap();
         assert!(ask(&channel, message).is_none());
     }
@@ -307,10 +228,7 @@ fn what_is_no_message_ends_the_connection_only() {
     channel.send(Kind::Round, b"shares?").unwrap();
     assert!(channel.receive().is_err());
     let channel = dial(&network, 2, &identity).unwrap();
-    assert_eq!(
-        ask(&channel, br#"{"type":"describe"}"#).unwrap()["type"],
-        "description"
-    );
+    assert_eq!(ask(&channel, br#"{"type":"describe"}"#).unwrap()["type"], "description");
     assert_eq!(panics.load(Ordering::SeqCst), 0);
 }
 
@@ -330,9 +248,7 @@ fn strangers_and_wrong_roles_get_no_answer() {
 fn a_session_cannot_be_run_again() {
     let network = Network::start(60);
     let researcher = Researcher::connect(&network.path("network.toml")).unwrap();
-    let planned = researcher
-        .plan(Study::parse(STUDY).unwrap(), Topology::Star)
-        .unwrap();
+    let planned = researcher.plan(Study::parse(STUDY).unwrap(), Topology::Star).unwrap();
     let outcome = researcher.run(&planned, &|_| {}).unwrap();
     assert_eq!(outcome.bytes().0, outcome.bytes().1);
     let channel = dial(&network, 0, &network.identity("researcher")).unwrap();
@@ -340,10 +256,7 @@ fn a_session_cannot_be_run_again() {
     request["session"] = json!(outcome.session);
     let (code, text) = refusal(&channel, &request);
     assert!(code == "K0601" && text.contains("session"), "{code} {text}");
-    let runs = State::read(&network.path(NAMES[0]).join("node.sqlite"))
-        .unwrap()
-        .runs()
-        .unwrap();
+    let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].state, "released");
     assert!(runs[0].burnt > 0);

@@ -78,19 +78,14 @@ fn random_seed() -> Seed {
 /// Runs one analysis over three centres' files; what each centre has sent.
 fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let setting = Setting {
-        policy: Policy::default(),
-        rows_at_most: vec![128; 3],
-    };
+    let setting = Setting { policy: Policy::default(), rows_at_most: vec![128; 3] };
     let mut dry = SharedSession::dry(0, 3, Topology::Mesh, &[]);
     let analysis = prepare(request, &dictionary()).unwrap();
     dry.next_program(analysis.openings());
     analysis.run(&mut dry, &setting, None).unwrap();
     let seeds = [(); 3].map(|()| random_seed());
     let dealer = Dealer::new(&seeds);
-    let dealt = (0_u64..)
-        .zip(dry.kinds())
-        .map(|(counter, kind)| dealer.deal(counter, kind));
+    let dealt = (0_u64..).zip(dry.kinds()).map(|(counter, kind)| dealer.deal(counter, kind));
     let dealt = dealt.filter(|words| !words.is_empty());
     let dealt = dealt.map(|words| words.iter().flat_map(|it| it.to_le_bytes()).collect());
     let mut dealt: Option<VecDeque<Vec<u8>>> = Some(dealt.collect());
@@ -102,10 +97,7 @@ fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
             let pairwise = (0..3).map(|other| (other != me).then(|| pairs[me + other - 1].clone()));
             let source = if me == 2 { dealt.take() } else { None };
             let links = Links {
-                wire: Box::new(Recorder {
-                    wire,
-                    heard: Arc::clone(&heard),
-                }),
+                wire: Box::new(Recorder { wire, heard: Arc::clone(&heard) }),
                 seed: seeds[me].clone(),
                 pairwise: pairwise.collect(),
                 corrections: source.map(|it| Box::new(Dealt(it)) as Box<dyn CorrectionSource>),
@@ -126,9 +118,7 @@ fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
 
 /// Ways in which a number could stand in a message.
 fn forms(value: f64) -> Vec<Vec<u8>> {
-    let fixed: u128 = format!("{:.0}", (value * 2_f64.powi(40)).round())
-        .parse()
-        .unwrap();
+    let fixed: u128 = format!("{:.0}", (value * 2_f64.powi(40)).round()).parse().unwrap();
     vec![
         value.to_le_bytes().to_vec(),
         value.to_be_bytes().to_vec(),
@@ -140,9 +130,7 @@ fn forms(value: f64) -> Vec<Vec<u8>> {
 }
 
 fn contains(messages: &[Vec<u8>], form: &[u8]) -> bool {
-    messages
-        .iter()
-        .any(|message| message.windows(form.len()).any(|window| window == form))
+    messages.iter().any(|message| message.windows(form.len()).any(|window| window == form))
 }
 
 fn requests() -> Vec<Request> {
@@ -175,11 +163,7 @@ fn a_single_patients_numbers_are_in_no_message() {
         bytes += messages.iter().map(Vec::len).sum::<usize>();
         for derived in [VALUE, VALUE * VALUE, VALUE * 47.0] {
             for form in forms(derived) {
-                assert!(
-                    !contains(&messages, &form),
-                    "{}: {derived} as {form:?}",
-                    request.kind
-                );
+                assert!(!contains(&messages, &form), "{}: {derived} as {form:?}", request.kind);
             }
         }
         // the control: a message with the number is found
@@ -198,13 +182,8 @@ fn messages_are_uniform_even_when_all_patients_are_alike() {
     let alike = |centre: usize| {
         let mut text = format!("{HEADER}\n");
         for row in 0..100 {
-            writeln!(
-                text,
-                "c{centre}p{row},50,{},30,{},7.5",
-                ["old", "new"][row % 2],
-                row % 2
-            )
-            .unwrap();
+            writeln!(text, "c{centre}p{row},50,{},30,{},7.5", ["old", "new"][row % 2], row % 2)
+                .unwrap();
         }
         text
     };
@@ -219,19 +198,13 @@ fn messages_are_uniform_even_when_all_patients_are_alike() {
     // what goes to two parties alike counts once
     messages.sort();
     messages.dedup();
-    let long: Vec<u8> = messages
-        .into_iter()
-        .filter(|it| it.len() >= 1024)
-        .flatten()
-        .collect();
+    let long: Vec<u8> = messages.into_iter().filter(|it| it.len() >= 1024).flatten().collect();
     assert!(long.len() > 10_000, "{} bytes only", long.len());
     let mut counts = [0_u32; 256];
     long.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
     let expected = long.len() as f64 / 256.0;
-    let chi_squared: f64 = counts
-        .map(|count| (f64::from(count) - expected).powi(2) / expected)
-        .iter()
-        .sum();
+    let chi_squared: f64 =
+        counts.map(|count| (f64::from(count) - expected).powi(2) / expected).iter().sum();
     // 255 degrees of freedom: 420 is exceeded once in about 10^10 runs
     assert!(chi_squared < 420.0, "chi squared {chi_squared:.0}");
 }

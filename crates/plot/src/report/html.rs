@@ -17,11 +17,7 @@ pub(super) fn page(report: &Report) -> String {
         report.sections.iter().enumerate().map(section).collect(),
         ledger(&report.revealed),
         guarantee(&report.guarantee),
-        card(
-            "methods",
-            "Methods and versions",
-            &pairs(&report.methods, "kv"),
-        ),
+        card("methods", "Methods and versions", &pairs(&report.methods, "kv")),
     ];
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -70,9 +66,7 @@ fn question(question: &Question) -> String {
     let rows = [("Study", &question.study), ("Purpose", &question.purpose)];
     let mut list: String = rows.iter().map(|(name, value)| pair(name, value)).collect();
     let centres = question.centres.iter();
-    let centres: String = centres
-        .map(|it| format!("<li>{}</li>", escape(it)))
-        .collect();
+    let centres: String = centres.map(|it| format!("<li>{}</li>", escape(it))).collect();
     if !centres.is_empty() {
         let centres = format!("<ul class=\"chips\">{centres}</ul>");
         list.push_str(&format!("<dt>Centres</dt><dd>{centres}</dd>"));
@@ -85,9 +79,7 @@ fn question(question: &Question) -> String {
 
 fn status(status: &Status) -> String {
     let html = Medium::Html;
-    let patients = status
-        .patients
-        .map_or("not said".to_owned(), |it| count(it, html));
+    let patients = status.patients.map_or("not said".to_owned(), |it| count(it, html));
     let [planned, sent] = [status.planned_bytes, status.sent_bytes].map(|it| bytes_exact(it, html));
     let traffic = match status.planned_bytes == status.sent_bytes {
         true => ("ok", format!("\u{2713} planned = sent = {sent}")),
@@ -127,9 +119,7 @@ fn section((index, section): (usize, &Section)) -> String {
             Figure::Survival(plot) => svg::kaplan_meier(plot),
             Figure::Forest(plot) => svg::forest(plot),
         };
-        body.push_str(&format!(
-            "<figure class=\"scroll\" tabindex=\"0\">\n{drawn}</figure>\n"
-        ));
+        body.push_str(&format!("<figure class=\"scroll\" tabindex=\"0\">\n{drawn}</figure>\n"));
     }
     for each in &section.tables {
         body.push_str(&table(each, "results"));
@@ -151,17 +141,9 @@ fn ledger(revealed: &[Revealed]) -> String {
         Column::numbers("Numbers"),
     ];
     let numbers = |it: u64| count(it as f64, Medium::Html);
-    let mut all = Table::new(
-        "Every number that left the protection of the protocol",
-        columns,
-    );
+    let mut all = Table::new("Every number that left the protection of the protocol", columns);
     for it in revealed {
-        all = all.row([
-            it.name.clone(),
-            it.says.clone(),
-            it.to.clone(),
-            numbers(it.numbers),
-        ]);
+        all = all.row([it.name.clone(), it.says.clone(), it.to.clone(), numbers(it.numbers)]);
     }
     let total = numbers(revealed.iter().map(|it| it.numbers).sum());
     all = all.row(["In all".to_owned(), String::new(), String::new(), total]);
@@ -169,9 +151,7 @@ fn ledger(revealed: &[Revealed]) -> String {
 }
 
 fn guarantee(paragraphs: &[String]) -> String {
-    let text = paragraphs
-        .iter()
-        .map(|it| format!("<p>{}</p>\n", escape(it)));
+    let text = paragraphs.iter().map(|it| format!("<p>{}</p>\n", escape(it)));
     card("guarantee", "Guarantee", &text.collect::<String>())
 }
 
@@ -191,10 +171,7 @@ fn pairs(pairs: &[(String, String)], class: &str) -> String {
     if pairs.is_empty() {
         return String::new();
     }
-    let list: String = pairs
-        .iter()
-        .map(|(name, value)| pair(name, value))
-        .collect();
+    let list: String = pairs.iter().map(|(name, value)| pair(name, value)).collect();
     format!("<dl class=\"{class}\">{list}</dl>\n")
 }
 
@@ -217,10 +194,7 @@ fn table(table: &Table, class: &str) -> String {
     let mut body = String::new();
     for row in &table.rows {
         body.push_str("<tr>");
-        let cells = row
-            .iter()
-            .cloned()
-            .chain(std::iter::repeat(Cell::default()));
+        let cells = row.iter().cloned().chain(std::iter::repeat(Cell::default()));
         for (index, (column, cell)) in table.columns.iter().zip(cells).enumerate() {
             body.push_str(&entry(index == 0, column.align, &cell));
         }

@@ -91,10 +91,7 @@ impl Section {
     /// An analysis without results yet.
     #[must_use]
     pub fn new(heading: impl Into<String>) -> Self {
-        Self {
-            heading: heading.into(),
-            ..Self::default()
-        }
+        Self { heading: heading.into(), ..Self::default() }
     }
 
     /// Adds a sentence below the results.
@@ -130,11 +127,7 @@ impl Report {
     /// A report of a run.
     #[must_use]
     pub fn new(title: impl Into<String>, status: Status) -> Self {
-        Self {
-            title: title.into(),
-            status,
-            ..Self::default()
-        }
+        Self { title: title.into(), status, ..Self::default() }
     }
 
     /// Says what was asked, and of whom.

@@ -36,15 +36,9 @@ impl Axis {
         if !self.log {
             return linear_ticks(self.low, self.high, &[1.0, 2.0, 5.0]);
         }
-        const DENSITIES: [&[f64]; 4] = [
-            &[1.0],
-            &[1.0, 3.0],
-            &[1.0, 2.0, 5.0],
-            &[1.0, 1.5, 2.0, 3.0, 5.0, 7.5],
-        ];
-        let all = DENSITIES
-            .iter()
-            .map(|digits| log_ticks(self.low, self.high, digits));
+        const DENSITIES: [&[f64]; 4] =
+            [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.5]];
+        let all = DENSITIES.iter().map(|digits| log_ticks(self.low, self.high, digits));
         let enough = |ticks: &Vec<f64>| (4..=8).contains(&ticks.len());
         let fallback = || linear_ticks(self.low, self.high, &[1.0, 2.0, 5.0]);
         all.into_iter().find(enough).unwrap_or_else(fallback)
@@ -77,8 +71,7 @@ pub(crate) fn tick_label(value: f64, ticks: &[f64]) -> String {
     }
     let exact = |decimals: &usize| {
         let text = format!("{value:.decimals$}");
-        text.parse::<f64>()
-            .is_ok_and(|it| (it - value).abs() <= 1e-9 * value.abs() + 1e-3 * step)
+        text.parse::<f64>().is_ok_and(|it| (it - value).abs() <= 1e-9 * value.abs() + 1e-3 * step)
     };
     match (0..6).find(exact).unwrap_or(6) {
         0 => count(value, Medium::Html),
@@ -89,10 +82,7 @@ pub(crate) fn tick_label(value: f64, ticks: &[f64]) -> String {
 fn linear_ticks(low: f64, high: f64, digits: &[f64]) -> Vec<f64> {
     let rough = (high - low) / 6.0;
     let power = 10_f64.powf(rough.log10().floor());
-    let mut steps = digits
-        .iter()
-        .map(|digit| digit * power)
-        .chain([10.0 * power]);
+    let mut steps = digits.iter().map(|digit| digit * power).chain([10.0 * power]);
     let step = steps.find(|step| *step >= rough * 0.999).unwrap_or(rough);
     multiples(low, high, step)
 }
@@ -104,9 +94,8 @@ fn multiples(low: f64, high: f64, step: f64) -> Vec<f64> {
     }
     let first = (low / step - 1e-9).ceil();
     let ticks = (0..=50_u32).map(|index| (first + f64::from(index)) * step);
-    let ticks: Vec<f64> = ticks
-        .take_while(|tick| tick.is_finite() && *tick <= high + step * 1e-9)
-        .collect();
+    let ticks: Vec<f64> =
+        ticks.take_while(|tick| tick.is_finite() && *tick <= high + step * 1e-9).collect();
     if ticks.is_empty() { vec![low] } else { ticks }
 }
 
@@ -134,43 +123,25 @@ mod tests {
         let ticks = time_ticks(60.0, "Months since diagnosis");
         assert_eq!(ticks, [0.0, 12.0, 24.0, 36.0, 48.0, 60.0]);
         assert_eq!(labels(&time_ticks(1.7, "years")), ["0", "0.5", "1", "1.5"]);
-        assert_eq!(
-            labels(&time_ticks(4000.0, "")).last().unwrap(),
-            "4\u{202f}000"
-        );
+        assert_eq!(labels(&time_ticks(4000.0, "")).last().unwrap(), "4\u{202f}000");
     }
 
     #[test]
     fn ratios_are_marked_at_ratios() {
-        let axis = |low, high| Axis {
-            low,
-            high,
-            from: 0.0,
-            to: 100.0,
-            log: true,
-        };
+        let axis = |low, high| Axis { low, high, from: 0.0, to: 100.0, log: true };
         assert_eq!(labels(&axis(0.7, 2.2).ticks()), ["0.75", "1", "1.5", "2"]);
-        assert_eq!(
-            labels(&axis(0.09, 12.0).ticks()),
-            ["0.1", "0.3", "1", "3", "10"]
-        );
+        assert_eq!(labels(&axis(0.09, 12.0).ticks()), ["0.1", "0.3", "1", "3", "10"]);
         assert_eq!(axis(0.25, 4.0).place(1.0), 50.0);
         assert_eq!(axis(0.25, 4.0).place(0.0), 0.0);
     }
 
     #[test]
     fn odd_ranges_still_have_ticks() {
-        for (low, high) in [
-            (0.0, 1e-308),
-            (0.0, f64::MAX),
-            (-f64::MAX, f64::MAX),
-            (1e9, 1e9 + 1e-7),
-        ] {
+        for (low, high) in
+            [(0.0, 1e-308), (0.0, f64::MAX), (-f64::MAX, f64::MAX), (1e9, 1e9 + 1e-7)]
+        {
             let ticks = linear_ticks(low, high, &[1.0, 2.0, 5.0]);
-            assert!(
-                !ticks.is_empty() && ticks.iter().all(|tick| tick.is_finite()),
-                "{ticks:?}"
-            );
+            assert!(!ticks.is_empty() && ticks.iter().all(|tick| tick.is_finite()), "{ticks:?}");
         }
     }
 }

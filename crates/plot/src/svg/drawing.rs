@@ -51,9 +51,7 @@ impl Drawing {
 
     pub(crate) fn dot(&mut self, class: &str, at: (f64, f64)) {
         let (x, y) = (coordinate(at.0), coordinate(at.1));
-        self.push(&format!(
-            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"
-        ));
+        self.push(&format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"));
     }
 
     pub(crate) fn rectangle(&mut self, class: &str, corner: (f64, f64), size: (f64, f64)) {
@@ -74,15 +72,10 @@ impl Drawing {
     pub(crate) fn text(&mut self, class: &str, at: (f64, f64), text: &str, width_max: f64) {
         let (x, y) = (coordinate(at.0), coordinate(at.1));
         let shown = shortened(text, width_max / relative_size(class));
-        let whole = if shown == text {
-            String::new()
-        } else {
-            format!("<title>{}</title>", escape(text))
-        };
+        let whole =
+            if shown == text { String::new() } else { format!("<title>{}</title>", escape(text)) };
         let shown = escape(&shown);
-        self.push(&format!(
-            "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{whole}{shown}</text>"
-        ));
+        self.push(&format!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{whole}{shown}</text>"));
     }
 
     /// Opens a group; each is closed by [`Drawing::close`].
@@ -120,8 +113,7 @@ pub(crate) struct Path {
 
 impl Path {
     pub(crate) fn start(&mut self, x: f64, y: f64) {
-        self.text
-            .push_str(&format!("M{} {}", coordinate(x), coordinate(y)));
+        self.text.push_str(&format!("M{} {}", coordinate(x), coordinate(y)));
     }
 
     pub(crate) fn across(&mut self, x: f64) {
@@ -133,8 +125,7 @@ impl Path {
     }
 
     pub(crate) fn to(&mut self, x: f64, y: f64) {
-        self.text
-            .push_str(&format!("L{} {}", coordinate(x), coordinate(y)));
+        self.text.push_str(&format!("L{} {}", coordinate(x), coordinate(y)));
     }
 
     pub(crate) fn finish(&mut self) {
@@ -147,18 +138,10 @@ impl Path {
 /// INVARIANT: what this returns is a finite number whatever comes in. Figures drop what is not
 /// finite before; a zero here is a lesser evil than a file that no reader opens.
 fn coordinate(value: f64) -> String {
-    let value = if value.is_finite() {
-        value.clamp(-1e6, 1e6)
-    } else {
-        0.0
-    };
+    let value = if value.is_finite() { value.clamp(-1e6, 1e6) } else { 0.0 };
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// How much wider than usual a class of [`STYLE`] makes a text.
@@ -218,10 +201,7 @@ mod tests {
     fn long_text_ends_in_an_ellipsis() {
         assert_eq!(shortened("short", 100.0), "short");
         let cut = shortened("a label that does not fit at all", 100.0);
-        assert!(
-            cut.ends_with('\u{2026}') && text_width(&cut) <= 101.0,
-            "{cut}"
-        );
+        assert!(cut.ends_with('\u{2026}') && text_width(&cut) <= 101.0, "{cut}");
         assert_eq!(shortened("label", 0.0), "\u{2026}");
     }
 }

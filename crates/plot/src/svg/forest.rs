@@ -61,12 +61,7 @@ pub fn forest(plot: &ForestPlot) -> String {
     }
     if plot.rows.is_empty() {
         let middle = (frame.axis.from + frame.axis.to) / 2.0;
-        drawing.text(
-            "soft mid",
-            (middle, top + 19.0),
-            "No estimate to show.",
-            300.0,
-        );
+        drawing.text("soft mid", (middle, top + 19.0), "No estimate to show.", 300.0);
     }
     drawing.finish(bottom + 36.0, &plot.title, &description(plot))
 }
@@ -82,11 +77,7 @@ struct Frame {
 
 impl Frame {
     fn new(plot: &ForestPlot) -> Self {
-        let texts = plot
-            .rows
-            .iter()
-            .map(|row| row.text.as_str())
-            .chain([plot.text_label.as_str()]);
+        let texts = plot.rows.iter().map(|row| row.text.as_str()).chain([plot.text_label.as_str()]);
         let mut widths: Vec<f64> = Vec::new();
         for text in texts {
             for (index, part) in parts(text).enumerate() {
@@ -98,11 +89,7 @@ impl Frame {
             }
         }
         // Labels and texts leave at least a quarter of the width to the squares.
-        let label = plot
-            .rows
-            .iter()
-            .map(|row| text_width(&row.label))
-            .fold(70.0, f64::max);
+        let label = plot.rows.iter().map(|row| text_width(&row.label)).fold(70.0, f64::max);
         let texts = widths.iter().sum::<f64>().min(330.0);
         let label = label.min(WIDTH * 0.75 - texts - 50.0).max(60.0);
         let mut place = WIDTH - texts;
@@ -114,24 +101,12 @@ impl Frame {
         let (from, to) = (label + 34.0, WIDTH - texts - 22.0);
         let (low, high) = range(plot);
         let null = if plot.ratios { 1.0 } else { 0.0 };
-        Self {
-            axis: Axis {
-                low,
-                high,
-                from,
-                to,
-                log: plot.ratios,
-            },
-            null,
-            parts: starts,
-        }
+        Self { axis: Axis { low, high, from, to, log: plot.ratios }, null, parts: starts }
     }
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split("  ")
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
+    text.split("  ").map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// Ends of the axis: all estimates and limits that are not too far out, and some room.
@@ -139,20 +114,14 @@ fn range(plot: &ForestPlot) -> (f64, f64) {
     let numbers = plot.rows.iter().filter(|row| row.estimate.is_finite());
     let numbers = numbers.flat_map(|row| [row.estimate, row.low, row.high]);
     if plot.ratios {
-        let logs = numbers
-            .filter(|it| it.is_finite() && *it > 0.0)
-            .map(f64::ln);
+        let logs = numbers.filter(|it| it.is_finite() && *it > 0.0).map(f64::ln);
         let (low, high) = padded(logs, RATIO_MAX.ln(), 0.2);
         return (low.exp(), high.exp());
     }
     let numbers: Vec<f64> = numbers.filter(|it| it.is_finite()).collect();
     let mut sizes: Vec<f64> = numbers.iter().map(|it| it.abs()).collect();
     sizes.sort_by(f64::total_cmp);
-    let median = sizes
-        .get(sizes.len() / 2)
-        .copied()
-        .unwrap_or(1.0)
-        .clamp(1e-12, 1e12);
+    let median = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0).clamp(1e-12, 1e12);
     padded(numbers.into_iter(), median * 20.0, median * 0.2)
 }
 
@@ -174,12 +143,7 @@ fn headings(drawing: &mut Drawing, frame: &Frame, plot: &ForestPlot, y: f64) {
     drawing.open("headings");
     drawing.text("strong", (12.0, y), "Term", frame.axis.from - 30.0);
     let middle = (frame.axis.from + frame.axis.to) / 2.0;
-    drawing.text(
-        "strong mid",
-        (middle, y),
-        &plot.axis_label,
-        frame.axis.to - frame.axis.from,
-    );
+    drawing.text("strong mid", (middle, y), &plot.axis_label, frame.axis.to - frame.axis.from);
     for (part, place) in parts(&plot.text_label).zip(&frame.parts) {
         drawing.text("strong", (*place, y), part, 240.0);
     }
@@ -194,12 +158,7 @@ fn axis(drawing: &mut Drawing, frame: &Frame, (top, bottom): (f64, f64)) {
         let x = frame.axis.place(*tick);
         drawing.line("grid", (x, top), (x, bottom));
         drawing.line("axis", (x, bottom), (x, bottom + 5.0));
-        drawing.text(
-            "soft mid",
-            (x, bottom + 20.0),
-            &tick_label(*tick, &ticks),
-            80.0,
-        );
+        drawing.text("soft mid", (x, bottom + 20.0), &tick_label(*tick, &ticks), 80.0);
     }
     let null = frame.axis.place(frame.null);
     drawing.line("null", (null, top), (null, bottom));
@@ -265,20 +224,13 @@ mod tests {
             high: *high,
             text: "1.4 (1.3 to 1.5)  p<0.001".to_owned(),
         };
-        ForestPlot {
-            ratios,
-            rows: rows.iter().map(row).collect(),
-            ..ForestPlot::default()
-        }
+        ForestPlot { ratios, rows: rows.iter().map(row).collect(), ..ForestPlot::default() }
     }
 
     #[test]
     fn the_axis_holds_all_estimates_and_no_effect() {
         let (low, high) = range(&plot(true, &[(1.4, 1.3, 1.5), (0.5, 0.4, 0.7)]));
-        assert!(
-            low < 0.4 && low > 0.3 && high > 1.5 && high < 2.0,
-            "{low} {high}"
-        );
+        assert!(low < 0.4 && low > 0.3 && high > 1.5 && high < 2.0, "{low} {high}");
         let (low, high) = range(&plot(false, &[(3.0, 2.0, 4.0)]));
         assert!(low < 0.0 && high > 4.0, "{low} {high}");
     }

@@ -59,10 +59,7 @@ pub struct CurvePoint {
 #[must_use]
 pub fn kaplan_meier(plot: &KmPlot) -> String {
     let curves: Vec<Curve> = plot.curves.iter().map(cleaned).collect();
-    let last = curves
-        .iter()
-        .filter_map(|it| it.points.last())
-        .map(|it| it.time);
+    let last = curves.iter().filter_map(|it| it.points.last()).map(|it| it.time);
     let last = last.fold(0.0, f64::max);
     let frame = Frame::new(&curves, if last > 0.0 { last } else { 1.0 });
     let ticks = time_ticks(frame.time.high, &plot.time_label);
@@ -83,20 +80,11 @@ struct Frame {
 
 impl Frame {
     fn new(curves: &[Curve], last: f64) -> Self {
-        let label = curves
-            .iter()
-            .map(|it| text_width(&it.label))
-            .fold(0.0, f64::max);
+        let label = curves.iter().map(|it| text_width(&it.label)).fold(0.0, f64::max);
         let left = (label + SAMPLE + 34.0).clamp(92.0, 240.0);
         let right = (label * 1.12 + 22.0).clamp(40.0, 160.0);
         let top = 62.0;
-        let axis = |low, high, from, to| Axis {
-            low,
-            high,
-            from,
-            to,
-            log: false,
-        };
+        let axis = |low, high, from, to| Axis { low, high, from, to, log: false };
         Self {
             time: axis(0.0, last, left, WIDTH - right),
             survival: axis(0.0, 1.0, top + PLOT_HEIGHT, top),
@@ -115,10 +103,7 @@ fn cleaned(curve: &Curve) -> Curve {
         point.lower = point.lower.clamp(0.0, 1.0);
         point.upper = point.upper.clamp(0.0, 1.0);
     }
-    Curve {
-        points,
-        ..curve.clone()
-    }
+    Curve { points, ..curve.clone() }
 }
 
 /// The last point of each of so many equal stretches of time: the curve is exact at their ends.
@@ -133,12 +118,7 @@ fn thinned(points: &[CurvePoint], stretches: usize, last: f64) -> Vec<CurvePoint
 
 fn header(drawing: &mut Drawing, frame: &Frame, plot: &KmPlot) {
     drawing.text("head", (12.0, 22.0), &plot.title, WIDTH - 24.0);
-    drawing.text(
-        "soft end",
-        (frame.time.from - 10.0, 48.0),
-        "Survival",
-        120.0,
-    );
+    drawing.text("soft end", (frame.time.from - 10.0, 48.0), "Survival", 120.0);
     if let Some(p) = plot.p_value.filter(|p| !p.is_nan()) {
         let text = format!("Log-rank {}", p_statement(p, Medium::Html));
         drawing.text("end", (frame.time.to, 48.0), &text, 300.0);
@@ -159,12 +139,7 @@ fn axes(drawing: &mut Drawing, frame: &Frame, ticks: &[f64], label: &str) {
     for tick in ticks {
         let x = frame.time.place(*tick);
         drawing.line("axis", (x, bottom), (x, bottom + 5.0));
-        drawing.text(
-            "soft mid",
-            (x, bottom + 19.0),
-            &tick_label(*tick, ticks),
-            90.0,
-        );
+        drawing.text("soft mid", (x, bottom + 19.0), &tick_label(*tick, ticks), 90.0);
     }
     let middle = (left + right) / 2.0;
     drawing.text("mid", (middle, bottom + 40.0), label, right - left);
@@ -178,9 +153,7 @@ fn draw_curves(drawing: &mut Drawing, frame: &Frame, curves: &[Curve]) {
         drawing.text("mid soft", (x, y), "No curve may be shown.", 400.0);
     }
     let stretches = POINTS_MAX / curves.len().max(1);
-    let shown = curves
-        .iter()
-        .map(|it| thinned(&it.points, stretches.max(2), frame.time.high));
+    let shown = curves.iter().map(|it| thinned(&it.points, stretches.max(2), frame.time.high));
     let shown: Vec<Vec<CurvePoint>> = shown.collect();
     // All bands first: no band may cover a curve.
     for (index, points) in shown.iter().enumerate() {
@@ -226,10 +199,7 @@ fn band(frame: &Frame, points: &[CurvePoint]) -> Path {
         let last = run.last().map_or(first.time, |it| it.time);
         let next = points.iter().find(|it| it.time > last);
         let end = frame.time.place(next.map_or(last, |it| it.time));
-        path.start(
-            frame.time.place(first.time),
-            frame.survival.place(first.upper),
-        );
+        path.start(frame.time.place(first.time), frame.survival.place(first.upper));
         for point in run.iter().skip(1) {
             path.across(frame.time.place(point.time));
             path.down(frame.survival.place(point.upper));
@@ -252,10 +222,7 @@ fn legend(drawing: &mut Drawing, frame: &Frame, curves: &[Curve]) {
         (frame.time.place(time), frame.survival.place(survival))
     };
     let ends: Vec<(f64, f64)> = curves.iter().map(end).collect();
-    let places = apart(
-        &ends.iter().map(|it| it.1).collect::<Vec<_>>(),
-        &frame.survival,
-    );
+    let places = apart(&ends.iter().map(|it| it.1).collect::<Vec<_>>(), &frame.survival);
     drawing.open("legend");
     for (index, (curve, (end, place))) in curves.iter().zip(ends.iter().zip(places)).enumerate() {
         let mut lead = Path::default();
@@ -328,10 +295,7 @@ fn at_risk(drawing: &mut Drawing, frame: &Frame, curves: &[Curve], ticks: &[f64]
 
 fn number_at(curve: &Curve, tick: f64) -> Option<f64> {
     let point = curve.points.iter().rev().find(|it| it.time <= tick);
-    let ended = curve
-        .points
-        .last()
-        .is_some_and(|it| it.time < tick * (1.0 - 1e-9));
+    let ended = curve.points.last().is_some_and(|it| it.time < tick * (1.0 - 1e-9));
     let number = match point {
         _ if tick == 0.0 && curve.records.is_some() => curve.records,
         _ if ended => None,
@@ -347,11 +311,7 @@ fn description(plot: &KmPlot, curves: &[Curve]) -> String {
         let last = curve.points.last();
         let (time, survival) = last.map_or((0.0, 1.0), |it| (it.time, it.survival));
         let survival = percent(survival, 0, Medium::Terminal);
-        text.push_str(&format!(
-            " {}: {survival} at {}.",
-            curve.label,
-            tick_label(time, &[])
-        ));
+        text.push_str(&format!(" {}: {survival} at {}.", curve.label, tick_label(time, &[])));
     }
     if let Some(p) = plot.p_value.filter(|p| !p.is_nan()) {
         text.push_str(&format!(" Log-rank {}.", p_statement(p, Medium::Terminal)));
@@ -389,35 +349,17 @@ mod tests {
 
     #[test]
     fn names_move_apart_and_stay_inside() {
-        let axis = Axis {
-            low: 0.0,
-            high: 1.0,
-            from: 300.0,
-            to: 100.0,
-            log: false,
-        };
+        let axis = Axis { low: 0.0, high: 1.0, from: 300.0, to: 100.0, log: false };
         assert_eq!(apart(&[200.0, 201.0, 120.0], &axis), [200.0, 217.0, 120.0]);
         let places = apart(&[299.0, 299.5, 300.0], &axis);
         assert_eq!(places, [266.0, 283.0, 300.0]);
-        assert!(
-            apart(&[300.0; 40], &axis)
-                .iter()
-                .all(|it| (100.0..=300.0).contains(it))
-        );
+        assert!(apart(&[300.0; 40], &axis).iter().all(|it| (100.0..=300.0).contains(it)));
     }
 
     #[test]
     fn thinning_keeps_the_ends_of_stretches() {
         let points: Vec<_> = (0..=100).map(|it| point(f64::from(it), 1.0)).collect();
-        let kept: Vec<f64> = thinned(&points, 10, 100.0)
-            .iter()
-            .map(|it| it.time)
-            .collect();
-        assert_eq!(
-            kept,
-            [
-                0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0
-            ]
-        );
+        let kept: Vec<f64> = thinned(&points, 10, 100.0).iter().map(|it| it.time).collect();
+        assert_eq!(kept, [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0]);
     }
 }

@@ -24,10 +24,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
@@ -81,10 +79,7 @@ fn check(svg: &str) {
     for (index, piece) in svg.split('"').enumerate() {
         if index % 2 == 1 && !piece.starts_with("http") {
             let piece = piece.to_lowercase();
-            assert!(
-                !piece.contains("nan") && !piece.contains("inf"),
-                "{piece} in {svg}"
-            );
+            assert!(!piece.contains("nan") && !piece.contains("inf"), "{piece} in {svg}");
         }
     }
     assert!(svg.starts_with("<svg xmlns=") && svg.contains("role=\"img\""));
@@ -99,10 +94,7 @@ fn a_survival_figure_has_a_curve_a_band_and_a_row_for_each_group() {
     // Each group's curve, and its sample in the table of numbers at risk.
     assert_eq!(svg.matches("<path class=\"curve").count(), 4);
     assert_eq!(svg.matches("<path class=\"lead\"").count(), 2);
-    assert!(
-        svg.contains("Log-rank p = 2.1\u{d7}10\u{207b}\u{b9}\u{2074}"),
-        "{svg}"
-    );
+    assert!(svg.contains("Log-rank p = 2.1\u{d7}10\u{207b}\u{b9}\u{2074}"), "{svg}");
     assert!(svg.contains(">2\u{202f}481</text>") && svg.contains(">Number at risk</text>"));
     assert!(svg.contains(">12</text>") && svg.contains(">60</text>"));
 }
@@ -136,10 +128,7 @@ fn nothing_to_show_is_said() {
         }],
         ..Curve::default()
     };
-    check(&kaplan_meier(&KmPlot {
-        curves: vec![one, Curve::default()],
-        ..KmPlot::default()
-    }));
+    check(&kaplan_meier(&KmPlot { curves: vec![one, Curve::default()], ..KmPlot::default() }));
 }
 
 #[test]
@@ -166,13 +155,7 @@ fn odd_estimates_still_give_a_sound_figure() {
         };
         let rows = (0..seed % 12).map(|_| row()).collect();
         let (title, axis_label, text_label) = (dice.label(), dice.label(), dice.label());
-        check(&forest(&ForestPlot {
-            title,
-            axis_label,
-            text_label,
-            ratios: seed % 2 == 0,
-            rows,
-        }));
+        check(&forest(&ForestPlot { title, axis_label, text_label, ratios: seed % 2 == 0, rows }));
     }
 }
 
@@ -190,14 +173,7 @@ fn a_fine_grid_is_thinned() {
             at_risk: Some(9.0),
         }
     };
-    let curve = || Curve {
-        points: (0..20_000).map(point).collect(),
-        ..Curve::default()
-    };
+    let curve = || Curve { points: (0..20_000).map(point).collect(), ..Curve::default() };
     let curves = (0..6).map(|_| curve()).collect();
-    check(&kaplan_meier(&KmPlot {
-        curves,
-        time_label: "days".to_owned(),
-        ..KmPlot::default()
-    }));
+    check(&kaplan_meier(&KmPlot { curves, time_label: "days".to_owned(), ..KmPlot::default() }));
 }

@@ -41,75 +41,42 @@ fn the_page_has_its_parts() {
 fn the_page_loads_and_runs_nothing() {
     let html = sample::report().to_html();
     let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-    assert!(html.contains(&format!(
-        "http-equiv=\"Content-Security-Policy\" content=\"{policy}\""
-    )));
+    assert!(html.contains(&format!("http-equiv=\"Content-Security-Policy\" content=\"{policy}\"")));
     let names = elements(&html);
-    for name in [
-        "script", "link", "img", "iframe", "object", "embed", "base", "form", "use",
-    ] {
+    for name in ["script", "link", "img", "iframe", "object", "embed", "base", "form", "use"] {
         assert_eq!(count(&names, name), 0, "{name}");
     }
     let plain = html.replace("http://www.w3.org/2000/svg", "");
-    for word in [
-        "http:",
-        "https:",
-        "//",
-        "url(",
-        "@import",
-        "@font-face",
-        "javascript:",
-        " on",
-    ] {
-        let found = plain
-            .match_indices(word)
-            .filter(|(at, _)| word != " on" || handler(&plain, *at));
+    for word in ["http:", "https:", "//", "url(", "@import", "@font-face", "javascript:", " on"] {
+        let found =
+            plain.match_indices(word).filter(|(at, _)| word != " on" || handler(&plain, *at));
         assert_eq!(found.count(), 0, "{word}");
     }
 }
 
 /// Whether an attribute such as `onload=` starts here.
 fn handler(html: &str, at: usize) -> bool {
-    let name = html[at + 1..]
-        .split(|it: char| !it.is_ascii_alphabetic())
-        .next()
-        .unwrap();
+    let name = html[at + 1..].split(|it: char| !it.is_ascii_alphabetic()).next().unwrap();
     html[at + 1 + name.len()..].starts_with('=')
 }
 
 #[test]
 fn all_text_is_escaped() {
     let bad = "<script>\"'&".to_owned();
-    let status = Status {
-        planned_bytes: 1,
-        clear_bytes: 7,
-        ..Status::default()
-    };
-    let table = Table::new(
-        bad.clone(),
-        vec![Column::words(bad.clone()), Column::numbers(bad.clone())],
-    );
-    let section = Section::new(bad.clone()).note(bad.clone()).table(
-        table
-            .row([bad.clone(), bad.clone(), bad.clone()])
-            .row([bad.clone()]),
-    );
+    let status = Status { planned_bytes: 1, clear_bytes: 7, ..Status::default() };
+    let table =
+        Table::new(bad.clone(), vec![Column::words(bad.clone()), Column::numbers(bad.clone())]);
+    let section = Section::new(bad.clone())
+        .note(bad.clone())
+        .table(table.row([bad.clone(), bad.clone(), bad.clone()]).row([bad.clone()]));
     let [name, says, to] = [bad.clone(), bad.clone(), bad.clone()];
-    let question = Question {
-        study: bad.clone(),
-        purpose: bad.clone(),
-        centres: vec![bad.clone()],
-    };
+    let question =
+        Question { study: bad.clone(), purpose: bad.clone(), centres: vec![bad.clone()] };
     let html = Report::new(bad.clone(), status)
         .question(question)
         .understood(bad.clone(), bad.clone())
         .section(section)
-        .revealed(Revealed {
-            name,
-            says,
-            to,
-            numbers: 3,
-        })
+        .revealed(Revealed { name, says, to, numbers: 3 })
         .guarantee(bad.clone())
         .method(bad.clone(), bad)
         .to_html();
@@ -138,10 +105,8 @@ fn colours_keep_their_contrast() {
     for scheme in schemes.iter().filter(|it| it.contains("--page:")) {
         let colour = |name: &str| {
             let start = scheme.find(&format!("--{name}:#")).expect(name) + name.len() + 4;
-            let text: String = scheme[start..]
-                .chars()
-                .take_while(char::is_ascii_hexdigit)
-                .collect();
+            let text: String =
+                scheme[start..].chars().take_while(char::is_ascii_hexdigit).collect();
             luminance(&text)
         };
         for ground in ["page", "card"] {
@@ -174,11 +139,7 @@ fn luminance(hex: &str) -> f64 {
     let part = |index: usize| {
         let byte = u8::from_str_radix(&wide[2 * index..2 * index + 2], 16).unwrap();
         let share = f64::from(byte) / 255.0;
-        if share <= 0.040_45 {
-            share / 12.92
-        } else {
-            ((share + 0.055) / 1.055).powf(2.4)
-        }
+        if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
     };
     0.2126 * part(0) + 0.7152 * part(1) + 0.0722 * part(2)
 }

@@ -20,21 +20,14 @@ pub(crate) fn curve(label: &str, patients: f64, hazard: f64) -> Curve {
             at_risk: Some(at_risk.round()),
         }
     };
-    Curve {
-        label: label.to_owned(),
-        records: Some(patients),
-        points: (1..=20).map(step).collect(),
-    }
+    Curve { label: label.to_owned(), records: Some(patients), points: (1..=20).map(step).collect() }
 }
 
 pub(crate) fn km() -> KmPlot {
     KmPlot {
         title: "Survival after diagnosis by APOE status".to_owned(),
         time_label: "Months since diagnosis".to_owned(),
-        curves: vec![
-            curve("APOE e4 carrier", 2481.0, 0.0165),
-            curve("Non-carrier", 5211.0, 0.009),
-        ],
+        curves: vec![curve("APOE e4 carrier", 2481.0, 0.0165), curve("Non-carrier", 5211.0, 0.009)],
         p_value: Some(2.1e-14),
     }
 }
@@ -43,13 +36,7 @@ pub(crate) fn km() -> KmPlot {
 pub(crate) fn row(label: &str, numbers: (f64, f64, f64), text: &str) -> ForestRow {
     let (estimate, low, high) = numbers;
     let (label, text) = (label.to_owned(), text.to_owned());
-    ForestRow {
-        label,
-        estimate,
-        low,
-        high,
-        text,
-    }
+    ForestRow { label, estimate, low, high, text }
 }
 
 pub(crate) fn forest() -> ForestPlot {
@@ -60,37 +47,13 @@ pub(crate) fn forest() -> ForestPlot {
         text_label: "HR (95% CI)  p".to_owned(),
         ratios: true,
         rows: vec![
-            row(
-                "Age, per 10 years",
-                (1.42, 1.33, 1.52),
-                "1.42 (1.33 to 1.52)  p<0.001",
-            ),
+            row("Age, per 10 years", (1.42, 1.33, 1.52), "1.42 (1.33 to 1.52)  p<0.001"),
             row("Sex: female", (nan, nan, nan), "reference"),
-            row(
-                "Sex: male",
-                (1.18, 1.06, 1.31),
-                "1.18 (1.06 to 1.31)  p=0.0021",
-            ),
-            row(
-                "APOE e4 carrier",
-                (1.61, 1.44, 1.80),
-                "1.61 (1.44 to 1.80)  p<0.001",
-            ),
-            row(
-                "HbA1c, per 10 mmol/mol",
-                (1.09, 1.03, 1.15),
-                "1.09 (1.03 to 1.15)  p=0.0022",
-            ),
-            row(
-                "Smoker: ever",
-                (0.82, 0.70, 0.97),
-                "0.82 (0.70 to 0.97)  p=0.018",
-            ),
-            row(
-                "Rare variant",
-                (2.2, 0.9, f64::INFINITY),
-                "2.20 (0.90 to \u{221e})  p=0.09",
-            ),
+            row("Sex: male", (1.18, 1.06, 1.31), "1.18 (1.06 to 1.31)  p=0.0021"),
+            row("APOE e4 carrier", (1.61, 1.44, 1.80), "1.61 (1.44 to 1.80)  p<0.001"),
+            row("HbA1c, per 10 mmol/mol", (1.09, 1.03, 1.15), "1.09 (1.03 to 1.15)  p=0.0022"),
+            row("Smoker: ever", (0.82, 0.70, 0.97), "0.82 (0.70 to 0.97)  p=0.018"),
+            row("Rare variant", (2.2, 0.9, f64::INFINITY), "2.20 (0.90 to \u{221e})  p=0.09"),
         ],
     }
 }
@@ -104,31 +67,16 @@ fn table1() -> Table {
     ];
     Table::new("Patients at diagnosis, by APOE status", columns)
         .row(["Patients", "2\u{202f}481", "5\u{202f}211", ""])
-        .row([
-            "Age, years: median (quartiles)",
-            "71 (66, 77)",
-            "74 (68, 80)",
-            "0.31",
-        ])
+        .row(["Age, years: median (quartiles)", "71 (66, 77)", "74 (68, 80)", "0.31"])
         .row(["Smoker", "", "", "0.08"])
         .row(["  never", "1\u{202f}204 (49%)", "2\u{202f}611 (50%)", ""])
         .row(["  former", "901 (36%)", "1\u{202f}988 (38%)", ""])
-        .row([
-            Cell::new("  not known"),
-            Cell::muted("<10"),
-            Cell::muted("withheld"),
-            "".into(),
-        ])
+        .row([Cell::new("  not known"), Cell::muted("<10"), Cell::muted("withheld"), "".into()])
 }
 
 fn revealed(name: &str, says: &str, to: &str, numbers: u64) -> Revealed {
     let [name, says, to] = [name, says, to].map(str::to_owned);
-    Revealed {
-        name,
-        says,
-        to,
-        numbers,
-    }
+    Revealed { name, says, to, numbers }
 }
 
 /// A whole report.
@@ -175,12 +123,7 @@ pub(crate) fn elements(markup: &str) -> Vec<String> {
     while let Some(start) = rest.find('<') {
         let end = start + rest[start..].find('>').expect("a tag ends");
         let tag = &rest[start + 1..end];
-        let name = tag
-            .trim_start_matches('/')
-            .split([' ', '\n', '/'])
-            .next()
-            .unwrap()
-            .to_owned();
+        let name = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap().to_owned();
         assert!(!tag.contains('<'), "`<` inside the tag {tag}");
         assert_eq!(tag.matches('"').count() % 2, 0, "quotes of {tag}");
         if let Some(closed) = tag.strip_prefix('/') {

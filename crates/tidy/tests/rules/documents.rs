@@ -10,12 +10,7 @@ const ARCHITECTURE_LINES_MAX: usize = 250;
 const EXPLAIN: &str = "crates/cli/src/explain";
 
 /// Folders of a machine, in pieces: this file must pass too.
-const FOLDERS: [[&str; 2]; 4] = [
-    ["/wo", "rk/"],
-    ["/ro", "ot/"],
-    ["/ho", "me/"],
-    ["/Us", "ers/"],
-];
+const FOLDERS: [[&str; 2]; 4] = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/Us", "ers/"]];
 /// Hosts of package registries.
 const REGISTRIES: [[&str; 2]; 9] = [
     ["//crates", ".io"],
@@ -34,11 +29,7 @@ fn machine_words(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for word in words {
         for (at, _) in source.text.match_indices(&word) {
-            found.push(format!(
-                "{}:{}: {word}",
-                source.path,
-                line_of(&source.text, at)
-            ));
+            found.push(format!("{}:{}: {word}", source.path, line_of(&source.text, at)));
         }
     }
     found
@@ -51,18 +42,13 @@ fn codes(text: &str) -> BTreeSet<String> {
         let digits = code[1..].chars().all(|it| it.is_ascii_digit());
         (digits && super::is_word(text, at, 5)).then(|| code.to_owned())
     };
-    text.match_indices("K0")
-        .filter_map(|(at, _)| code(at))
-        .collect()
+    text.match_indices("K0").filter_map(|(at, _)| code(at)).collect()
 }
 
 #[test]
 fn no_file_names_this_machine_or_a_registry() {
     let violations: Vec<String> = texts().iter().flat_map(machine_words).collect();
-    assert_none(
-        "no folder of this machine and no registry's host",
-        &violations,
-    );
+    assert_none("no folder of this machine and no registry's host", &violations);
 }
 
 /// A mirror's address in the lock file would tie every build to one network.
@@ -70,15 +56,10 @@ fn no_file_names_this_machine_or_a_registry() {
 fn the_lock_file_knows_the_public_index_only() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
     let index = ["registry+https://github.com/rust-lang/crates", ".io-index"].concat();
-    let sources = lock
-        .lines()
-        .filter_map(|line| line.strip_prefix("source = "));
+    let sources = lock.lines().filter_map(|line| line.strip_prefix("source = "));
     let others = sources.filter(|it| it.trim_matches('"') != index);
     let others: BTreeSet<String> = others.map(str::to_owned).collect();
-    assert_none(
-        "packages come from the public index",
-        &others.into_iter().collect::<Vec<_>>(),
-    );
+    assert_none("packages come from the public index", &others.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -87,45 +68,27 @@ fn the_architecture_names_every_crate() {
     let text = text.expect("ARCHITECTURE.md is at the repository's root");
     let lines = text.lines().count();
     let named = |name: &str| {
-        [
-            format!("`{name}`"),
-            format!("konsil-{name}"),
-            format!("crates/{name}"),
-        ]
-        .iter()
-        .any(|it| text.contains(it))
+        [format!("`{name}`"), format!("konsil-{name}"), format!("crates/{name}")]
+            .iter()
+            .any(|it| text.contains(it))
     };
     let mut violations: Vec<String> = crates().into_iter().filter(|it| !named(it)).collect();
     if lines > ARCHITECTURE_LINES_MAX {
-        violations.push(format!(
-            "{lines} lines, {ARCHITECTURE_LINES_MAX} are allowed"
-        ));
+        violations.push(format!("{lines} lines, {ARCHITECTURE_LINES_MAX} are allowed"));
     }
-    assert_none(
-        "ARCHITECTURE.md is short and names every crate as `name`",
-        &violations,
-    );
+    assert_none("ARCHITECTURE.md is short and names every crate as `name`", &violations);
 }
 
 #[test]
 fn every_error_code_is_explained() {
     let texts = texts();
-    let explains: Vec<&Source> = texts
-        .iter()
-        .filter(|it| it.path.starts_with(EXPLAIN))
-        .collect();
-    assert!(
-        !explains.is_empty(),
-        "there is no {EXPLAIN}.rs or {EXPLAIN}/ yet"
-    );
+    let explains: Vec<&Source> = texts.iter().filter(|it| it.path.starts_with(EXPLAIN)).collect();
+    assert!(!explains.is_empty(), "there is no {EXPLAIN}.rs or {EXPLAIN}/ yet");
     let explained: BTreeSet<String> = explains.iter().flat_map(|it| codes(&it.text)).collect();
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in sources().iter().filter(|it| it.part() == "src") {
         for code in codes(&source.text).difference(&explained) {
-            users
-                .entry(code.clone())
-                .or_default()
-                .push(source.path.clone());
+            users.entry(code.clone()).or_default().push(source.path.clone());
         }
     }
     let violation =
@@ -136,20 +99,9 @@ fn every_error_code_is_explained() {
 
 #[test]
 fn machine_words_and_codes_are_found() {
-    let source = |text: String| Source {
-        path: "README.md".to_owned(),
-        text,
-    };
-    assert_eq!(
-        machine_words(&source(["see /wo", "rk/a"].concat())).len(),
-        1
-    );
-    assert_eq!(
-        machine_words(&source("the work/a, a crate".to_owned())).len(),
-        0
-    );
-    let found: Vec<String> = codes("\"K0217\", K0114: xK0300 K03 K02171")
-        .into_iter()
-        .collect();
+    let source = |text: String| Source { path: "README.md".to_owned(), text };
+    assert_eq!(machine_words(&source(["see /wo", "rk/a"].concat())).len(), 1);
+    assert_eq!(machine_words(&source("the work/a, a crate".to_owned())).len(), 0);
+    let found: Vec<String> = codes("\"K0217\", K0114: xK0300 K03 K02171").into_iter().collect();
     assert_eq!(found, ["K0114", "K0217"]);
 }

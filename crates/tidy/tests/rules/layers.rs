@@ -12,14 +12,8 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("testing", &["mpc", "ring"]),
     ("disclosure", &["mpc", "ring"]),
     ("net", &["mpc"]),
-    (
-        "analyses",
-        &["cohort", "disclosure", "kernels", "mpc", "ring"],
-    ),
-    (
-        "governance",
-        &["analyses", "cohort", "disclosure", "kernels", "mpc", "ring"],
-    ),
+    ("analyses", &["cohort", "disclosure", "kernels", "mpc", "ring"]),
+    ("governance", &["analyses", "cohort", "disclosure", "kernels", "mpc", "ring"]),
     (
         "node",
         &[
@@ -72,21 +66,14 @@ fn upward(manifest: &Source) -> Vec<String> {
             section = line.trim_matches(['[', ']']).to_owned();
         }
         // `konsil-x = …` in a section, or a section `[dependencies.konsil-x]`.
-        let entry = if line.starts_with('[') {
-            section.rsplit('.').next()
-        } else {
-            Some(line)
-        };
+        let entry = if line.starts_with('[') { section.rsplit('.').next() } else { Some(line) };
         let Some(entry) = entry.and_then(|it| it.strip_prefix("konsil-")) else {
             continue;
         };
         if !section.contains("dependencies") {
             continue;
         }
-        let used = entry
-            .split(|it: char| !it.is_ascii_alphanumeric() && it != '-')
-            .next()
-            .unwrap();
+        let used = entry.split(|it: char| !it.is_ascii_alphanumeric() && it != '-').next().unwrap();
         let for_tests = FOR_TESTS.contains(&used);
         let fine = match section.contains("dev-dependencies") {
             true => for_tests || layer(used).is_some_and(|it| it < own),
@@ -101,9 +88,7 @@ fn upward(manifest: &Source) -> Vec<String> {
 
 #[test]
 fn crates_depend_downward_only() {
-    let manifests = texts()
-        .into_iter()
-        .filter(|it| it.path.ends_with("/Cargo.toml"));
+    let manifests = texts().into_iter().filter(|it| it.path.ends_with("/Cargo.toml"));
     let violations: Vec<String> = manifests.flat_map(|it| upward(&it)).collect();
     assert_none("crates depend downward only", &violations);
 }
@@ -111,26 +96,19 @@ fn crates_depend_downward_only() {
 #[test]
 fn every_layer_is_a_crate() {
     let crates = crates();
-    let gone = LAYERS
-        .iter()
-        .filter(|(name, _)| !crates.iter().any(|it| it == name));
+    let gone = LAYERS.iter().filter(|(name, _)| !crates.iter().any(|it| it == name));
     let gone: Vec<String> = gone.map(|(name, _)| (*name).to_owned()).collect();
     assert_none("every crate of LAYERS exists", &gone);
 }
 
 #[test]
 fn an_upward_dependency_is_found() {
-    let manifest = |text: &str| Source {
-        path: "crates/mpc/Cargo.toml".to_owned(),
-        text: text.to_owned(),
-    };
+    let manifest =
+        |text: &str| Source { path: "crates/mpc/Cargo.toml".to_owned(), text: text.to_owned() };
     let found = |text: &str| upward(&manifest(text)).len();
     assert_eq!(found("[dependencies]\nkonsil-ring.workspace = true\n"), 0);
     assert_eq!(found("[dependencies]\nkonsil-net.workspace = true\n"), 1);
     assert_eq!(found("[dependencies.konsil-net]\nworkspace = true\n"), 1);
     assert_eq!(found("[dependencies]\nkonsil-testing = {}\n"), 1);
-    assert_eq!(
-        found("[dev-dependencies]\nkonsil-testing = {}\nkonsil-cli = {}\n"),
-        1
-    );
+    assert_eq!(found("[dev-dependencies]\nkonsil-testing = {}\nkonsil-cli = {}\n"), 1);
 }

@@ -56,9 +56,7 @@ pub(crate) fn sources() -> Vec<Source> {
 
 /// Names of all crates, by their folders.
 pub(crate) fn crates() -> Vec<String> {
-    let manifests = texts()
-        .into_iter()
-        .filter(|it| it.path.ends_with("/Cargo.toml"));
+    let manifests = texts().into_iter().filter(|it| it.path.ends_with("/Cargo.toml"));
     manifests.map(|it| it.krate().to_owned()).collect()
 }
 
@@ -74,9 +72,7 @@ fn collect(folder: &Path, prefix: &str, all: &mut Vec<Source>) {
             collect(&entry.path(), &format!("{path}/"), all);
         } else if kind.is_file() && !name.ends_with(".tmp") {
             // A file that goes away while we look, or holds no text, has no text to judge.
-            let text = fs::read(entry.path())
-                .ok()
-                .and_then(|it| String::from_utf8(it).ok());
+            let text = fs::read(entry.path()).ok().and_then(|it| String::from_utf8(it).ok());
             if let Some(text) = text.filter(|it| !it.contains('\0')) {
                 all.push(Source { path, text });
             }
@@ -87,11 +83,7 @@ fn collect(folder: &Path, prefix: &str, all: &mut Vec<Source>) {
 /// Fails with all violations of a rule.
 pub(crate) fn assert_none(rule: &str, violations: &[String]) {
     let count = violations.len();
-    assert!(
-        violations.is_empty(),
-        "{rule}: {count} broken\n  {}",
-        violations.join("\n  ")
-    );
+    assert!(violations.is_empty(), "{rule}: {count} broken\n  {}", violations.join("\n  "));
 }
 
 /// Whether a text stands at a place as a word of its own.
@@ -104,8 +96,7 @@ pub(crate) fn is_word(text: &str, start: usize, length: usize) -> bool {
 
 /// Whether a text holds a word.
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
-    text.match_indices(word)
-        .any(|(at, _)| is_word(text, at, word.len()))
+    text.match_indices(word).any(|(at, _)| is_word(text, at, word.len()))
 }
 
 /// Number of the line of a place, from 1.
@@ -158,11 +149,7 @@ pub(crate) fn parts(text: &str) -> Parts {
         };
         text.char_indices().map(keep).collect()
     };
-    Parts {
-        code: only(Part::Code),
-        comments: only(Part::Comment),
-        strings: only(Part::Literal),
-    }
+    Parts { code: only(Part::Code), comments: only(Part::Comment), strings: only(Part::Literal) }
 }
 
 /// Whether no name is going on here; `br` and `cr` begin strings as `r` does.
@@ -219,14 +206,8 @@ fn is_character(rest: &str) -> bool {
 fn sources_are_taken_apart() {
     let text = "let a = \"// no; {\"; // yes \"b\"\nlet c: &'a str = r#\"/* no */ \"\"#; /* ja /* n */ */\n'{' '\\'' x";
     let parts = parts(text);
-    assert_eq!(
-        parts.comments.split_whitespace().collect::<String>(),
-        "//yes\"b\"/*ja/*n*/*/"
-    );
-    assert_eq!(
-        parts.code.split_whitespace().collect::<String>(),
-        "leta=;letc:&'astr=;x"
-    );
+    assert_eq!(parts.comments.split_whitespace().collect::<String>(), "//yes\"b\"/*ja/*n*/*/");
+    assert_eq!(parts.code.split_whitespace().collect::<String>(), "leta=;letc:&'astr=;x");
     assert!(parts.strings.contains("\"// no; {\"") && parts.strings.contains("'\\''"));
     assert_eq!(parts.code.len(), text.len());
 }

@@ -10,15 +10,8 @@ const UNFINISHED: [[&str; 2]; 3] = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]];
 /// Attributes that switch a check off.
 const SWITCHED_OFF: [&str; 4] = ["#[ignore", "#[allow(", "#![allow(", "allow(clippy::"];
 /// What only processes may do: print, read the environment, ask the time.
-const PROCESS_ONLY: [&str; 7] = [
-    "println!",
-    "eprintln!",
-    "print!",
-    "eprint!",
-    "std::env",
-    "env::",
-    "SystemTime::now",
-];
+const PROCESS_ONLY: [&str; 7] =
+    ["println!", "eprintln!", "print!", "eprint!", "std::env", "env::", "SystemTime::now"];
 
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.text.lines().count();
@@ -46,9 +39,7 @@ fn unfinished(source: &Source) -> Vec<String> {
 fn switched_off(source: &Source) -> Vec<String> {
     let code = parts(&source.text).code;
     let attributes = SWITCHED_OFF.iter().flat_map(|it| code.match_indices(it));
-    attributes
-        .map(|(at, what)| format!("{}:{}: {what}", source.path, line_of(&code, at)))
-        .collect()
+    attributes.map(|(at, what)| format!("{}:{}: {what}", source.path, line_of(&code, at))).collect()
 }
 
 fn process_only(source: &Source) -> Vec<String> {
@@ -66,10 +57,7 @@ fn process_only(source: &Source) -> Vec<String> {
         lines.extend(places.map(|(at, _)| line_of(&code, at)));
     }
     let text = |line: usize| source.text.lines().nth(line - 1).unwrap().trim();
-    lines
-        .into_iter()
-        .map(|it| format!("{}:{it}: {}", source.path, text(it)))
-        .collect()
+    lines.into_iter().map(|it| format!("{}:{it}: {}", source.path, text(it))).collect()
 }
 
 #[test]
@@ -81,56 +69,30 @@ fn files_are_short() {
 #[test]
 fn nothing_is_unfinished() {
     let violations: Vec<String> = sources().iter().flat_map(unfinished).collect();
-    assert_none(
-        "no commented-out code and no notes of unfinished work",
-        &violations,
-    );
+    assert_none("no commented-out code and no notes of unfinished work", &violations);
 }
 
 #[test]
 fn no_check_is_switched_off() {
     let violations: Vec<String> = sources().iter().flat_map(switched_off).collect();
-    assert_none(
-        "no ignored test; `expect` with a reason instead of `allow`",
-        &violations,
-    );
+    assert_none("no ignored test; `expect` with a reason instead of `allow`", &violations);
 }
 
 #[test]
 fn only_processes_print_read_the_environment_and_ask_the_time() {
     let violations: Vec<String> = sources().iter().flat_map(process_only).collect();
-    assert_none(
-        "only node, cli and examples print, use the environment or the clock",
-        &violations,
-    );
+    assert_none("only node, cli and examples print, use the environment or the clock", &violations);
 }
 
 #[test]
 fn bad_style_is_found() {
-    let source = |text: &str| Source {
-        path: "crates/mpc/src/lib.rs".to_owned(),
-        text: text.to_owned(),
-    };
-    assert_eq!(
-        unfinished(&source("    // let a = 1;\n// Why it is so.\n/// `a;`;\n")).len(),
-        1
-    );
-    assert_eq!(
-        unfinished(&source(&format!("// {}{}: later\n", "TO", "DO"))).len(),
-        1
-    );
-    assert_eq!(
-        switched_off(&source("#[allow(dead_code)]\n\"#[ignore]\"\n#[ignore]")).len(),
-        2
-    );
-    assert_eq!(
-        process_only(&source("println!(); // println!\nuse std::env;")).len(),
-        2
-    );
-    assert_eq!(
-        process_only(&source("env!(\"A\"); writeln!(f); my_env::a")).len(),
-        0
-    );
+    let source =
+        |text: &str| Source { path: "crates/mpc/src/lib.rs".to_owned(), text: text.to_owned() };
+    assert_eq!(unfinished(&source("    // let a = 1;\n// Why it is so.\n/// `a;`;\n")).len(), 1);
+    assert_eq!(unfinished(&source(&format!("// {}{}: later\n", "TO", "DO"))).len(), 1);
+    assert_eq!(switched_off(&source("#[allow(dead_code)]\n\"#[ignore]\"\n#[ignore]")).len(), 2);
+    assert_eq!(process_only(&source("println!(); // println!\nuse std::env;")).len(), 2);
+    assert_eq!(process_only(&source("env!(\"A\"); writeln!(f); my_env::a")).len(), 0);
     assert!(too_long(&source(&"\n".repeat(601))).is_some());
     assert!(too_long(&source(&"\n".repeat(600))).is_none());
 }

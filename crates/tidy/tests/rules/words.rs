@@ -44,10 +44,7 @@ fn forbidden(source: &Source) -> Vec<String> {
         let lines = words(text).into_iter();
         lines.map(|(at, word)| (line_of(text, at), word)).collect()
     };
-    let name: Vec<_> = words(&source.path)
-        .into_iter()
-        .map(|(_, word)| (0, word))
-        .collect();
+    let name: Vec<_> = words(&source.path).into_iter().map(|(_, word)| (0, word)).collect();
     let all = [name, places(&parts.code), places(&parts.comments)].concat();
     let mut found = Vec::new();
     for (line, word) in all {
@@ -75,12 +72,5 @@ fn a_forbidden_word_is_found_inside_a_name() {
     assert_eq!(found("let n_sites = 1; struct SiteKey; // Each site.\n"), 3);
     assert_eq!(found("let requisite = \"site\"; // opposite\n"), 0);
     let path = "crates/mpc/src/utils.rs".to_owned();
-    assert_eq!(
-        forbidden(&Source {
-            path,
-            text: String::new()
-        })
-        .len(),
-        1
-    );
+    assert_eq!(forbidden(&Source { path, text: String::new() }).len(), 1);
 }
