@@ -56,6 +56,14 @@ pub enum NodeError {
     /// This centre says no.
     #[error("refused: {0}")]
     Refused(String),
+    /// The researcher's link to a centre ended.
+    #[error("{centre}: peer-lost: the link to its node ended ({}); is it running?", .error.name())]
+    Lost {
+        /// Which centre.
+        centre: String,
+        /// How the link ended.
+        error: WireError,
+    },
     /// A centre ended the run; its own words.
     #[error("{centre}: {text}")]
     Centre {
@@ -129,6 +137,7 @@ impl NodeError {
             Self::NoData(_) => "K0313",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
+            Self::Lost { .. } => "K0411",
             Self::Centre { code, .. } => code,
             Self::Message(_) => "K0430",
             Self::Sealed => "K0431",

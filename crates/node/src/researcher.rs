@@ -130,7 +130,7 @@ impl Researcher {
             let hello = Hello { binding, from: PartyId::RESEARCHER, to, role: Role::Researcher };
             let options = Options { connect_tries: CONNECT_TRIES, ..Options::default() };
             let channel = connect(&peer.address, &identity, key, &hello, &options).map_err(fail)?;
-            send(&channel, &Ask::Describe)?;
+            send(&channel, &Ask::Describe).map_err(|error| unreachable(peer, error))?;
             match receive::<Answer>(&channel).map_err(|error| unreachable(peer, error))? {
                 Answer::Description(description) => Ok((channel, description)),
                 Answer::Failed { code, text } => {
@@ -366,16 +366,12 @@ fn follow(
     request: &Ask,
     (on_event, failed): (&(dyn Fn(Event) + Sync), &OnceLock<Instant>),
 ) -> Result<RunSummary, NodeError> {
-    send(channel, request)?;
+    let lost = |error| match error {
+        NodeError::Wire { error, .. } => NodeError::Lost { centre: centre.to_owned(), error },
+        other => other,
+    };
+    send(channel, request).map_err(lost)?;
     loop {
-        let lost = |error| match error {
-            NodeError::Wire { error, .. } => NodeError::Centre {
-                centre: centre.to_owned(),
-                code: "K0411".to_owned(),
-                text: format!("peer-lost: the link to its node ended ({error})"),
-            },
-            other => other,
-        };
         let next = receive_until::<Answer>(channel, Instant::now() + FAILURE_POLL).map_err(lost)?;
         let Some(answer) = next else {
             if failed.get().is_some_and(|since| since.elapsed() > GRACE) {
@@ -415,10 +411,13 @@ fn first_cause(answers: Vec<Result<RunSummary, NodeError>>) -> Result<Vec<RunSum
     if errors.is_empty() {
         return Ok(summaries);
     }
-    let echo = |error: &NodeError| match error.code() {
-        "K0423" => 2,
-        "K0411" => 1,
-        _ => 0,
+    // a node that is gone is the cause; the others, and the dealer to them, only feel it
+    let echo = |error: &NodeError| match (error, error.code()) {
+        (NodeError::Lost { .. }, _) => 0,
+        (_, "K0421") => 2,
+        (_, "K0411") => 3,
+        (_, "K0423") => 4,
+        _ => 1,
     };
     errors.sort_by_key(echo);
     Err(errors.remove(0))

@@ -88,7 +88,7 @@ fn upward(manifest: &Source) -> Vec<String> {
 
 #[test]
 fn crates_depend_downward_only() {
-    let manifests = texts().into_iter().filter(|it| it.path.ends_with("/Cargo.toml"));
+    let manifests = texts().into_iter().filter(Source::is_manifest);
     let violations: Vec<String> = manifests.flat_map(|it| upward(&it)).collect();
     assert_none("crates depend downward only", &violations);
 }

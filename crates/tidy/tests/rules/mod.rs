@@ -28,6 +28,11 @@ impl Source {
         }
     }
 
+    /// Whether it is the manifest of a crate of this workspace; `fuzz` is one of its own.
+    pub(crate) fn is_manifest(&self) -> bool {
+        self.path.starts_with("crates/") && self.path.ends_with("/Cargo.toml")
+    }
+
     /// The folder inside the crate: `src`, `tests` or `examples`.
     pub(crate) fn part(&self) -> &str {
         self.path.split('/').nth(2).unwrap_or_default()
@@ -56,7 +61,7 @@ pub(crate) fn sources() -> Vec<Source> {
 
 /// Names of all crates, by their folders.
 pub(crate) fn crates() -> Vec<String> {
-    let manifests = texts().into_iter().filter(|it| it.path.ends_with("/Cargo.toml"));
+    let manifests = texts().into_iter().filter(Source::is_manifest);
     manifests.map(|it| it.krate().to_owned()).collect()
 }
 
