@@ -285,6 +285,18 @@ proptest! {
     }
 }
 
+// A product too large for one piece is put together from blocks of rows.
+#[test]
+fn large_products_come_in_blocks() {
+    let (m, k, n) = (5, 2, 100_000);
+    let left: Vec<Word> = (0..m * k).map(|at| encode_count(at as u64 + 1)).collect();
+    let right: Vec<Word> = (0..k * n).map(|at| encode_count(at as u64 % 977)).collect();
+    let (wanted, got) = both(3, Topology::Star, &[left, right], &|session, inputs| {
+        Ok(vec![konsil_mpc::matrix_raw(session, &inputs[0], &inputs[1], (m, k, n))?])
+    });
+    assert_eq!(got, wanted);
+}
+
 /// A covariance-like matrix with eigenvalues from 1 down to 1e-3, scaled unevenly.
 fn positive_definite(order: usize) -> Vec<f64> {
     let wave = |i: usize, r: usize| ((i * 7 + r * 13) as f64 * 0.7).sin();
