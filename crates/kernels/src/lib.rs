@@ -13,11 +13,15 @@ pub use survival::{GridCounts, grid_counts};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};
 
-/// Magnitude up to which a real is rounded by adding 1.5 * 2^52 to its scaled value.
-const FAST_MAX: f64 = 1024.0;
+/// 1.5 * 2^52: a scaled real below 2^51 in magnitude that is added to it is rounded to a whole
+/// number, and the sum's sign and exponent stay those of this one.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
 
-/// Rows whose rounded terms, each below 2^50 in magnitude, fit into 64 bits together.
-const SMALL_ROWS_MAX: u32 = 4096;
+/// Bits of sign and exponent, and those of [`MAGIC`] itself.
+const HIGH_BITS: u64 = 0xfff << 52;
+
+/// Rows whose rounded terms, each below 2^51 in magnitude, fit into 64 bits together.
+const SMALL_ROWS_MAX: u32 = 2048;
 
 /// Fixed-point sums of many columns. Every term is rounded to the nearest multiple of 2^-40 once;
 /// addition wraps, so that the result does not depend on order or grouping.
@@ -47,28 +51,24 @@ impl Sums {
     /// # Errors
     /// [`EncodeError`] when a term is not finite or out of range.
     pub fn add(&mut self, terms: &[f64]) -> Result<(), EncodeError> {
-        // the largest magnitude, or NaN, decides for the whole row
-        let largest =
-            terms.iter().fold(
-                0.0_f64,
-                |largest, term| {
-                    if term.abs() <= largest { largest } else { term.abs() }
-                },
-            );
-        if largest < FAST_MAX {
-            for (sum, term) in self.small.iter_mut().zip(terms) {
-                *sum = sum.wrapping_add(small_integer(*term));
-            }
+        // NaN, infinity and whatever is too large show in the high bits of one of the sums
+        let mut odd = 0;
+        for (sum, term) in self.small.iter_mut().zip(terms) {
+            let small = small_bits(*term);
+            odd |= small ^ MAGIC.to_bits();
+            *sum = sum.wrapping_add(small_integer(small));
+        }
+        if odd & HIGH_BITS == 0 {
             self.rows += 1;
             if self.rows == SMALL_ROWS_MAX {
                 self.flush();
             }
             return Ok(());
         }
-        for (sum, term) in self.words.iter_mut().zip(terms) {
-            *sum = sum.wrapping_add(encode(*term)?);
+        for (sum, term) in self.small.iter_mut().zip(terms) {
+            *sum = sum.wrapping_sub(small_integer(small_bits(*term)));
         }
-        Ok(())
+        add_rounded(&mut self.words, terms)
     }
 
     fn flush(&mut self) {
@@ -98,12 +98,15 @@ pub fn add_rounded(sums: &mut [Word], reals: &[f64]) -> Result<(), EncodeError> 
     Ok(())
 }
 
-/// A real below [`FAST_MAX`] in magnitude, times 2^40, rounded; equal to [`encode`], bit by bit.
-fn small_integer(real: f64) -> i64 {
-    const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// A real times 2^40 on top of [`MAGIC`].
+fn small_bits(real: f64) -> u64 {
     const UNIT: f64 = (1_u64 << FRACTION_BITS) as f64;
-    // INVARIANT: |real * 2^40| < 2^50, so the sum's last bit is worth 1 and rounding is to nearest.
-    (real * UNIT + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed()
+    (real * UNIT + MAGIC).to_bits()
+}
+
+/// The rounded integer in such a sum whose high bits are right; equal to [`encode`], bit by bit.
+fn small_integer(bits: u64) -> i64 {
+    bits.wrapping_sub(MAGIC.to_bits()).cast_signed()
 }
 
 #[cfg(test)]
@@ -113,9 +116,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fast_rounding_is_encoding(real in -1024.0..1024.0_f64, small in -1e-9..1e-9_f64) {
+        fn fast_rounding_is_encoding(real in -2047.9..2047.9_f64, small in -1e-9..1e-9_f64) {
             for real in [real, small] {
-                let word = i128::from(small_integer(real)).cast_unsigned();
+                let bits = small_bits(real);
+                prop_assert_eq!((bits ^ MAGIC.to_bits()) & HIGH_BITS, 0);
+                let word = i128::from(small_integer(bits)).cast_unsigned();
                 prop_assert_eq!(word, encode(real).unwrap());
             }
         }
@@ -127,7 +132,7 @@ mod tests {
         let mut sums = Sums::new(2);
         let mut expected = [0; 2];
         for row in 0..10_000_u32 {
-            let terms = [f64::from(row) * 0.3 - 900.0, -1023.99];
+            let terms = [f64::from(row) * 0.3 - 900.0, -2047.99];
             sums.add(&terms).unwrap();
             add_rounded(&mut expected, &terms).unwrap();
         }
