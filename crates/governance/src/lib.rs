@@ -1,11 +1,16 @@
 //! What is asked and allowed: studies, plans, the guarantee in words.
 
+pub mod audit;
 mod guarantee;
+mod hex;
 mod plan;
+mod signing;
 mod study;
 
 pub use guarantee::guarantee;
+pub use hex::{from_hex, to_hex};
 pub use plan::{
     AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, network_plan, seed_bytes, stages,
 };
+pub use signing::{SignatureError, Signed, canonical, hash_of};
 pub use study::{Centres, Cohort, ReleaseRules, Study, StudyError, StudyHead};

@@ -26,7 +26,7 @@ pub struct CentreNode {
     pub(crate) board: Arc<Switchboard>,
     pub(crate) state: State,
     pub(crate) options: Options,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     _lock: File,
 }
 

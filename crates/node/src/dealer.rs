@@ -2,8 +2,8 @@
 //! to one of them. It keeps nothing and writes nothing.
 
 use crate::config::{DealerConfig, read_toml};
-use crate::control::from_hex;
 use crate::error::NodeError;
+use konsil_governance::from_hex;
 use konsil_mpc::{Dealer, Kind as Correlation, Seed, WireError};
 use konsil_net::{
     Allow, Channel, Hello, Incoming, Kind, Listener, Options, PartyId, PublicKey, Role,

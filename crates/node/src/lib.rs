@@ -3,7 +3,9 @@
 //! **Invariant:** a node shows its patients to nothing but its own analyses; what leaves it is
 //! shares over authenticated links, and sealed parts of what was approved.
 
+mod audit;
 mod centre;
+mod clock;
 mod config;
 mod control;
 mod dealer;
@@ -14,6 +16,7 @@ mod seal;
 mod state;
 
 pub use centre::{CentreNode, serve_centre};
+pub use clock::Clock;
 pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };

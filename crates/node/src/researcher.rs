@@ -4,8 +4,7 @@
 
 use crate::config::{NetworkFile, Peer};
 use crate::control::{
-    Answer, Ask, Description, RunRequest, RunSummary, from_hex, receive, receive_until, send,
-    to_hex,
+    Answer, Ask, Description, RunRequest, RunSummary, receive, receive_until, send,
 };
 use crate::dealer::key_of;
 use crate::error::NodeError;
@@ -14,7 +13,7 @@ use crate::seal::{ResultKey, SEALED_OVERHEAD_BYTES};
 use konsil_analyses::{Analysis, Findings, prepare};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{Release, SealedPart};
-use konsil_governance::{Plan, Revealed, Study, network_plan};
+use konsil_governance::{Plan, Revealed, Study, from_hex, network_plan, to_hex};
 use konsil_mpc::{Topology, WireError};
 use konsil_net::{Binding, Channel, Hello, Identity, Options, PartyId, Role, connect};
 use std::path::Path;

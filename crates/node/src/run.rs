@@ -2,13 +2,13 @@
 
 use crate::centre::{CentreNode, network_id, rows_at_most};
 use crate::config::Peer;
-use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary, from_hex, to_hex};
+use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
 use crate::error::NodeError;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
-use konsil_governance::{CentrePlan, Revealed, Stage, Study, seed_bytes, stages};
+use konsil_governance::{CentrePlan, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex};
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
 };

@@ -21,6 +21,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS openings (
         session TEXT NOT NULL, analysis TEXT NOT NULL, name TEXT NOT NULL,
         audience TEXT NOT NULL, numbers INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS audit (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
 ";
 
 const RUNS: &str = "
@@ -63,7 +65,7 @@ impl State {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
