@@ -3,12 +3,16 @@
 //! **Invariant:** every row's term is rounded to fixed point once and added with wrapping addition,
 //! so that the bytes are the same however the rows were split among threads or machines.
 
+mod leverage;
 mod moments;
 mod regression;
 mod survival;
 
+pub use leverage::leverage_rows;
 pub use moments::{Moments, counts_at_most, moments};
-pub use regression::{Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, triangle};
+pub use regression::{
+    Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, start_weights, triangle,
+};
 pub use survival::{GridCounts, grid_counts};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};

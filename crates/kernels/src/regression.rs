@@ -143,18 +143,29 @@ pub fn start_sums(
 ) -> Result<FitSums, EncodeError> {
     let mut rows = Rows::new(columns);
     for (index, (row, y)) in x.chunks(columns.max(1)).zip(y).enumerate() {
-        let (predictor, mean, weight) = match family {
-            Family::Binomial => {
-                let mean = f64::midpoint(*y, 0.5);
-                ((mean / (1.0 - mean)).ln(), mean, mean * (1.0 - mean))
-            }
-            Family::Poisson => ((y + 0.1).ln(), y + 0.1, y + 0.1),
-        };
+        let (predictor, mean, weight) = start(family, *y);
         let offset = offset.get(index).copied().unwrap_or(0.0);
         let working = weight * (predictor - offset) + (y - mean);
         rows.add(row, (weight, working, 0.0))?;
     }
     Ok(rows.finish())
+}
+
+/// Predictor, mean and weight that the first step starts from.
+fn start(family: Family, y: f64) -> (f64, f64, f64) {
+    match family {
+        Family::Binomial => {
+            let mean = f64::midpoint(y, 0.5);
+            ((mean / (1.0 - mean)).ln(), mean, mean * (1.0 - mean))
+        }
+        Family::Poisson => ((y + 0.1).ln(), y + 0.1, y + 0.1),
+    }
+}
+
+/// The weights of [`start_sums`], a patient each.
+#[must_use]
+pub fn start_weights(family: Family, y: &[f64]) -> Vec<f64> {
+    y.iter().map(|y| start(family, *y).2).collect()
 }
 
 /// Mean, weight and unit deviance of one patient (McCullagh and Nelder 1989, chapters 2, 4, 6).
