@@ -144,6 +144,8 @@ impl AnalysisError {
             Self::Cohort(_) => "K0311",
             Self::Encode(_) => "K0310",
             Self::Withheld(Refusal::Mpc(_)) | Self::Mpc(_) => "K0401",
+            Self::Withheld(Refusal::Revealing) => "K0502",
+            Self::Withheld(Refusal::Differencing) => "K0503",
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",
             Self::Separation => "K0217",

@@ -4,10 +4,10 @@
 use crate::analysis::AnalysisError;
 use crate::quantiles::{Column, Grid, interpolate, quartiles};
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
-use konsil_disclosure::{Policy, large_enough, suppress};
+use konsil_disclosure::{Counts, Policy, by_centre, large_enough, large_enough_or_zero, suppress};
 use konsil_kernels::moments;
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
-use konsil_ring::{ONE, ULP, encode_count};
+use konsil_ring::{ONE, ULP, encode, encode_count};
 
 /// Most points of a variable's grid: 2^40.
 const POINTS_MAX: f64 = 1_099_511_627_776.0;
@@ -22,6 +22,8 @@ pub(crate) struct Numeric {
     scale: f64,
     /// Whether the mean is a count in disguise: then both values need enough patients.
     two_values: bool,
+    /// Largest magnitude of the public range, at least 1e-9.
+    reach: f64,
 }
 
 impl Numeric {
@@ -53,6 +55,7 @@ impl Numeric {
             centre: f64::midpoint(range.0, range.1),
             scale: if half > 0.0 { half } else { 1.0 },
             two_values: points == 2,
+            reach: range.0.abs().max(range.1.abs()).max(1e-9),
         })
     }
 }
@@ -99,7 +102,8 @@ pub(crate) struct LocalCell<'a> {
 pub(crate) struct Names {
     /// The path of the quartiles, to the centres.
     pub(crate) path: Opening,
-    /// Verdicts, counts and sums: `[cell][verdict, n, missing verdict, missing]`.
+    /// Verdicts and counts, `[cell][COUNTS_EACH]`: verdict, n, verdict and number of missing values,
+    /// verdict of the quartiles.
     pub(crate) counts: Opening,
     /// `[cell][sum, squares]`, fixed point.
     pub(crate) sums: Opening,
@@ -107,50 +111,90 @@ pub(crate) struct Names {
     pub(crate) places: Opening,
 }
 
+/// Numbers of a cell under [`Names::counts`].
+pub(crate) const COUNTS_EACH: usize = 5;
+
 /// Describes cells: verdicts on shares, then release of what passed.
 ///
-/// Rounds: 7 for the verdicts, 7 for each step of the finest grid.
+/// Rounds: 40 for the verdicts, 7 for each step of the finest grid.
 pub(crate) fn describe(
     session: &mut dyn Session,
     policy: &Policy,
     names: Names,
     cells: &[LocalCell<'_>],
 ) -> Result<(), AnalysisError> {
-    let mut local = Vec::with_capacity(4 * cells.len());
+    let (mut known, mut missing) = (Vec::new(), Vec::new());
+    let (mut sum, mut squares) = (Vec::new(), Vec::new());
     let mut sorted = Vec::with_capacity(cells.len());
     for cell in cells {
         let numeric = cell.numeric;
         let sums = moments(cell.values.iter().copied(), (numeric.centre, numeric.scale))?;
-        local.extend([sums.known, sums.missing, sums.sum, sums.squares]);
+        known.push(sums.known);
+        missing.push(sums.missing);
+        sum.push(sums.sum);
+        squares.push(sums.squares);
         let mut values: Vec<f64> = cell.values.iter().flatten().copied().collect();
         values.sort_by(f64::total_cmp);
         sorted.push(values);
     }
-    let pooled = session.input(&local)?;
-    let column = |at: usize| pooled.pick((0..cells.len()).map(|cell| 4 * cell + at));
-    let (known, missing, sum, squares) = (column(0), column(1), column(2), column(3));
+    let (sum, squares) = (session.input(&sum)?, session.input(&squares)?);
+    let known = Counts::input(session, policy, &known)?;
+    let missing = Counts::input(session, policy, &missing)?;
     let verdict = large_enough(session, policy, &known)?;
+    let even = evenly_made(session, policy, cells)?;
+    let verdict = session.multiply_raw(&verdict, &even)?;
+    let (known, pooled_missing) = (known.total, missing.total.clone());
     let two_values: Vec<bool> = cells.iter().map(|cell| cell.numeric.two_values).collect();
     let verdict = both_values(session, policy, (&verdict, &known, &sum), &two_values)?;
     // nobody missing is no small cell
-    let some = linear::reaches(session, &missing, 1)?;
-    let many = linear::reaches(session, &missing, policy.threshold)?;
-    let missing_verdict = many.plus(&linear::complement(session, &some));
+    let zeros = vec![true; cells.len()];
+    let missing_verdict = large_enough_or_zero(session, policy, (&missing, &zeros))?;
+    let many = linear::reaches(session, &known, policy.quartiles_min())?;
+    let quartile_verdict = session.multiply_raw(&verdict, &many)?;
     let shown = Shared::concat([&verdict, &missing_verdict, &verdict, &verdict]);
-    let all = Shared::concat([&known, &missing, &sum, &squares]);
+    let all = Shared::concat([&known, &pooled_missing, &sum, &squares]);
     let masked = suppress(session, &shown, &all)?;
     let part = |at: usize| masked.slice(at * cells.len(), (at + 1) * cells.len());
     let by_cell = |parts: &[Shared]| Shared::concat(parts).transposed(parts.len(), cells.len());
-    session
-        .release(names.counts, &by_cell(&[verdict.clone(), part(0), missing_verdict, part(1)]))?;
+    let counts = [verdict, part(0), missing_verdict, part(1), quartile_verdict.clone()];
+    session.release(names.counts, &by_cell(&counts))?;
     session.release(names.sums, &by_cell(&[part(2), part(3)]))?;
     let columns = cells.iter().zip(&sorted);
     let columns: Vec<Column<'_>> =
         columns.map(|(cell, sorted)| Column { sorted, grid: cell.numeric.grid }).collect();
-    let places = quartiles(session, names.path, &columns, (&known, &verdict))?;
+    let places = quartiles(session, names.path, &columns, (&known, &quartile_verdict))?;
     let places: Vec<u128> = places.into_iter().map(u128::from).collect();
     let places = session.constant(&places);
     Ok(session.release(names.places, &places)?)
+}
+
+/// For each cell, 1 where no patient has too large a part of the sum of magnitudes (R3). 10 rounds.
+fn evenly_made(
+    session: &mut dyn Session,
+    policy: &Policy,
+    cells: &[LocalCell<'_>],
+) -> Result<Shared, AnalysisError> {
+    let (mut largest, mut all) = (Vec::new(), Vec::new());
+    for cell in cells {
+        let sizes = cell.values.iter().flatten().map(|value| value.abs() / cell.numeric.reach);
+        let mut sum = [0];
+        for size in sizes.clone() {
+            konsil_kernels::add_rounded(&mut sum, &[size])?;
+        }
+        all.extend(sum);
+        largest.push(encode(sizes.fold(0.0, f64::max))?);
+    }
+    let all = session.input(&all)?;
+    let largest = by_centre(session, &largest)?;
+    // negative where a centre's largest has too much
+    let room = all.times_integer(i128::from(policy.patient_percent_max));
+    let room = room.repeat(session.parties()).minus(&largest.times_integer(100));
+    let above = session.negative(&room)?;
+    let above = session.to_integers(&above)?;
+    let row = |at: usize| above.slice(at * cells.len(), (at + 1) * cells.len());
+    let bad = (0..session.parties()).fold(Shared::zeros(cells.len()), |sum, at| sum.plus(&row(at)));
+    let any = linear::reaches(session, &bad, 1)?;
+    Ok(linear::complement(session, &any))
 }
 
 /// Verdicts of cells; where a variable has two values only, both must have enough patients too,
@@ -196,8 +240,8 @@ pub(crate) fn read_cell(
     sums: &[f64],
     places: &[f64],
 ) -> Described {
-    let (Some([verdict, known, missing_verdict, missing]), Some([sum, squares])) =
-        (counts.first_chunk::<4>(), sums.first_chunk::<2>())
+    let (Some([verdict, known, missing_verdict, missing, quartiles]), Some([sum, squares])) =
+        (counts.first_chunk::<COUNTS_EACH>(), sums.first_chunk::<2>())
     else {
         return Described {
             known: None,
@@ -223,6 +267,6 @@ pub(crate) fn read_cell(
         missing: (*missing_verdict > 0.5).then_some(*missing),
         mean: shown.then_some(numeric.centre + numeric.scale * mean),
         deviation: shown.then(|| numeric.scale * variance.sqrt()),
-        quartiles: shown.then(|| interpolate(&places, numeric.grid, *known)),
+        quartiles: (*quartiles > 0.5).then(|| interpolate(&places, numeric.grid, *known)),
     }
 }

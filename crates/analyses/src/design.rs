@@ -3,6 +3,7 @@
 use crate::analysis::{AnalysisError, Patients, Request};
 use konsil_cohort::design::{Design, DesignMatrix, Response};
 use konsil_cohort::{Dictionary, Formula};
+use konsil_disclosure::Supports;
 use konsil_mpc::linear::ORDER_MAX;
 
 /// A design with one way to move and scale each column, fixed by the dictionary.
@@ -10,6 +11,8 @@ pub(crate) struct Model {
     pub(crate) design: Design,
     /// Centre and scale of each column: the engine works with `(x - centre) / scale`.
     pub(crate) columns: Vec<(f64, f64)>,
+    /// Columns that pick out patients: all but the intercept and plain numbers.
+    picking: Vec<usize>,
 }
 
 /// One centre's rows, moved and scaled.
@@ -18,6 +21,8 @@ pub(crate) struct Rows {
     pub(crate) x: Vec<f64>,
     pub(crate) y: Vec<f64>,
     pub(crate) offset: Vec<f64>,
+    /// Which patients the columns pick out.
+    pub(crate) supports: Supports,
 }
 
 impl Model {
@@ -50,7 +55,11 @@ impl Model {
             (centre, if scale > 0.0 { scale } else { 1.0 })
         };
         let columns = design.columns.iter().map(scaling).collect();
-        Ok(Self { design, columns })
+        let intercept = usize::from(design.has_intercept);
+        let picking = design.columns.iter().enumerate().skip(intercept);
+        let picking = picking.filter(|(_, column)| !is_plain(&column.name, dictionary));
+        let picking = picking.map(|(at, _)| at).collect();
+        Ok(Self { design, columns, picking })
     }
 
     pub(crate) fn order(&self) -> usize {
@@ -64,16 +73,36 @@ impl Model {
     /// This centre's complete rows.
     pub(crate) fn rows(&self, patients: Patients<'_>) -> Result<Rows, AnalysisError> {
         let Some(dataset) = patients else {
-            return Ok(Rows::default());
+            let supports = Supports::none(self.picking.len());
+            return Ok(Rows { supports, ..Rows::default() });
         };
         let DesignMatrix { mut x, y, offset, .. } = self.design.matrix(dataset)?;
+        let supports = self.supports(&x);
         for row in x.chunks_mut(self.order().max(1)) {
             for (value, (centre, scale)) in row.iter_mut().zip(&self.columns) {
                 *value = (*value - centre) / scale;
             }
         }
         let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
-        Ok(Rows { x, y, offset })
+        Ok(Rows { x, y, offset, supports })
+    }
+
+    /// Which patients the columns pick out: those in whom they are not 0.
+    fn supports(&self, x: &[f64]) -> Supports {
+        let words = self.picking.len().div_ceil(64);
+        let order = self.order().max(1);
+        let mut members = vec![0_u64; x.len() / order * words];
+        for (row, members) in x.chunks(order).zip(members.chunks_mut(words.max(1))) {
+            for (set, column) in self.picking.iter().enumerate() {
+                if row.get(*column).is_some_and(|value| *value != 0.0) {
+                    members[set / 64] |= 1 << (set % 64);
+                }
+            }
+        }
+        if words == 0 {
+            return Supports::count(0, vec![&[][..]; x.len() / order]);
+        }
+        Supports::count(self.picking.len(), members.chunks(words))
     }
 
     /// The row of public factors that gives the raw intercept from the scaled coefficients:
@@ -100,4 +129,23 @@ impl Model {
     pub(crate) fn understood(&self) -> Vec<String> {
         self.design.describe().lines().map(str::to_owned).collect()
     }
+}
+
+/// Whether a column is a number of the dictionary as it is, or moved, scaled or bent as a whole: its
+/// zeros pick out nobody by the researcher's choice.
+fn is_plain(name: &str, dictionary: &Dictionary) -> bool {
+    let wrappers = ["I(", "log(", "exp(", "sqrt(", "pmin(", "pmax("];
+    let wrapped = wrappers.into_iter().find_map(|it| name.strip_prefix(it));
+    let inner = wrapped.and_then(|it| it.strip_suffix(')')).unwrap_or(name);
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let end = inner.find(|c| !word(c)).unwrap_or(inner.len());
+    let (variable, rest) = inner.split_at(end);
+    let arithmetic = |c: char| c.is_ascii_digit() || " .,+-*/^".contains(c);
+    let bound: Option<f64> = rest.strip_prefix(',').and_then(|it| it.trim().parse().ok());
+    // cut off at 0, a number picks out those who are above or below
+    if bound == Some(0.0) {
+        return false;
+    }
+    dictionary.variable(variable).is_some_and(|it| !it.is_zero_one())
+        && rest.chars().all(arithmetic)
 }

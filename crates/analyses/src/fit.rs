@@ -1,8 +1,11 @@
 //! What regressions share: the secure inverse with its verdict, variances, coefficient tables.
 
 use crate::analysis::AnalysisError;
-use crate::design::Model;
+use crate::analysis::Setting;
+use crate::design::{Model, Rows};
 use crate::table::{Cell, Table};
+use konsil_disclosure::{Candidates, stand_apart};
+use konsil_kernels::leverage_rows;
 use konsil_mpc::linear::{Inverse, complement, inverse, inverse_scaled};
 use konsil_mpc::{MpcError, Opening, Session, Shared};
 use konsil_ring::encode;
@@ -46,6 +49,23 @@ pub(crate) fn sound_inverse(
     let inverse = inverse(session, &symmetric(triangle, order), order)?;
     check_sound(session, opening, model, &inverse)?;
     Ok(inverse)
+}
+
+/// Opens whether a column or a patient of the model stands apart (R5, R6, R7). `weights` are those
+/// of the inverted matrix, empty for 1.
+pub(crate) fn check_apart(
+    session: &mut dyn Session,
+    opening: Opening,
+    (model, setting): (&Model, &Setting),
+    (rows, weights): (&Rows, &[f64]),
+    inverse: &Inverse,
+) -> Result<(), AnalysisError> {
+    let (order, policy) = (model.order(), &setting.policy);
+    let percent = usize::try_from(policy.leverage_percent_max).unwrap_or(100).max(1);
+    let count = (100 * order).div_ceil(percent);
+    let rows_above = leverage_rows(&rows.x, weights, order, count);
+    let candidates = Candidates { supports: &rows.supports, rows: &rows_above };
+    Ok(stand_apart(session, opening, policy, &candidates, inverse)?)
 }
 
 /// Diagonal of the inverse in raw scale, 60 fractional bits, still divided by nothing for the

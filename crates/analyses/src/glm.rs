@@ -11,7 +11,7 @@
 //!
 //! # Opens
 //! To the centres: whether cohort and both outcomes are large enough; which columns cannot be told
-//! apart; unless sealed, the change of the coefficients in each step. Not: any centre's sums, the
+//! apart; whether a column or a patient stands too much apart; unless sealed, the change of the coefficients in each step. Not: any centre's sums, the
 //! pooled gradient, the information matrix.
 //!
 //! # Release
@@ -22,21 +22,23 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::design::{Model, Rows};
-use crate::fit::{VARIANCE_BITS, inverse_again, sound_inverse, standard_errors, tidy, variances};
+use crate::fit::{
+    VARIANCE_BITS, check_apart, inverse_again, sound_inverse, standard_errors, tidy, variances,
+};
 use crate::sealed::{Ends, sealed_fit};
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
 use konsil_cohort::design::Response;
-use konsil_disclosure::{Release, admit};
-use konsil_kernels::{Family, FitSums, fit_sums, start_sums};
+use konsil_disclosure::{Applicants, Release, admit};
+use konsil_kernels::{Family, FitSums, fit_sums, start_sums, start_weights};
 use konsil_mpc::linear::Inverse;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, decode, encode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 8] =
-    [ADMITTED, UNSOUND, STEP, COEFFICIENTS, VARIANCES, DEVIANCE, COUNTS, CONSTANTS];
+pub const OPENINGS: [Opening; 9] =
+    [ADMITTED, UNSOUND, APART, STEP, COEFFICIENTS, VARIANCES, DEVIANCE, COUNTS, CONSTANTS];
 
 const ADMITTED: Opening = Opening {
     name: "glm.admitted",
@@ -46,6 +48,11 @@ const ADMITTED: Opening = Opening {
 const UNSOUND: Opening = Opening {
     name: "glm.collinear",
     says: "For each column of the model, whether it is a combination of others.",
+    to: Audience::Centres,
+};
+const APART: Opening = Opening {
+    name: "glm.apart",
+    says: "Whether a column or a patient of the model stands too much apart.",
     to: Audience::Centres,
 };
 const STEP: Opening = Opening {
@@ -145,7 +152,12 @@ impl Glm {
     }
 
     /// Newton steps with opened coefficients.
-    fn open_fit(&self, session: &mut dyn Session, rows: &Rows) -> Result<Ends, AnalysisError> {
+    fn open_fit(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        rows: &Rows,
+    ) -> Result<Ends, AnalysisError> {
         let order = self.model.order();
         let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
         let mut beta: Vec<Word> = vec![0; order];
@@ -159,7 +171,7 @@ impl Glm {
             };
             let (gradient, information, _) = Self::pooled(session, &sums)?;
             let inverse = if step == 0 {
-                let first = sound_inverse(session, UNSOUND, &self.model, &information)?;
+                let first = self.first_inverse(session, setting, rows, &information)?;
                 scales = self.lasting_scales(&first);
                 first
             } else {
@@ -185,6 +197,22 @@ impl Glm {
         let coefficients = session.constant(&beta);
         let last = session.constant(&[encode(last)?]);
         Ok(Ends { coefficients, last, variances, deviance })
+    }
+}
+
+impl Glm {
+    /// The inverse of the first step's information, with the verdicts on columns and patients.
+    pub(crate) fn first_inverse(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        rows: &Rows,
+        information: &Shared,
+    ) -> Result<Inverse, AnalysisError> {
+        let inverse = sound_inverse(session, UNSOUND, &self.model, information)?;
+        let weights = start_weights(self.family, &rows.y);
+        check_apart(session, APART, (&self.model, setting), (rows, &weights), &inverse)?;
+        Ok(inverse)
     }
 }
 
@@ -247,11 +275,13 @@ impl Analysis for Glm {
         let others = u64::try_from(rows.y.len()).unwrap_or(u64::MAX).saturating_sub(events);
         let both = [events, others];
         let also = if self.family == Family::Binomial { &both[..] } else { &both[..1] };
-        admit(session, ADMITTED, &setting.policy, (rows.y.len(), also))?;
+        let parameters = self.model.order();
+        let applicants = Applicants { patients: rows.y.len(), parameters, also };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
         let ends = if self.sealed {
-            sealed_fit(session, self, setting, UNSOUND, &rows)?
+            sealed_fit(session, self, setting, &rows)?
         } else {
-            self.open_fit(session, &rows)?
+            self.open_fit(session, setting, &rows)?
         };
         let patients = encode_count(u64::try_from(rows.y.len()).unwrap_or(u64::MAX));
         let counts = session.input(&[patients])?;

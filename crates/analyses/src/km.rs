@@ -26,11 +26,11 @@ use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, shown_points};
 use crate::statistics::{Z_975, p_chi_squared};
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
-use konsil_disclosure::{Release, admit, large_enough, suppress};
+use konsil_disclosure::{Applicants, Counts, Release, admit, large_enough, suppress};
 use konsil_kernels::grid_counts;
 use konsil_mpc::linear::ORDER_MAX;
 use konsil_mpc::{Audience, Opening, Session, Shared};
-use konsil_ring::Word;
+use konsil_ring::{Word, encode_count};
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 6] = [ADMITTED, GROUPS, MEDIANS, CURVE, RISK, LOG_RANK];
@@ -70,6 +70,16 @@ const LOG_RANK: Opening = Opening {
 const GRID_MAX: f64 = 20_000.0;
 /// Times at which the curve may be shown unless the request says otherwise.
 const POINTS: u32 = 60;
+
+/// What one centre counts.
+struct Local {
+    /// Events, then censorings, `[group][point]`.
+    counts: Vec<Word>,
+    /// Patients, then events, of each group.
+    sizes: Vec<Word>,
+    all: usize,
+    happened: u64,
+}
 
 struct Km {
     plan: GroupedSurvival,
@@ -133,11 +143,11 @@ impl Km {
         ((self.start + place * self.step) * 1e9).round() / 1e9
     }
 
-    /// Events, then censorings, `[group][point]`; and this centre's patients and events.
-    fn counts(&self, patients: Patients<'_>) -> Result<(Vec<Word>, usize, usize), AnalysisError> {
+    /// This centre's counts.
+    fn counts(&self, patients: Patients<'_>) -> Result<Local, AnalysisError> {
         let mut events = Vec::with_capacity(2 * self.groups() * self.points);
         let mut censored = Vec::with_capacity(self.groups() * self.points);
-        let (mut all, mut happened) = (0, 0);
+        let (mut sizes, mut happenings) = (Vec::new(), Vec::new());
         let rows = patients.map(|dataset| self.plan.rows(dataset)).transpose()?;
         for group in 0..self.groups() {
             let mine = rows.iter().flat_map(|rows| {
@@ -145,14 +155,19 @@ impl Km {
                 times.filter(move |(_, of)| usize::try_from(**of) == Ok(group))
             });
             let mine: Vec<(f64, bool)> = mine.map(|((time, event), _)| (*time, *event)).collect();
-            all += mine.len();
-            happened += mine.iter().filter(|(_, event)| *event).count();
+            let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+            sizes.push(count(mine.len()));
+            happenings.push(count(mine.iter().filter(|(_, event)| *event).count()));
             let counts = grid_counts(mine, (self.start, self.step), self.points);
             events.extend(counts.events);
             censored.extend(counts.censored);
         }
         events.extend(censored);
-        Ok((events, all, happened))
+        let (all, happened) = (sizes.iter().sum::<u64>(), happenings.iter().sum());
+        sizes.extend(happenings);
+        let sizes = sizes.into_iter().map(encode_count).collect();
+        let all = usize::try_from(all).unwrap_or(usize::MAX);
+        Ok(Local { counts: events, sizes, all, happened })
     }
 }
 
@@ -190,15 +205,17 @@ impl Analysis for Km {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        let (counts, all, happened) = self.counts(patients)?;
-        let happened = u64::try_from(happened).unwrap_or(u64::MAX);
-        admit(session, ADMITTED, &setting.policy, (all, &[happened]))?;
-        let pooled = session.input(&counts)?;
+        let own = self.counts(patients)?;
+        let also = [own.happened];
+        let applicants = Applicants { patients: own.all, parameters: 0, also: &also };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
+        let pooled = session.input(&own.counts)?;
         let half = self.groups() * self.points;
         let counts = (pooled.slice(0, half), pooled.slice(half, 2 * half));
         let curves = curves(session, &counts, (self.groups(), self.points))?;
-        let sizes = curves.sizes();
+        let sizes = Counts::input(session, &setting.policy, &own.sizes)?;
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
+        let sizes = sizes.total;
         // a group shows its size when it is large enough, all else when it also has the events
         let events = verdicts.slice(self.groups(), 2 * self.groups());
         let both = session.multiply_raw(&verdicts.slice(0, self.groups()), &events)?;
@@ -209,7 +226,7 @@ impl Analysis for Km {
         let medians = medians(session, &curves, Z_975)?;
         let medians = suppress(session, &both.repeat(4), &medians)?;
         session.release(MEDIANS, &medians)?;
-        let shown = shown_points(session, &setting.policy, &curves, &self.places())?;
+        let shown = shown_points(session, &setting.policy, &curves, (&own.counts, &self.places()))?;
         session.release(CURVE, &shown.values)?;
         session.release(RISK, &shown.counts)?;
         if self.groups() > 1 {

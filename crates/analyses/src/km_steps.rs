@@ -1,6 +1,6 @@
 //! The secure steps of survival curves: everything here runs on shares.
 
-use konsil_disclosure::Policy;
+use konsil_disclosure::{Counts, Policy, Residual, by_centre, large_enough};
 use konsil_mpc::{MpcError, Session, Shared, fixed, linear, normalise, transcendental};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
@@ -24,14 +24,6 @@ pub(crate) struct Curves {
 }
 
 impl Curves {
-    /// Patients of each group, then events of each group.
-    pub(crate) fn sizes(&self) -> Shared {
-        let patients = self.at_risk.pick((0..self.groups).map(|group| group * self.points));
-        let rows = (0..self.groups).map(|g| self.row(&self.events, g).total());
-        let events: Vec<Shared> = rows.collect();
-        Shared::concat([&patients, &Shared::concat(&events)])
-    }
-
     fn row(&self, column: &Shared, group: usize) -> Shared {
         column.slice(group * self.points, (group + 1) * self.points)
     }
@@ -172,28 +164,33 @@ pub(crate) struct Shown {
     pub(crate) counts: Shared,
 }
 
-/// Decides place after place: enough events since the last shown place, enough patients at risk.
-/// About 8 rounds for each place.
+/// Decides place after place: enough events since the last shown place, enough patients at risk,
+/// also without those who may subtract theirs (R2, R9). `mine` are this centre's events, then
+/// censorings, `[group][point]`. About 13 rounds for each place.
 pub(crate) fn shown_points(
     session: &mut dyn Session,
     policy: &Policy,
     curves: &Curves,
-    places: &[usize],
+    (mine, places): (&[Word], &[usize]),
 ) -> Result<Shown, MpcError> {
     let groups = curves.groups;
     let sums: Vec<Shared> =
         (0..groups).map(|group| curves.row(&curves.events, group).running_sums()).collect();
     let happened = Shared::concat(&sums);
-    let mut since = Shared::zeros(groups);
-    let mut before = Shared::zeros(groups);
+    let own = OwnCounts::new(session, policy, mine, (groups, curves.points, places))?;
+    let (mut since, mut before) = (own.zeros(groups), own.zeros(groups));
     let (mut values, mut counts) = (Vec::new(), Vec::new());
     let risk: Vec<Shared> = places.iter().map(|at| curves.at(&curves.at_risk, *at)).collect();
-    let enough_risk = linear::reaches(session, &Shared::concat(&risk), policy.threshold)?;
+    let all_risk = Counts::of(Shared::concat(&risk), own.at_risk.clone());
+    let enough_risk = large_enough(session, policy, &all_risk)?;
     for (index, place) in places.iter().enumerate() {
-        let now = curves.at(&happened, *place);
+        // the pooled count of each group, then every centre's
+        let now = Shared::concat([&curves.at(&happened, *place), &own.at(index, groups)]);
         since = since.plus(&now.minus(&before));
         before = now;
-        let enough = linear::reaches(session, &since, policy.threshold)?;
+        let pooled = since.slice(0, groups);
+        let judged = Counts::of(pooled.clone(), since.slice(groups, since.len()));
+        let enough = large_enough(session, policy, &judged)?;
         let at_risk = enough_risk.slice(index * groups, (index + 1) * groups);
         let show = session.multiply_raw(&enough, &at_risk)?;
         let columns = [
@@ -202,13 +199,71 @@ pub(crate) fn shown_points(
             risk[index].clone(),
             since.clone(),
         ];
-        let masked = session.multiply_raw(&show.repeat(4), &Shared::concat(&columns))?;
+        let all = Shared::concat(&columns);
+        let masked = session.multiply_raw(&show.repeat(all.len() / groups.max(1)), &all)?;
         let part = |at: usize| masked.slice(at * groups, (at + 1) * groups);
         values.push(Shared::concat([&part(0), &part(1)]).transposed(2, groups));
         counts.push(Shared::concat([&show, &part(2), &part(3)]).transposed(3, groups));
-        since = since.minus(&part(3));
+        since = since.minus(&masked.slice(3 * groups, masked.len()));
     }
     Ok(Shown { values: Shared::concat(&values), counts: Shared::concat(&counts) })
+}
+
+/// What each centre brings to the counts at the places that may be shown.
+struct OwnCounts {
+    /// Events up to each place, `[centre][place][group]`.
+    happened: Shared,
+    /// Patients at risk, `[centre][place][group]`.
+    at_risk: Shared,
+    places: usize,
+}
+
+impl OwnCounts {
+    fn new(
+        session: &mut dyn Session,
+        policy: &Policy,
+        mine: &[Word],
+        (groups, points, places): (usize, usize, &[usize]),
+    ) -> Result<Self, MpcError> {
+        if policy.residual == Residual::None {
+            let (happened, at_risk) = (Shared::default(), Shared::default());
+            return Ok(Self { happened, at_risk, places: places.len() });
+        }
+        let (events, censored) = mine.split_at(groups * points);
+        let count = |column: &[Word], group: usize, from: usize, to: usize| {
+            let row = column.get(group * points..).unwrap_or_default();
+            row.get(from..to)
+                .unwrap_or_default()
+                .iter()
+                .fold(0, |sum: Word, it| sum.wrapping_add(*it))
+        };
+        let (mut happened, mut at_risk) = (Vec::new(), Vec::new());
+        for place in places {
+            for group in 0..groups {
+                happened.push(count(events, group, 0, place + 1));
+                let later = count(events, group, *place, points);
+                at_risk.push(later.wrapping_add(count(censored, group, *place, points)));
+            }
+        }
+        let (happened, at_risk) = (by_centre(session, &happened)?, by_centre(session, &at_risk)?);
+        Ok(Self { happened, at_risk, places: places.len() })
+    }
+
+    /// Zeros for the pooled count of each group and every centre's.
+    fn zeros(&self, groups: usize) -> Shared {
+        Shared::zeros(groups + self.happened.len() / self.places.max(1))
+    }
+
+    /// Events of each centre up to a place, `[centre][group]`.
+    fn at(&self, place: usize, groups: usize) -> Shared {
+        let width = (self.places * groups).max(1);
+        let centres = self.happened.len() / width;
+        let row = |centre: usize| {
+            let start = centre * width + place * groups;
+            self.happened.slice(start, start + groups)
+        };
+        Shared::concat(&(0..centres).map(row).collect::<Vec<_>>())
+    }
 }
 
 /// What the log-rank test is made of, on shares, fixed point.

@@ -10,7 +10,8 @@
 //! analysis is always sealed.
 //!
 //! # Opens
-//! To the centres: whether the cohort is large enough; which columns cannot be told apart.
+//! To the centres: whether the cohort is large enough; which columns cannot be told apart; whether a
+//! column or a patient stands too much apart.
 //!
 //! # Release
 //! Coefficients, the diagonal of the inverse of `X'X`, residual and total sum of squares, number of
@@ -21,19 +22,20 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::design::Model;
-use crate::fit::{VARIANCE_BITS, sound_inverse, standard_errors, tidy, variances};
+use crate::fit::{VARIANCE_BITS, check_apart, sound_inverse, standard_errors, tidy, variances};
 use crate::sealed::residual_squares;
 use crate::statistics::{p_fisher, p_student, t_975};
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
 use konsil_cohort::design::Response;
-use konsil_disclosure::{Release, admit};
+use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::gram_sums;
 use konsil_mpc::{Audience, Opening, Session, Shared, fixed, normalise};
 use konsil_ring::{ULP, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 6] = [ADMITTED, UNSOUND, COEFFICIENTS, VARIANCES, SQUARES, COUNTS];
+pub const OPENINGS: [Opening; 7] =
+    [ADMITTED, UNSOUND, APART, COEFFICIENTS, VARIANCES, SQUARES, COUNTS];
 
 const ADMITTED: Opening = Opening {
     name: "lm.admitted",
@@ -43,6 +45,11 @@ const ADMITTED: Opening = Opening {
 const UNSOUND: Opening = Opening {
     name: "lm.collinear",
     says: "For each column of the model, whether it is a combination of others.",
+    to: Audience::Centres,
+};
+const APART: Opening = Opening {
+    name: "lm.apart",
+    says: "Whether a column or a patient of the model stands too much apart.",
     to: Audience::Centres,
 };
 const COEFFICIENTS: Opening =
@@ -110,7 +117,9 @@ impl Analysis for Lm {
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
         let rows = self.model.rows(patients)?;
-        admit(session, ADMITTED, &setting.policy, (rows.y.len(), &[]))?;
+        let parameters = self.model.order();
+        let applicants = Applicants { patients: rows.y.len(), parameters, also: &[] };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
         let offset = |at: usize| rows.offset.get(at).copied().unwrap_or(0.0);
         let (centre, scale) = self.response;
         let moved = rows.y.iter().enumerate().map(|(at, y)| (y - offset(at) - centre) / scale);
@@ -129,6 +138,7 @@ impl Analysis for Lm {
             rest.slice(order + 2, order + 3),
         );
         let inverse = sound_inverse(session, UNSOUND, &self.model, &products)?;
+        check_apart(session, APART, (&self.model, setting), (&rows, &[]), &inverse)?;
         let beta = inverse.times(session, &with_response)?;
         let variances = variances(session, &self.model, &inverse)?;
         let residual = residual_squares(session, (&squares, &with_response), &beta)?;

@@ -6,10 +6,10 @@
 
 use crate::analysis::{AnalysisError, Setting};
 use crate::design::Rows;
-use crate::fit::{inverse_again, sound_inverse, variances};
+use crate::fit::{inverse_again, variances};
 use crate::glm::Glm;
 use konsil_kernels::{Family, start_sums, triangle};
-use konsil_mpc::{Masked, Opening, Session, Shared, fixed, linear, transcendental};
+use konsil_mpc::{Masked, Session, Shared, fixed, linear, transcendental};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode, encode_count};
 
 /// What a fit ends with, on shares.
@@ -46,13 +46,12 @@ pub(crate) fn sealed_fit(
     session: &mut dyn Session,
     glm: &Glm,
     setting: &Setting,
-    verdict: Opening,
     rows: &Rows,
 ) -> Result<Ends, AnalysisError> {
     let order = glm.model.order();
     let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
     let (gradient, information, _) = Glm::pooled(session, &start_sums(glm.family, data, order)?)?;
-    let inverse = sound_inverse(session, verdict, &glm.model, &information)?;
+    let inverse = glm.first_inverse(session, setting, rows, &information)?;
     let scales = glm.lasting_scales(&inverse);
     let mut beta = inverse.times(session, &gradient)?;
     let centres = share_rows(session, setting, rows, order)?;

@@ -20,10 +20,12 @@
 //! Quantiles: Hyndman and Fan (1996), type 7. Variance: sums about the middle of the public range.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::describe::{LocalCell, Names, Numeric, describe, find, has_levels, read_cell};
+use crate::describe::{
+    COUNTS_EACH, LocalCell, Names, Numeric, describe, find, has_levels, read_cell,
+};
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
-use konsil_disclosure::{Release, admit};
+use konsil_disclosure::{Applicants, Release, admit};
 use konsil_mpc::{Audience, Opening, Session};
 
 /// Everything this analysis opens or releases.
@@ -107,7 +109,8 @@ impl Analysis for Summary {
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
         let rows = patients.map_or(0, konsil_cohort::Dataset::rows);
-        admit(session, ADMITTED, &setting.policy, (rows, &[]))?;
+        let applicants = Applicants { patients: rows, ..Applicants::default() };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut cells = Vec::with_capacity(self.variables.len());
         for numeric in &self.variables {
             let values = match patients {
@@ -138,7 +141,7 @@ impl Analysis for Summary {
                 "suppressed",
             ],
         );
-        let cells = counts.chunks(4).zip(sums.chunks(2)).zip(places.chunks(6));
+        let cells = counts.chunks(COUNTS_EACH).zip(sums.chunks(2)).zip(places.chunks(6));
         for (numeric, ((counts, sums), places)) in self.variables.iter().zip(cells) {
             let it = read_cell(numeric, counts, sums, places);
             let number = |value: Option<f64>| value.map_or(Cell::Missing, Cell::Number);

@@ -21,11 +21,16 @@
 //! Statistical Disclosure Control, 4.4.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::describe::{LocalCell, Names, Numeric, describe, find, has_levels, label, read_cell};
+use crate::describe::{
+    COUNTS_EACH, LocalCell, Names, Numeric, describe, find, has_levels, label, read_cell,
+};
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dataset, Dictionary, Formula};
-use konsil_disclosure::{FILLER, Policy, Release, admit, large_enough, protect_rows, suppress};
-use konsil_mpc::{Audience, Opening, Session, Shared, linear};
+use konsil_disclosure::{
+    Applicants, Counts, FILLER, Policy, Release, admit, large_enough, large_enough_or_zero,
+    protect_table, suppress,
+};
+use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::Word;
 
 /// Everything this analysis opens or releases.
@@ -200,7 +205,7 @@ impl Table1 {
         counts: &[Word],
     ) -> Result<(), AnalysisError> {
         let (groups, width) = (self.groups().len(), self.width());
-        let counts = session.input(counts)?;
+        let mut counts = Counts::input(session, policy, counts)?;
         let filler: Vec<Word> = (self.categorical())
             .flat_map(|it| {
                 let used = it.levels.len();
@@ -210,15 +215,13 @@ impl Table1 {
                 (0..groups).flat_map(move |_| (0..width).map(cell))
             })
             .collect();
-        let counts = counts.plus(&session.constant(&filler));
-        let large = large_enough(session, policy, &counts)?;
+        counts.total = counts.total.plus(&session.constant(&filler));
         // nobody without a value is no small cell
-        let some = linear::reaches(session, &counts, 1)?;
-        let none = linear::complement(session, &some);
-        let last = |at: usize| i128::from((at + 1).is_multiple_of(width) && !policy.zero_cells);
-        let allowed: Vec<i128> = (0..counts.len()).map(last).collect();
-        let verdicts = large.plus(&none.times_integers(&allowed));
-        let verdicts = protect_rows(session, policy, (&verdicts, &counts), width)?;
+        let last: Vec<bool> =
+            (0..counts.total.len()).map(|at| (at + 1).is_multiple_of(width)).collect();
+        let verdicts = large_enough_or_zero(session, policy, (&counts, &last))?;
+        let counts = counts.total;
+        let verdicts = protect_table(session, policy, (&verdicts, &counts), (groups, width))?;
         let masked = suppress(session, &verdicts, &counts)?;
         let both = Shared::concat([&verdicts, &masked]).transposed(2, counts.len());
         Ok(session.release(LEVELS, &both)?)
@@ -263,14 +266,15 @@ impl Analysis for Table1 {
             None => Vec::new(),
         };
         let known = groups.iter().flatten().count();
-        admit(session, ADMITTED, &setting.policy, (known, &[]))?;
+        let applicants = Applicants { patients: known, ..Applicants::default() };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut sizes = vec![0; self.groups().len()];
         groups.iter().flatten().for_each(|group| sizes[*group] += 1);
-        let sizes = session.input(&sizes)?;
+        let sizes = Counts::input(session, &setting.policy, &sizes)?;
         // no total over the groups is released, so that none protects another
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
-        let masked = suppress(session, &verdicts, &sizes)?;
-        let both = Shared::concat([&verdicts, &masked]).transposed(2, sizes.len());
+        let masked = suppress(session, &verdicts, &sizes.total)?;
+        let both = Shared::concat([&verdicts, &masked]).transposed(2, verdicts.len());
         session.release(GROUPS, &both)?;
         let counts = self.level_counts(patients, &groups)?;
         if !counts.is_empty() {
@@ -312,7 +316,7 @@ impl Analysis for Table1 {
             Default::default()
         };
         let mut level_rows = levels.chunks(2 * self.width().max(1));
-        let mut cells = counts.chunks(4).zip(sums.chunks(2)).zip(places.chunks(6));
+        let mut cells = counts.chunks(COUNTS_EACH).zip(sums.chunks(2)).zip(places.chunks(6));
         for row in &self.rows {
             for (group, size) in groups.iter().zip(&sizes) {
                 match row {

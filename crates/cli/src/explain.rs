@@ -225,6 +225,16 @@ const CODES: &[(&str, &str, &str)] = &[
         "Disclosure control: too few patients, events or centres.",
         "Only this fact is released. Widen the cohort or take fewer groups.",
     ),
+    (
+        "K0502",
+        "Disclosure control: a column or a patient of the model stands too much apart.",
+        "Only this fact is released. Merge thin levels, leave out terms that differ for few patients, bound extreme values (pmin, pmax, log).",
+    ),
+    (
+        "K0503",
+        "Disclosure control: the patients are nearly those of an earlier result.",
+        "Only this fact is released. Their difference would be a result about a few. Use the earlier cohort unchanged, or one that differs by more.",
+    ),
     ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
     (
         "K0701",

@@ -3,10 +3,18 @@
 //! **Invariant:** only this crate makes a [`Release`], and only from parts that the centres handed
 //! to the researcher under names of the approved manifest.
 
+mod columns;
+mod differences;
 mod policy;
 mod release;
+mod tables;
+mod verdicts;
 
-pub use policy::{
-    FILLER, Policy, PolicyError, Refusal, admit, large_enough, protect_rows, suppress,
-};
+pub use columns::{Candidates, Supports, stand_apart};
+pub use differences::{DIFFERENCES, compare_cohorts};
+pub use policy::{Policy, PolicyError, Refusal, Residual};
 pub use release::{Release, ReleaseError, SealedPart};
+pub use tables::{FILLER, protect_rows, protect_table};
+pub use verdicts::{
+    Applicants, Counts, admit, by_centre, large_enough, large_enough_or_zero, suppress,
+};

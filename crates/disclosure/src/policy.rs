@@ -1,25 +1,63 @@
-//! Thresholds, judged on shares.
+//! The numbers of the disclosure rules in force.
 
-use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
-use konsil_ring::encode_count;
+use konsil_mpc::MpcError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Whose own patients are taken away from a count before it is judged; later ones are stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Residual {
+    /// Nobody's: only the pooled count is judged.
+    None,
+    /// Any one centre's: what is left of a count without one centre's patients is 0 or large enough.
+    #[default]
+    OneCentre,
+    /// All centres' but one: what each centre brings to a count is 0 or large enough. Then so is what
+    /// any of them leaves.
+    AllButOne,
+}
+
 /// The numbers of the disclosure rules in force. Part of what is approved.
+///
+/// The rules have the numbers of the project's catalogue (`docs/disclosure.md`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Fewest patients, over all centres, behind any released number.
+    /// R1: fewest patients, over all centres, behind any released number.
     pub threshold: u64,
     /// Fewest centres that must contribute patients.
     pub centres_min: u64,
-    /// Whether a count of exactly 0 may be shown.
+    /// R1: whether a count of exactly 0 may be shown.
     pub zero_cells: bool,
+    /// R2: who is thought to subtract their own patients from what is released.
+    pub residual: Residual,
+    /// R3: largest part of a cohort's patients that one centre may have, in percent.
+    pub centre_percent_max: u64,
+    /// R3: largest part of a sum that one patient may have, in percent.
+    pub patient_percent_max: u64,
+    /// R4: fewest patients beyond the number of parameters of a model.
+    pub freedom_min: u64,
+    /// R4: most parameters of a model for a hundred patients.
+    pub parameters_percent_max: u64,
+    /// R7: largest leverage of a patient in a regression, in percent.
+    pub leverage_percent_max: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { threshold: 10, centres_min: 3, zero_cells: false }
+        Self {
+            threshold: 10,
+            centres_min: 3,
+            zero_cells: false,
+            residual: Residual::OneCentre,
+            centre_percent_max: 90,
+            patient_percent_max: 50,
+            freedom_min: 10,
+            parameters_percent_max: 10,
+            leverage_percent_max: 50,
+        }
     }
 }
 
@@ -31,6 +69,10 @@ pub enum PolicyError {
     ThresholdTooLow,
     /// With two centres each can subtract its own part from everything.
     TooFewCentres,
+    /// A percentage of 0 or above 100.
+    Percent,
+    /// More parameters than a third of the patients: membership shows.
+    TooManyParameters,
 }
 
 impl fmt::Display for PolicyError {
@@ -40,11 +82,18 @@ impl fmt::Display for PolicyError {
             Self::TooFewCentres => {
                 "at least 3 centres must contribute: with two, each can subtract its own part"
             }
+            Self::Percent => "percentages lie between 1 and 100",
+            Self::TooManyParameters => {
+                "parameters_percent_max is at most 33: beyond that a model shows who was in it"
+            }
         })
     }
 }
 
 impl std::error::Error for PolicyError {}
+
+/// R4: the limit that no policy may exceed, in percent.
+const PARAMETERS_PERCENT_HARD: u64 = 33;
 
 impl Policy {
     /// Checks that the policy protects anything.
@@ -52,22 +101,84 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`].
     pub fn check(&self) -> Result<(), PolicyError> {
+        let percentages = [
+            self.centre_percent_max,
+            self.patient_percent_max,
+            self.parameters_percent_max,
+            self.leverage_percent_max,
+        ];
         if self.threshold < 3 {
             Err(PolicyError::ThresholdTooLow)
         } else if self.centres_min < 3 {
             Err(PolicyError::TooFewCentres)
+        } else if percentages.iter().any(|it| !(1..=100).contains(it)) {
+            Err(PolicyError::Percent)
+        } else if self.parameters_percent_max > PARAMETERS_PERCENT_HARD {
+            Err(PolicyError::TooManyParameters)
         } else {
             Ok(())
         }
     }
+
+    /// Whether every rule of this policy is at least as strict as the other's.
+    #[must_use]
+    pub fn at_least_as_strict_as(&self, other: &Self) -> bool {
+        self.threshold >= other.threshold
+            && self.centres_min >= other.centres_min
+            && (other.zero_cells || !self.zero_cells)
+            && self.residual >= other.residual
+            && self.centre_percent_max <= other.centre_percent_max
+            && self.patient_percent_max <= other.patient_percent_max
+            && self.freedom_min >= other.freedom_min
+            && self.parameters_percent_max <= other.parameters_percent_max
+            && self.leverage_percent_max <= other.leverage_percent_max
+    }
+
+    /// The stricter number of both in every rule.
+    #[must_use]
+    pub fn strictest(&self, other: &Self) -> Self {
+        Self {
+            threshold: self.threshold.max(other.threshold),
+            centres_min: self.centres_min.max(other.centres_min),
+            zero_cells: self.zero_cells && other.zero_cells,
+            residual: self.residual.max(other.residual),
+            centre_percent_max: self.centre_percent_max.min(other.centre_percent_max),
+            patient_percent_max: self.patient_percent_max.min(other.patient_percent_max),
+            freedom_min: self.freedom_min.max(other.freedom_min),
+            parameters_percent_max: self.parameters_percent_max.min(other.parameters_percent_max),
+            leverage_percent_max: self.leverage_percent_max.min(other.leverage_percent_max),
+        }
+    }
+
+    /// R1 and R4: fewest patients of a model with so many parameters.
+    #[must_use]
+    pub fn patients_min(&self, parameters: usize) -> u64 {
+        if parameters == 0 {
+            return self.threshold;
+        }
+        let parameters = u64::try_from(parameters).unwrap_or(u64::MAX);
+        let freedom = parameters.saturating_add(self.freedom_min);
+        let part = parameters.saturating_mul(100).div_ceil(self.parameters_percent_max.max(1));
+        self.threshold.max(freedom).max(part)
+    }
+
+    /// R8: fewest patients of a group whose quartiles are shown: a quarter of them is enough.
+    #[must_use]
+    pub fn quartiles_min(&self) -> u64 {
+        self.threshold.saturating_mul(4)
+    }
 }
 
-/// Why nothing is released. Says no count: that would reveal a small one.
+/// Why nothing is released. Says no count: that would reveal a small one (R15).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Too few patients over all centres, or too few centres with any.
+    /// Too few patients over all centres, or too few centres with any (R1 to R4).
     TooFew,
+    /// Columns of a model, or patients of it, that would let single patients be read (R5 to R7).
+    Revealing,
+    /// The cohort differs from that of an earlier release by a few patients (R6, R13).
+    Differencing,
     /// The verdict could not be reached.
     Mpc(MpcError),
 }
@@ -75,9 +186,18 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFew => {
-                f.write_str("too few patients over all centres, or too few centres with patients")
-            }
+            Self::TooFew => f.write_str(
+                "too few patients over all centres, too few centres with patients, or too few \
+                 patients without one of the centres",
+            ),
+            Self::Revealing => f.write_str(
+                "a column of the model, or a patient in it, stands too much apart: too few \
+                 patients have a level, two columns differ for too few, or a patient decides the fit",
+            ),
+            Self::Differencing => f.write_str(
+                "the patients differ from those of an earlier result by too few; the difference \
+                 would be about them",
+            ),
             Self::Mpc(error) => error.fmt(f),
         }
     }
@@ -91,133 +211,40 @@ impl From<MpcError> for Refusal {
     }
 }
 
-/// Opens to the centres whether the cohort is large enough: one number, 0 when it is.
-///
-/// `patients` are this centre's own; of each further count in `also` (events, say) there must be at
-/// least as many over all centres as of patients. Cost: 5 + 1 + 1 rounds, whatever the cohort.
-///
-/// # Errors
-/// [`Refusal::TooFew`], [`Refusal::Mpc`].
-pub fn admit(
-    session: &mut dyn Session,
-    opening: Opening,
-    policy: &Policy,
-    (patients, also): (usize, &[u64]),
-) -> Result<(), Refusal> {
-    let patients = u64::try_from(patients).unwrap_or(u64::MAX);
-    let mut mine = vec![encode_count(u64::from(patients > 0)), encode_count(patients)];
-    mine.extend(also.iter().map(|count| encode_count(*count)));
-    let counts = session.input(&mine)?;
-    let mut bounds = vec![policy.threshold.wrapping_neg(); mine.len()];
-    bounds[0] = policy.centres_min.wrapping_neg();
-    let bounds: Vec<_> =
-        bounds.into_iter().map(|it| i128::from(it.cast_signed()).cast_unsigned()).collect();
-    let below = session.negative(&counts.plus(&session.constant(&bounds)))?;
-    let below = session.to_integers(&below)?.total();
-    let refused = linear::reaches(session, &below, 1)?;
-    match session.open(opening, &refused)?.first() {
-        Some(0) => Ok(()),
-        _ => Err(Refusal::TooFew),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A study may ask for more protection than a centre's policy, never for less.
+    #[test]
+    fn stricter_is_stricter_in_every_rule() {
+        let policy = Policy::default();
+        assert!(policy.at_least_as_strict_as(&policy));
+        let looser = [
+            Policy { threshold: 9, ..policy.clone() },
+            Policy { zero_cells: true, ..policy.clone() },
+            Policy { residual: Residual::None, ..policy.clone() },
+            Policy { centre_percent_max: 91, ..policy.clone() },
+            Policy { patient_percent_max: 60, ..policy.clone() },
+            Policy { freedom_min: 9, ..policy.clone() },
+            Policy { parameters_percent_max: 11, ..policy.clone() },
+            Policy { leverage_percent_max: 51, ..policy },
+        ];
+        for looser in looser {
+            assert!(!looser.at_least_as_strict_as(&policy), "{looser:?}");
+        }
+        assert_eq!(
+            Policy { parameters_percent_max: 34, ..policy }.check(),
+            Err(PolicyError::TooManyParameters)
+        );
     }
-}
 
-/// For each count, 1 where it may be shown and 0 where it is too small. 5 rounds.
-///
-/// # Errors
-/// [`MpcError::Wire`].
-pub fn large_enough(
-    session: &mut dyn Session,
-    policy: &Policy,
-    counts: &Shared,
-) -> Result<Shared, MpcError> {
-    let large = linear::reaches(session, counts, policy.threshold)?;
-    if !policy.zero_cells {
-        return Ok(large);
+    #[test]
+    fn models_need_patients_for_their_parameters() {
+        let policy = Policy::default();
+        assert_eq!(policy.patients_min(0), 10);
+        assert_eq!(policy.patients_min(1), 11);
+        assert_eq!(policy.patients_min(5), 50);
+        assert_eq!(policy.quartiles_min(), 40);
     }
-    let some = linear::reaches(session, counts, 1)?;
-    let none = linear::complement(session, &some);
-    Ok(large.plus(&none))
-}
-
-/// Numbers where their verdict is 1, and 0 where it is 0: a suppressed number leaves no trace in
-/// what is released. 1 round.
-///
-/// # Errors
-/// [`MpcError::Shape`], [`MpcError::Wire`].
-pub fn suppress(
-    session: &mut dyn Session,
-    verdicts: &Shared,
-    numbers: &Shared,
-) -> Result<Shared, MpcError> {
-    fixed::select(session, verdicts, numbers, &Shared::zeros(numbers.len()))
-}
-
-/// A cell that only fills up a row; larger than any count, smaller than a hidden one.
-pub const FILLER: u128 = 1 << 40;
-
-/// Verdicts for the cells of tables whose row totals are known: `verdicts` and, where the hidden
-/// cells of a row have fewer patients together than the threshold, 0 for its smallest shown cell too,
-/// because the total gives the sum of the hidden ones away. A shown 0 protects nothing and stays.
-/// Cells `[row][len]`; fill up shorter rows with [`FILLER`] and verdict 1.
-///
-/// Rounds: 7 for each halving of a row, and 14.
-///
-/// # Errors
-/// [`MpcError::Shape`], [`MpcError::Wire`].
-pub fn protect_rows(
-    session: &mut dyn Session,
-    policy: &Policy,
-    (verdicts, counts): (&Shared, &Shared),
-    len: usize,
-) -> Result<Shared, MpcError> {
-    if len == 0 || counts.len() != verdicts.len() || !counts.len().is_multiple_of(len) {
-        return Err(MpcError::Shape { left: counts.len(), right: len });
-    }
-    let rows = counts.len() / len;
-    let spread = |row: &Shared| row.pick((0..rows * len).map(|at| at / len));
-    let totals = |cells: &Shared| {
-        let row = |row: usize| cells.slice(row * len, (row + 1) * len).total();
-        Shared::concat(&(0..rows).map(row).collect::<Vec<_>>())
-    };
-    let hidden = linear::complement(session, verdicts);
-    let kept = session.multiply_raw(verdicts, counts)?;
-    let patients = totals(&counts.minus(&kept));
-    let enough = linear::reaches(session, &patients, policy.threshold)?;
-    let any = linear::reaches(session, &totals(&hidden), 1)?;
-    let too_few = session.multiply_raw(&any, &linear::complement(session, &enough))?;
-    // of a hidden cell and of a shown 0 nothing is left here
-    let empty = linear::reaches(session, &kept, 1)?;
-    let empty = linear::complement(session, &empty);
-    let ordered = kept.plus(&empty.times_integer(LAST));
-    let smallest = row_minimum(session, &ordered, (rows, len))?;
-    // above the smallest: ordered - smallest >= 1
-    let above = linear::reaches(session, &ordered.minus(&spread(&smallest)), 1)?;
-    let is_smallest = linear::complement(session, &above);
-    let also_hidden = session.multiply_raw(&is_smallest, &spread(&too_few))?;
-    let keep = linear::complement(session, &also_hidden);
-    session.multiply_raw(verdicts, &keep)
-}
-
-/// Larger than [`FILLER`].
-const LAST: i128 = 1 << 41;
-
-/// The smallest of each row of `[rows][len]`.
-fn row_minimum(
-    session: &mut dyn Session,
-    cells: &Shared,
-    (rows, len): (usize, usize),
-) -> Result<Shared, MpcError> {
-    let negated = cells.negated().transposed(rows, len);
-    let mut left: Vec<Shared> =
-        (0..len).map(|at| negated.slice(at * rows, (at + 1) * rows)).collect();
-    while left.len() > 1 {
-        let pairs = left.chunks_exact(2);
-        let rest = pairs.remainder().to_vec();
-        let first = Shared::concat(pairs.clone().map(|pair| &pair[0]));
-        let second = Shared::concat(pairs.clone().map(|pair| &pair[1]));
-        let larger = fixed::maximum(session, &first, &second)?;
-        left = (0..pairs.len()).map(|at| larger.slice(at * rows, (at + 1) * rows)).collect();
-        left.extend(rest);
-    }
-    Ok(left.pop().unwrap_or_default().negated())
 }

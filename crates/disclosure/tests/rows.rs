@@ -1,6 +1,6 @@
 //! Tables with known row totals give no small count away, on both backends.
 
-use konsil_disclosure::{FILLER, Policy, large_enough, protect_rows, suppress};
+use konsil_disclosure::{Counts, FILLER, Policy, Residual, large_enough, protect_rows, suppress};
 use konsil_mpc::{Audience, MpcError, Opening, Session, Shared, Topology};
 use konsil_testing::{add_up, ideal, shared};
 use proptest::prelude::*;
@@ -9,15 +9,16 @@ const OUT: Opening =
     Opening { name: "test.out", says: "Verdicts and masked counts.", to: Audience::Researcher };
 
 fn policy(zero_cells: bool) -> Policy {
-    Policy { zero_cells, ..Policy::default() }
+    Policy { zero_cells, residual: Residual::None, ..Policy::default() }
 }
 
 /// Verdicts, then masked counts, of pooled `counts` in rows of `len`.
 fn protected(counts: &[u128], len: usize, policy: &Policy) -> (Vec<u128>, Vec<u128>) {
     let program = |session: &mut dyn Session, me: usize| -> Result<(), MpcError> {
         let mine: Vec<u128> = counts.iter().map(|it| if me == 0 { *it } else { 0 }).collect();
-        let counts = session.input(&mine)?;
+        let counts = Counts::input(session, policy, &mine)?;
         let verdicts = large_enough(session, policy, &counts)?;
+        let counts = counts.total;
         let verdicts = protect_rows(session, policy, (&verdicts, &counts), len)?;
         let masked = suppress(session, &verdicts, &counts)?;
         session.release(OUT, &Shared::concat([&verdicts, &masked]))

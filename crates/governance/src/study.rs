@@ -162,6 +162,7 @@ impl Study {
             threshold: self.release.threshold,
             centres_min: self.study.min_centres.unwrap_or(Policy::default().centres_min),
             zero_cells: self.release.zero_cells,
+            ..Policy::default()
         }
     }
 

@@ -57,8 +57,8 @@ fn fewer_than_the_threshold_are_refused() {
     for request in each_kind() {
         withheld(&few([3, 3, 3]), &request);
     }
-    // ten are enough
-    assert!(few([4, 3, 3]).on_ideal(&model("lm", "bmi ~ age")).findings.is_ok());
+    // twenty are enough for two parameters
+    assert!(few([8, 6, 6]).on_ideal(&model("lm", "bmi ~ age")).findings.is_ok());
 }
 
 // With two centres each could take its own part away from everything.

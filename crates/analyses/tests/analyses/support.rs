@@ -3,7 +3,7 @@
 
 use konsil_analyses::{Analysis, AnalysisError, Cell, Findings, Request, Setting, Table, prepare};
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, import, split_by};
-use konsil_disclosure::{Policy, Release, SealedPart};
+use konsil_disclosure::{Policy, Release, Residual, SealedPart};
 use konsil_mpc::{Cost, Ledger, MpcError, Session, Topology};
 use konsil_ring::Word;
 use konsil_testing::{Outcome, dry, ideal, shared};
@@ -44,7 +44,9 @@ impl Network {
         };
         let centres = files.iter().map(AsRef::as_ref).enumerate().map(read);
         let centres = centres.collect();
-        Self { dictionary, centres, policy: Policy::default() }
+        // what R shows is compared where only the pooled counts are judged
+        let policy = Policy { residual: Residual::None, ..Policy::default() };
+        Self { dictionary, centres, policy }
     }
 
     /// Centres from one file, by a column; the dictionary is inferred unless given.

@@ -3,7 +3,7 @@
 use crate::reference::{Csv, EXACT, Ledger, json, real, say, shared_set};
 use crate::support::{Network, model, number, row_of};
 use konsil_analyses::Request;
-use konsil_disclosure::Policy;
+use konsil_disclosure::{Policy, Residual};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ fn open() -> Option<(Network, Value, PathBuf)> {
     let path = place.path().join("data.csv");
     csv.write(&path);
     let network = Network::split(&path, "centre", None);
-    let policy = Policy { threshold: 3, ..Policy::default() };
+    let policy = Policy { threshold: 3, residual: Residual::None, ..Policy::default() };
     let reference = json(&folder.join("reference.json"));
     Some((network.under(policy), reference, folder))
 }

@@ -66,7 +66,7 @@ fn table_one_equals_r_where_it_shows() {
     for run in everywhere(&model("table1", "arm ~ age + bmi + sex + rare + stage")) {
         let table = run.table("ard");
         let mut ledger = Ledger::default();
-        for arm in ["A", "B", "C"] {
+        for (row, arm) in ["A", "B", "C"].into_iter().enumerate() {
             let size = ard(table, (arm, "..ard_total_n..", "", "N"));
             ledger.near(arm, "N", (size, real(&wanted["n"][arm])), EXACT);
             for name in ["age", "bmi"] {
@@ -88,8 +88,8 @@ fn table_one_equals_r_where_it_shows() {
                 ("rare", &["no", "yes"]),
                 ("stage", &["I", "II", "III", "IV", "V"]),
             ] {
-                let counts = counts(&wanted[name][arm], levels);
-                let hidden = hidden(&counts);
+                let (counts, hidden) = arms(&wanted[name], levels);
+                let (counts, hidden) = (&counts[row], &hidden[row]);
                 for (at, level) in levels.iter().enumerate() {
                     let got = ard(table, (arm, name, level, "n"));
                     let expected = if hidden[at] { f64::NAN } else { counts[at] };
@@ -105,25 +105,57 @@ fn table_one_equals_r_where_it_shows() {
     }
 }
 
+/// Counts of the levels in each arm, and which are hidden.
+fn arms(wanted: &Value, levels: &[&str]) -> (Vec<Vec<f64>>, Vec<Vec<bool>>) {
+    let counts = ["A", "B", "C"].map(|arm| counts(&wanted[arm], levels)).to_vec();
+    let hidden = hidden(&counts);
+    (counts, hidden)
+}
+
 /// Counts of the levels, and of patients without one.
 fn counts(wanted: &Value, levels: &[&str]) -> Vec<f64> {
     let levels = levels.iter().chain(&["missing"]);
     levels.map(|level| wanted[*level].as_f64().unwrap_or(0.0)).collect()
 }
 
-/// The rule, written down once more: small counts, and the smallest neighbour where all hidden ones
-/// together are small. Nobody missing is no small count.
-fn hidden(counts: &[f64]) -> Vec<bool> {
-    let last = counts.len() - 1;
-    let mut hidden: Vec<bool> =
-        (0..=last).map(|at| counts[at] < 10.0 && !(at == last && counts[at] == 0.0)).collect();
-    let behind: f64 = (0..=last).filter(|at| hidden[*at]).map(|at| counts[at]).sum();
-    if hidden.contains(&true) && behind < 10.0 {
-        let shown = (0..=last).filter(|at| !hidden[*at] && counts[*at] > 0.0);
-        let smallest = shown.min_by(|a, b| counts[*a].total_cmp(&counts[*b]));
-        hidden[smallest.unwrap()] = true;
+/// The rule, written down once more: small counts, and by rows and by columns, twice, the smallest
+/// neighbour where all hidden ones of a line together are small; all of a table that this does not
+/// cure. Nobody missing is no small count.
+fn hidden(counts: &[Vec<f64>]) -> Vec<Vec<bool>> {
+    let last = counts[0].len() - 1;
+    let small = |row: &Vec<f64>| -> Vec<bool> {
+        (0..=last).map(|at| row[at] < 10.0 && !(at == last && row[at] == 0.0)).collect()
+    };
+    let mut hidden: Vec<Vec<bool>> = counts.iter().map(small).collect();
+    let rows = 0..counts.len();
+    let lines: Vec<Vec<(usize, usize)>> =
+        (rows.clone().map(|r| (0..=last).map(|c| (r, c)).collect()))
+            .chain((0..=last).map(|c| rows.clone().map(|r| (r, c)).collect()))
+            .collect();
+    for _ in 0..2 {
+        for line in &lines {
+            if let Some((row, column)) = neighbour(counts, &hidden, line) {
+                hidden[row][column] = true;
+            }
+        }
+    }
+    if lines.iter().any(|line| neighbour(counts, &hidden, line).is_some()) {
+        hidden.iter_mut().for_each(|row| row.fill(true));
     }
     hidden
+}
+
+/// The smallest shown cell of a line whose hidden cells are few together.
+fn neighbour(
+    counts: &[Vec<f64>],
+    hidden: &[Vec<bool>],
+    line: &[(usize, usize)],
+) -> Option<(usize, usize)> {
+    let count = |at: &(usize, usize)| counts[at.0][at.1];
+    let (behind, shown): (Vec<_>, Vec<_>) = line.iter().partition(|at| hidden[at.0][at.1]);
+    let few = !behind.is_empty() && behind.iter().map(count).sum::<f64>() < 10.0;
+    let shown = shown.into_iter().filter(|at| few && count(at) > 0.0);
+    shown.min_by(|a, b| count(a).total_cmp(&count(b)))
 }
 
 // What is suppressed leaves no trace: the released word is 0, on shares as well.
@@ -138,9 +170,9 @@ fn suppressed_cells_are_nowhere_in_what_is_released() {
         for (name, levels) in
             [("rare", &["no", "yes"][..]), ("stage", &["I", "II", "III", "IV", "V"])]
         {
-            for arm in ["A", "B", "C"] {
-                let mut counts = counts(&wanted[name][arm], levels);
-                let hidden = hidden(&counts);
+            for (row, arm) in ["A", "B", "C"].into_iter().enumerate() {
+                let (counts, hidden) = arms(&wanted[name], levels);
+                let (mut counts, hidden) = (counts[row].clone(), &hidden[row]);
                 let pairs: Vec<&[u128]> = rows.next().unwrap().chunks(2).collect();
                 let missing = counts.pop().unwrap();
                 for (at, count) in counts.iter().enumerate() {
