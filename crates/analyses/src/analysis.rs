@@ -2,7 +2,7 @@
 
 use crate::table::Table;
 use konsil_cohort::{CohortError, Dataset, Dictionary, FormulaError};
-use konsil_disclosure::{Policy, Refusal, Release, ReleaseError};
+use konsil_disclosure::{Noise, NoiseError, Policy, Refusal, Release, ReleaseError};
 use konsil_mpc::{MpcError, Opening, Session};
 use konsil_ring::EncodeError;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub struct Setting {
     pub policy: Policy,
     /// Rows of each centre's data set, rounded up to a public bucket.
     pub rows_at_most: Vec<usize>,
+    /// What this analysis spends on noise; `None` for exact results.
+    pub noise: Option<Noise>,
 }
 
 /// One centre's patients of the cohort; `None` while planning.
@@ -72,6 +74,11 @@ pub trait Analysis: Send + Sync {
 
     /// How the question was understood (the expanded design), for the plan.
     fn understood(&self) -> Vec<String>;
+
+    /// Whether results can be noised; otherwise a study that asks for noise is refused.
+    fn takes_noise(&self) -> bool {
+        false
+    }
 
     /// Runs at one centre: local step, secure step, release.
     ///
@@ -129,6 +136,9 @@ pub enum AnalysisError {
         "separation: the columns predict the response (almost) alone; drop a term, or merge levels"
     )]
     Separation,
+    /// Noise that cannot be drawn as asked.
+    #[error("noise: {0}")]
+    Noise(#[from] NoiseError),
     /// The researcher's side.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -149,6 +159,7 @@ impl AnalysisError {
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",
             Self::Separation => "K0217",
+            Self::Noise(_) => "K0221",
             Self::Release(_) => "K0402",
         }
     }

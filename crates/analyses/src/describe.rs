@@ -1,13 +1,15 @@
 //! Numbers that describe numeric variables, as `summary` and `table1` need them: for each *cell* (a
 //! variable, or a variable within a group) count, missing, mean, standard deviation, quartiles.
 
-use crate::analysis::AnalysisError;
+use crate::analysis::{AnalysisError, Setting};
 use crate::quantiles::{Column, Grid, interpolate, quartiles};
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
-use konsil_disclosure::{Counts, Policy, by_centre, large_enough, large_enough_or_zero, suppress};
+use konsil_disclosure::{
+    Counts, Policy, Query, by_centre, large_enough, large_enough_or_zero, suppress,
+};
 use konsil_kernels::moments;
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
-use konsil_ring::{ONE, ULP, encode, encode_count};
+use konsil_ring::{ONE, ULP, Word, encode, encode_count};
 
 /// Most points of a variable's grid: 2^40.
 const POINTS_MAX: f64 = 1_099_511_627_776.0;
@@ -119,10 +121,11 @@ pub(crate) const COUNTS_EACH: usize = 5;
 /// Rounds: 40 for the verdicts, 7 for each step of the finest grid.
 pub(crate) fn describe(
     session: &mut dyn Session,
-    policy: &Policy,
+    (setting, queries): (&Setting, usize),
     names: Names,
     cells: &[LocalCell<'_>],
 ) -> Result<(), AnalysisError> {
+    let policy = &setting.policy;
     let (mut known, mut missing) = (Vec::new(), Vec::new());
     let (mut sum, mut squares) = (Vec::new(), Vec::new());
     let mut sorted = Vec::with_capacity(cells.len());
@@ -136,6 +139,10 @@ pub(crate) fn describe(
         let mut values: Vec<f64> = cell.values.iter().flatten().copied().collect();
         values.sort_by(f64::total_cmp);
         sorted.push(values);
+    }
+    if setting.noise.is_some() {
+        let local = [&known[..], &missing, &sum, &squares];
+        return noised(session, (setting, queries), names, local);
     }
     let (sum, squares) = (session.input(&sum)?, session.input(&squares)?);
     let known = Counts::input(session, policy, &known)?;
@@ -166,6 +173,50 @@ pub(crate) fn describe(
     let places: Vec<u128> = places.into_iter().map(u128::from).collect();
     let places = session.constant(&places);
     Ok(session.release(names.places, &places)?)
+}
+
+/// Numbers of one patient's that an analysis with noise releases for each numeric variable.
+pub(crate) const QUERIES_EACH: usize = 3;
+
+/// This centre's numbers with its parts of the noise, as shares of the noised sums. One patient
+/// changes at most one of the numbers by at most `unit`; the analysis releases `queries` such.
+pub(crate) fn with_noise(
+    session: &mut dyn Session,
+    setting: &Setting,
+    (label, unit, queries): (&str, f64, usize),
+    mine: &[Word],
+) -> Result<Shared, AnalysisError> {
+    let Some(noise) = &setting.noise else {
+        return Ok(session.input(mine)?);
+    };
+    let query = Query { label, one_of: queries, sensitivity: unit };
+    let parts = noise.parts(session.parties(), &query, mine.len())?;
+    let noised = mine.iter().zip(parts).map(|(number, part)| number.wrapping_add(part));
+    Ok(session.input(&noised.collect::<Vec<_>>())?)
+}
+
+/// Releases cells with noise instead of verdicts: counts, and sums of values scaled into [-1, 1]. No
+/// quartiles, whose path would be exact.
+///
+/// Of each variable a patient is in one cell, with a value or without one: adding or removing one
+/// changes one count by 1, one sum and one sum of squares by at most 1.
+fn noised(
+    session: &mut dyn Session,
+    (setting, queries): (&Setting, usize),
+    names: Names,
+    [known, missing, sum, squares]: [&[Word]; 4],
+) -> Result<(), AnalysisError> {
+    let (len, unit) = (known.len(), ONE as f64);
+    let both = [known, missing].concat();
+    let counts = with_noise(session, setting, ("counts", 1.0, queries), &both)?;
+    let sum = with_noise(session, setting, ("sums", unit, queries), sum)?;
+    let squares = with_noise(session, setting, ("squares", unit, queries), squares)?;
+    let one = session.constant(&vec![1; len]);
+    let (known, missing) = (counts.slice(0, len), counts.slice(len, 2 * len));
+    let parts = [one.clone(), known, one, missing, Shared::zeros(len)];
+    session.release(names.counts, &Shared::concat(&parts).transposed(COUNTS_EACH, len))?;
+    session.release(names.sums, &Shared::concat([&sum, &squares]).transposed(2, len))?;
+    Ok(session.release(names.places, &Shared::zeros(6 * len))?)
 }
 
 /// For each cell, 1 where no patient has too large a part of the sum of magnitudes (R3). 10 rounds.
@@ -251,7 +302,8 @@ pub(crate) fn read_cell(
             quartiles: None,
         };
     };
-    let shown = *verdict > 0.5;
+    // with noise there can be fewer than none
+    let shown = *verdict > 0.5 && *known >= 2.0;
     let mean = sum / known;
     let variance = (squares - sum * mean) / (known - 1.0);
     // every square was rounded to a unit: less than a few is nothing

@@ -21,7 +21,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
-    COUNTS_EACH, LocalCell, Names, Numeric, describe, find, has_levels, read_cell,
+    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, describe, find, has_levels, read_cell,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
@@ -102,6 +102,10 @@ impl Analysis for Summary {
         self.variables.iter().map(|it| format!("{} ({})", it.name, it.label)).collect()
     }
 
+    fn takes_noise(&self) -> bool {
+        true
+    }
+
     fn run(
         &self,
         session: &mut dyn Session,
@@ -119,7 +123,8 @@ impl Analysis for Summary {
             };
             cells.push(LocalCell { numeric, values });
         }
-        describe(session, &setting.policy, NAMES, &cells)
+        let queries = QUERIES_EACH * self.variables.len();
+        describe(session, (setting, queries), NAMES, &cells)
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {

@@ -22,7 +22,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
-    COUNTS_EACH, LocalCell, Names, Numeric, describe, find, has_levels, label, read_cell,
+    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, describe, find, has_levels, label,
+    read_cell, with_noise,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dataset, Dictionary, Formula};
@@ -167,6 +168,12 @@ impl Table1 {
         self.categorical().map(|it| it.levels.len()).max().map_or(0, |levels| levels + 1)
     }
 
+    /// Numbers of one patient's that are released with noise: the group, a level of each variable, and
+    /// those of numeric variables.
+    fn queries(&self) -> usize {
+        1 + self.categorical().count() + QUERIES_EACH * self.numeric().count()
+    }
+
     /// For each patient its group; those without one are left out.
     fn membership(&self, dataset: &Dataset) -> Result<Vec<Option<usize>>, AnalysisError> {
         let Some(by) = &self.by else {
@@ -255,6 +262,10 @@ impl Analysis for Table1 {
         by.into_iter().chain(rows).collect()
     }
 
+    fn takes_noise(&self) -> bool {
+        true
+    }
+
     fn run(
         &self,
         session: &mut dyn Session,
@@ -270,6 +281,14 @@ impl Analysis for Table1 {
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut sizes = vec![0; self.groups().len()];
         groups.iter().flatten().for_each(|group| sizes[*group] += 1);
+        if setting.noise.is_some() {
+            self.release_noised(
+                session,
+                setting,
+                (&sizes, &self.level_counts(patients, &groups)?),
+            )?;
+            return self.describe_numeric(session, setting, (patients, &groups));
+        }
         let sizes = Counts::input(session, &setting.policy, &sizes)?;
         // no total over the groups is released, so that none protects another
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
@@ -280,22 +299,7 @@ impl Analysis for Table1 {
         if !counts.is_empty() {
             self.release_levels(session, &setting.policy, &counts)?;
         }
-        let mut cells = Vec::new();
-        for numeric in self.numeric() {
-            let column = match patients {
-                Some(dataset) => dataset.numeric(&numeric.name)?,
-                None => Vec::new(),
-            };
-            for group in 0..self.groups().len() {
-                let values = column.iter().zip(&groups).filter(|(_, of)| **of == Some(group));
-                cells
-                    .push(LocalCell { numeric, values: values.map(|(value, _)| *value).collect() });
-            }
-        }
-        if cells.is_empty() {
-            return Ok(());
-        }
-        describe(session, &setting.policy, NAMES, &cells)
+        self.describe_numeric(session, setting, (patients, &groups))
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -343,6 +347,51 @@ impl Analysis for Table1 {
             ));
         }
         Ok(Findings { title: "Table 1".to_owned(), tables: vec![writer.table], notes })
+    }
+}
+
+impl Table1 {
+    /// Group sizes and counts of levels with noise; no verdicts, which would be exact.
+    fn release_noised(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        (sizes, levels): (&[Word], &[Word]),
+    ) -> Result<(), AnalysisError> {
+        for (opening, label, mine) in [(GROUPS, "groups", sizes), (LEVELS, "levels", levels)] {
+            if mine.is_empty() {
+                continue;
+            }
+            let counts = with_noise(session, setting, (label, 1.0, self.queries()), mine)?;
+            let one = session.constant(&vec![1; mine.len()]);
+            let both = Shared::concat([&one, &counts]).transposed(2, mine.len());
+            session.release(opening, &both)?;
+        }
+        Ok(())
+    }
+
+    fn describe_numeric(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        (patients, groups): (Patients<'_>, &[Option<usize>]),
+    ) -> Result<(), AnalysisError> {
+        let mut cells = Vec::new();
+        for numeric in self.numeric() {
+            let column = match patients {
+                Some(dataset) => dataset.numeric(&numeric.name)?,
+                None => Vec::new(),
+            };
+            for group in 0..self.groups().len() {
+                let values = column.iter().zip(groups).filter(|(_, of)| **of == Some(group));
+                cells
+                    .push(LocalCell { numeric, values: values.map(|(value, _)| *value).collect() });
+            }
+        }
+        if cells.is_empty() {
+            return Ok(());
+        }
+        describe(session, (setting, self.queries()), NAMES, &cells)
     }
 }
 

@@ -96,6 +96,11 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("K0220", "The request does not make sense.", "The text says which part."),
     (
+        "K0221",
+        "The noise that is asked for cannot be drawn.",
+        "The text says why: a smaller epsilon has larger noise, epsilon = 0 gives exact results under the rules.",
+    ),
+    (
         "K0301",
         "The condition of the cohort cannot be read.",
         "It is one SQL condition: age >= 50 and sex = 'F'.",

@@ -169,6 +169,9 @@ pub(crate) fn show_plan(plan: &Plan, screen: &Screen) {
         "\nLeaves the centres\n  shares       {sent} in {} rounds ({} bytes, exactly)\n  public       study, dictionary\n  in the clear {} B patient-derived\nFrom the dealer  {dealt} of correlated randomness\nGuarantee  {}",
         plan.rounds, plan.sent_bytes, plan.clear_patient_bytes, plan.guarantee
     );
+    if let Some(noise) = &plan.noise {
+        let _ok = writeln!(text, "Noise      {noise}");
+    }
     screen.table(&text);
     if let Ok(value) = serde_json::to_value(plan) {
         screen.json_line(&value);

@@ -5,6 +5,7 @@
 
 mod columns;
 mod differences;
+mod noise;
 mod policy;
 mod release;
 mod tables;
@@ -12,6 +13,7 @@ mod verdicts;
 
 pub use columns::{Candidates, Supports, stand_apart};
 pub use differences::{DIFFERENCES, compare_cohorts};
+pub use noise::{Mechanism, NANO, Noise, NoiseError, PART_DEVIATION_MIN, Query};
 pub use policy::{Policy, PolicyError, Refusal, Residual};
 pub use release::{Release, ReleaseError, SealedPart};
 pub use tables::{FILLER, protect_rows, protect_table};

@@ -43,6 +43,8 @@ pub struct Policy {
     pub parameters_percent_max: u64,
     /// R7: largest leverage of a patient in a regression, in percent.
     pub leverage_percent_max: u64,
+    /// How many centres may put their parts of the noise together without taking it away.
+    pub noise_colluders: u64,
 }
 
 impl Default for Policy {
@@ -57,6 +59,7 @@ impl Default for Policy {
             freedom_min: 10,
             parameters_percent_max: 10,
             leverage_percent_max: 50,
+            noise_colluders: 1,
         }
     }
 }
@@ -132,6 +135,7 @@ impl Policy {
             && self.freedom_min >= other.freedom_min
             && self.parameters_percent_max <= other.parameters_percent_max
             && self.leverage_percent_max <= other.leverage_percent_max
+            && self.noise_colluders >= other.noise_colluders
     }
 
     /// The stricter number of both in every rule.
@@ -147,6 +151,7 @@ impl Policy {
             freedom_min: self.freedom_min.max(other.freedom_min),
             parameters_percent_max: self.parameters_percent_max.min(other.parameters_percent_max),
             leverage_percent_max: self.leverage_percent_max.min(other.leverage_percent_max),
+            noise_colluders: self.noise_colluders.max(other.noise_colluders),
         }
     }
 
@@ -228,7 +233,8 @@ mod tests {
             Policy { patient_percent_max: 60, ..policy.clone() },
             Policy { freedom_min: 9, ..policy.clone() },
             Policy { parameters_percent_max: 11, ..policy.clone() },
-            Policy { leverage_percent_max: 51, ..policy },
+            Policy { leverage_percent_max: 51, ..policy.clone() },
+            Policy { noise_colluders: 0, ..policy },
         ];
         for looser in looser {
             assert!(!looser.at_least_as_strict_as(&policy), "{looser:?}");

@@ -1,5 +1,8 @@
 //! The guarantee, generated from the protocol in force and never written by hand.
 
+use crate::study::{ReleaseRules, Study};
+use konsil_disclosure::{Mechanism, NANO};
+
 /// What has to happen for a centre's patients to become readable, with `centres` centres, a dealer,
 /// and parties that follow the protocol.
 #[must_use]
@@ -11,6 +14,26 @@ pub fn guarantee(centres: usize) -> String {
          party that sends wrong numbers can spoil the result and is not caught in this mode. What is \
          released is exact: all other centres together can subtract their own patients from it."
     )
+}
+
+/// What the noise of a study promises, from the numbers in force; `None` for exact results.
+#[must_use]
+pub fn noise_statement(study: &Study) -> Option<String> {
+    let (mechanism, budget) = study.noise_budget()?;
+    let colluders = study.policy().noise_colluders;
+    let ReleaseRules { epsilon, delta, .. } = study.release;
+    let spent = budget as f64 / NANO;
+    let (shape, loss) = match mechanism {
+        Mechanism::Laplace => ("Laplace", format!("epsilon {epsilon}")),
+        _ => ("Gaussian", format!("rho {spent:.6}, that is epsilon {epsilon} at delta {delta:e}")),
+    };
+    Some(format!(
+        "Every released number has discrete {shape} noise: {loss} for the whole study. Unit: one \
+         patient with all records at all centres, added or removed. Each centre draws a part by exact \
+         integer arithmetic and adds it to its share; what {colluders} of them take away again is made \
+         up for. Nobody sees a number without noise. Not covered: whether the cohort of an analysis is \
+         large enough, one exact bit each. The same question to the same patients gets the same noise."
+    ))
 }
 
 #[cfg(test)]

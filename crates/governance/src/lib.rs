@@ -7,7 +7,7 @@ mod plan;
 mod signing;
 mod study;
 
-pub use guarantee::guarantee;
+pub use guarantee::{guarantee, noise_statement};
 pub use hex::{from_hex, to_hex};
 pub use plan::{
     AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, network_plan, seed_bytes, stages,

@@ -1,6 +1,6 @@
 //! Plans: what a study will reveal and cost, found by running it on nothing.
 
-use crate::guarantee::guarantee;
+use crate::guarantee::{guarantee, noise_statement};
 use crate::study::Study;
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
 use konsil_cohort::Dictionary;
@@ -82,11 +82,17 @@ pub fn stages(
     if u64::try_from(centres).unwrap_or(0) < policy.centres_min {
         return Err(PlanError::TooFewCentres { centres, needed: policy.centres_min });
     }
-    let setting = Setting { policy, rows_at_most: rows_at_most.to_vec() };
+    // the drawn numbers don't matter here, only that there is noise
+    let noise = study.noise(&[0; 32], b"plan");
+    let setting = Setting { policy, rows_at_most: rows_at_most.to_vec(), noise };
     let mut session = SharedSession::dry(me, centres, topology, &[]);
     let mut stages = Vec::with_capacity(study.analysis.len());
     for request in &study.analysis {
         let analysis = prepare(request, dictionary)?;
+        if setting.noise.is_some() && !analysis.takes_noise() {
+            let what = "has no results with noise; ask it in a study with epsilon = 0";
+            return Err(AnalysisError::request(request, what).into());
+        }
         let first = u64::try_from(session.kinds().len()).unwrap_or(u64::MAX);
         session.next_program(analysis.openings());
         analysis.run(&mut session, &setting, None)?;
@@ -176,6 +182,9 @@ pub struct Plan {
     pub clear_patient_bytes: u64,
     /// The guarantee in words.
     pub guarantee: String,
+    /// What the noise promises, in words; nothing for exact results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<String>,
 }
 
 /// Bytes that party `me` of `centres` sends for pairwise seeds before the first round: one to each
@@ -236,5 +245,6 @@ pub fn network_plan(
         correlations: cost.correlations,
         clear_patient_bytes: 0,
         guarantee: guarantee(centres.len()),
+        noise: noise_statement(study),
     })
 }

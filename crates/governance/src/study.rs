@@ -2,7 +2,7 @@
 
 use konsil_analyses::Request;
 use konsil_cohort::suggest;
-use konsil_disclosure::{Policy, PolicyError};
+use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -78,18 +78,49 @@ pub struct Cohort {
 pub struct ReleaseRules {
     /// Fewest patients behind any released number.
     pub threshold: u64,
-    /// Only `none` until rounding is built.
+    /// `none`, or `midpoint6`: survival curves from counts in the middle of steps of six.
     pub rounding: String,
-    /// Only 0, exact results under the rules above, until noise is built.
+    /// Loss of privacy that noise limits; 0 for exact results under the rules above.
     pub epsilon: f64,
+    /// With Gaussian noise, how likely the loss is larger.
+    pub delta: f64,
+    /// `gaussian` or `laplace`.
+    pub mechanism: Mechanism,
     /// Whether counts of 0 may be shown.
     pub zero_cells: bool,
 }
 
+/// Chance of a larger loss unless the study says otherwise.
+const DELTA: f64 = 1e-6;
+/// Largest epsilon of a study: beyond that noise protects nobody.
+const EPSILON_MAX: f64 = 10.0;
+
 impl Default for ReleaseRules {
     fn default() -> Self {
         let Policy { threshold, zero_cells, .. } = Policy::default();
-        Self { threshold, rounding: "none".to_owned(), epsilon: 0.0, zero_cells }
+        Self {
+            threshold,
+            rounding: "none".to_owned(),
+            zero_cells,
+            epsilon: 0.0,
+            delta: DELTA,
+            mechanism: Mechanism::Gaussian,
+        }
+    }
+}
+
+impl ReleaseRules {
+    fn check(&self) -> Result<(), &'static str> {
+        if !["none", "midpoint6"].contains(&self.rounding.as_str()) {
+            return Err("`rounding` is \"none\" or \"midpoint6\"");
+        }
+        if !(0.0..=EPSILON_MAX).contains(&self.epsilon) {
+            return Err("`epsilon` lies between 0, for exact results, and 10");
+        }
+        if !(1e-12..=1e-3).contains(&self.delta) {
+            return Err("`delta` lies between 1e-12 and 1e-3");
+        }
+        Ok(())
     }
 }
 
@@ -136,10 +167,7 @@ impl Study {
         {
             return Err(error("`centres` is \"all\" or a list of names".to_owned()));
         }
-        if self.release.rounding != "none" || self.release.epsilon != 0.0 {
-            let what = "rounding and noise are not built yet; use rounding = \"none\", epsilon = 0";
-            return Err(error(what.to_owned()));
-        }
+        self.release.check().map_err(|what| error(what.to_owned()))?;
         self.policy().check().map_err(|it: PolicyError| error(it.to_string()))?;
         let mut names: Vec<String> = Vec::new();
         for (at, analysis) in self.analysis.iter_mut().enumerate() {
@@ -164,6 +192,43 @@ impl Study {
             zero_cells: self.release.zero_cells,
             ..Policy::default()
         }
+    }
+
+    /// What the study spends on noise: the mechanism and, in billionths, rho of a Gaussian or epsilon
+    /// of Laplace; `None` for exact results.
+    ///
+    /// Gaussian: the largest rho with `rho + 2 sqrt(rho ln(1/delta)) <= epsilon` (Bun and Steinke 2016,
+    /// proposition 1.3), rounded down.
+    #[must_use]
+    pub fn noise_budget(&self) -> Option<(Mechanism, u64)> {
+        let ReleaseRules { epsilon, delta, mechanism, .. } = self.release;
+        if epsilon <= 0.0 {
+            return None;
+        }
+        let loss = match mechanism {
+            Mechanism::Laplace => epsilon,
+            _ => {
+                let likely = (1.0 / delta).ln();
+                ((likely + epsilon).sqrt() - likely.sqrt()).powi(2)
+            }
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 10 billion, see EPSILON_MAX"
+        )]
+        let nano = (loss.min(EPSILON_MAX) * NANO * (1.0 - 1e-12)) as u64;
+        Some((mechanism, nano))
+    }
+
+    /// The noise of one analysis, an equal part of the study's. `secret` is a centre's own;
+    /// `question` says what is asked of whom, and the same question gets the same noise.
+    #[must_use]
+    pub fn noise(&self, secret: &[u8; 32], question: &[u8]) -> Option<Noise> {
+        let (mechanism, budget) = self.noise_budget()?;
+        let analyses = u64::try_from(self.analysis.len()).unwrap_or(u64::MAX).max(1);
+        let numbers = (budget / analyses, self.policy().noise_colluders);
+        Some(Noise::new(mechanism, numbers, (secret, question)))
     }
 
     /// The canonical form: JSON with keys in the order of the definition.
@@ -255,6 +320,7 @@ mod tests {
         assert!(error("ad-survival", "../x").contains("letters"));
         assert!(error("[cohort]", "min_centres = 2\n[cohort]").contains("3 centres"));
         assert!(error("[cohort]", "[release]\nthreshold = 1\n[cohort]").contains("at least 3"));
-        assert!(error("[cohort]", "[release]\nepsilon = 0.5\n[cohort]").contains("not built"));
+        assert!(error("[cohort]", "[release]\nepsilon = 50\n[cohort]").contains("between 0"));
+        assert!(error("[cohort]", "[release]\nrounding = \"up\"\n[cohort]").contains("midpoint6"));
     }
 }

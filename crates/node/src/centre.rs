@@ -74,6 +74,11 @@ impl CentreNode {
         })
     }
 
+    /// What this centre's noise is drawn from; nobody else's.
+    pub(crate) fn noise_secret(&self) -> Result<zeroize::Zeroizing<[u8; 32]>, NodeError> {
+        Ok(Key::open(&self.folder.join("data.key"))?.derive("noise"))
+    }
+
     fn describe(&self) -> Result<Description, NodeError> {
         let dataset = self.patients()?;
         let dictionary: &Dictionary = dataset.dictionary();

@@ -48,8 +48,8 @@ pub(crate) fn run(
     let begin = Instant::now();
     let checked = check(node, request)?;
     let dataset = node.patients()?;
-    let setting =
-        Setting { policy: checked.study.policy(), rows_at_most: request.rows_at_most.clone() };
+    let rows = request.rows_at_most.clone();
+    let setting = Setting { policy: checked.study.policy(), rows_at_most: rows, noise: None };
     if request.rows_at_most.get(checked.me) != Some(&rows_at_most(dataset.rows())) {
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
@@ -109,9 +109,6 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     let variables = study.analysis.iter().map(|it| it.variables.len()).max().unwrap_or(0);
     if study.analysis.len() > ANALYSES_MAX || variables > VARIABLES_MAX {
         return Err(refuse("the study is too large: at most 100 analyses of 1,000 variables"));
-    }
-    if study.release.rounding != "none" || study.release.epsilon != 0.0 {
-        return Err(refuse("rounding and noise are not built yet"));
     }
     if asked.zero_cells && !mine.zero_cells {
         return Err(refuse("this centre's policy does not show counts of 0"));
@@ -264,6 +261,7 @@ fn run_stages(
         Some(predicate.apply(dataset)?)
     };
     let patients = selected.as_ref().unwrap_or(dataset);
+    let secret = node.noise_secret()?;
     let mut summaries = Vec::with_capacity(plan.stages.len());
     let mut words = Vec::new();
     for stage in &plan.stages {
@@ -272,7 +270,10 @@ fn run_stages(
         let before = session.cost();
         session.skip_to(&plan.kinds, stage.first).map_err(AnalysisError::from)?;
         session.next_program(stage.analysis.openings());
-        let ended = stage.analysis.run(session, setting, Some(patients));
+        let question = question(&checked.study, &stage.id, dataset);
+        let noise = checked.study.noise(&secret, &question);
+        let setting = Setting { noise, ..setting.clone() };
+        let ended = stage.analysis.run(session, &setting, Some(patients));
         let (ledger, released) = session.next_program(&[]);
         let withheld = match ended {
             Ok(()) => None,
@@ -295,6 +296,14 @@ fn run_stages(
         });
     }
     Ok((summaries, words))
+}
+
+/// What is asked of whom: the same question to the same patients gets the same noise.
+fn question(study: &Study, id: &str, dataset: &Dataset) -> Vec<u8> {
+    let request = study.analysis.iter().find(|request| request.id == id);
+    let asked = request.map(|it| konsil_analyses::Request { id: String::new(), ..it.clone() });
+    let parts = (asked, &study.cohort, &study.release, dataset.rows(), dataset.dictionary_hash());
+    serde_json::to_vec(&parts).unwrap_or_default()
 }
 
 /// Verdicts that all centres reach together end an analysis; everything else ends the run.

@@ -3,7 +3,7 @@
 use crate::support::{Network, Run, ard, model, number, row_of, summary};
 use konsil_analyses::Request;
 use konsil_cohort::Dictionary;
-use konsil_disclosure::{Policy, Residual};
+use konsil_disclosure::{Mechanism, Noise, Policy, Residual};
 
 const DICTIONARY: &str = "name,type,levels,min,max,decimals\nage,integer,,0,120,\n\
     cost,number,,0,1000000,0\nsex,category,F|M,,,\narm,category,A|B,,,\nrare,integer,,0,1,\n\
@@ -104,6 +104,7 @@ fn copy(network: &Network) -> Network {
         dictionary: network.dictionary.clone(),
         centres: network.centres.clone(),
         policy: network.policy.clone(),
+        noise: network.noise.clone(),
     }
 }
 
@@ -246,4 +247,41 @@ fn columns_of_a_table_hide_a_second_cell() {
     for arm in ["A", "B"] {
         assert!(ard(table, (arm, "rare", "1", "n")).is_nan(), "{arm}");
     }
+}
+
+// With noise there are no verdicts: every count carries noise of the planned size, no quartile is
+// found, and the same question has the same answer.
+#[test]
+fn noised_tables_have_noise_everywhere() {
+    let network = centres(&[90, 90, 90], |_, _, _| ());
+    let run = |question: &[u8]| {
+        let noise = Noise::new(Mechanism::Gaussian, (50_000_000, 1), (&[3; 32], question));
+        let network = Network { noise: Some(noise), ..copy(&network) };
+        both_noised(&network, &model("table1", "arm ~ sex + age"))
+    };
+    let exact = both(&network, &model("table1", "arm ~ sex + age"));
+    let (first, again, other) = (run(b"one"), run(b"one"), run(b"two"));
+    assert_eq!(first.table("ard"), again.table("ard"));
+    assert_ne!(first.table("ard"), other.table("ard"));
+    let of = |run: &Run, arm, level| ard(run.table("ard"), (arm, "sex", level, "n"));
+    for arm in ["A", "B"] {
+        for level in ["F", "M"] {
+            let change = of(&first, arm, level) - of(&exact, arm, level);
+            // rho 0.05 / 5 each: a deviation of 7, three equal parts of which two must do
+            assert!(change.abs() < 60.0, "{change}");
+        }
+        assert!(ard(first.table("ard"), (arm, "age", "", "median")).is_nan());
+        let mean = ard(first.table("ard"), (arm, "age", "", "mean"));
+        assert!((20.0..80.0).contains(&mean), "{mean}");
+    }
+    let changes: f64 =
+        ["F", "M"].iter().map(|it| (of(&first, "A", it) - of(&exact, "A", it)).abs()).sum();
+    assert!(changes > 0.5);
+}
+
+/// Runs on both backends, which draw the same noise.
+fn both_noised(network: &Network, request: &Request) -> Run {
+    let (ideal, shared) = (network.on_ideal(request), network.on_shares(request));
+    assert_eq!(ideal.words("table1.levels"), shared.words("table1.levels"));
+    shared
 }

@@ -3,7 +3,7 @@
 
 use konsil_analyses::{Analysis, AnalysisError, Cell, Findings, Request, Setting, Table, prepare};
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, import, split_by};
-use konsil_disclosure::{Policy, Release, Residual, SealedPart};
+use konsil_disclosure::{Noise, Policy, Release, Residual, SealedPart};
 use konsil_mpc::{Cost, Ledger, MpcError, Session, Topology};
 use konsil_ring::Word;
 use konsil_testing::{Outcome, dry, ideal, shared};
@@ -19,6 +19,7 @@ pub(crate) struct Network {
     pub(crate) dictionary: Dictionary,
     pub(crate) centres: Vec<Dataset>,
     pub(crate) policy: Policy,
+    pub(crate) noise: Option<Noise>,
 }
 
 /// What a run gave: findings or the error that all centres agree on, and what it took.
@@ -46,7 +47,7 @@ impl Network {
         let centres = centres.collect();
         // what R shows is compared where only the pooled counts are judged
         let policy = Policy { residual: Residual::None, ..Policy::default() };
-        Self { dictionary, centres, policy }
+        Self { dictionary, centres, policy, noise: None }
     }
 
     /// Centres from one file, by a column; the dictionary is inferred unless given.
@@ -79,6 +80,7 @@ impl Network {
         Setting {
             policy: self.policy.clone(),
             rows_at_most: self.centres.iter().map(bucket).collect(),
+            noise: self.noise.clone(),
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn wan(options: &WanOptions, screen: &Screen) -> Result<(), Failure> 
     };
     let analysis = prepare(&request, &dictionary).map_err(NodeError::from)?;
     let rows = data.iter().map(|it| it.rows().next_multiple_of(64)).collect();
-    let setting = Setting { policy: Policy::default(), rows_at_most: rows };
+    let setting = Setting { policy: Policy::default(), rows_at_most: rows, noise: None };
     let fail = |error: AnalysisError| Failure::from(NodeError::from(error));
     let mut dry = SharedSession::dry(0, centres, Topology::Mesh, analysis.openings());
     analysis.run(&mut dry, &setting, None).map_err(fail)?;

@@ -2,6 +2,7 @@
 
 use super::random;
 use crate::error::CohortError;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -57,6 +58,16 @@ impl Key {
         let not_a_key = |_| CohortError::KeyFile { path: path.to_owned() };
         let bytes: [u8; KEY_BYTES] = content.as_slice().try_into().map_err(not_a_key)?;
         Ok(Self(Zeroizing::new(bytes)))
+    }
+
+    /// Another secret of the centre's, which depends on this key and on a public label.
+    #[must_use]
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+        let mut digest = Sha256::new();
+        digest.update(b"konsil derived key v1");
+        digest.update(self.0.as_ref());
+        digest.update(label.as_bytes());
+        Zeroizing::new(digest.finalize().into())
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -78,7 +78,7 @@ fn random_seed() -> Seed {
 /// Runs one analysis over three centres' files; what each centre has sent.
 fn run(request: &Request, texts: &[String; 3]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let setting = Setting { policy: Policy::default(), rows_at_most: vec![128; 3] };
+    let setting = Setting { policy: Policy::default(), rows_at_most: vec![128; 3], noise: None };
     let mut dry = SharedSession::dry(0, 3, Topology::Mesh, &[]);
     let analysis = prepare(request, &dictionary()).unwrap();
     dry.next_program(analysis.openings());
