@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 const VECTORS: &str = include_str!("vectors/zcdp.json");
 
-// Our epsilon is never above what dp-accounting gives on a grid of orders, within 1e-6 of it, and
+// Our epsilon is never above what dp-accounting gives on a grid of orders, within 1e-5 of it, and
 // never below the exact epsilon of a Gaussian with the same rho.
 #[test]
 fn epsilon_is_that_of_a_public_accountant() {
@@ -21,7 +21,7 @@ fn epsilon_is_that_of_a_public_accountant() {
         let rho: Amount = case["rho"].as_str().unwrap().parse().unwrap();
         let own = epsilon(rho, case["delta"].as_f64().unwrap());
         let theirs = case["epsilon"].as_f64().unwrap();
-        assert!(own <= theirs + 1e-9 && theirs - own < 1e-6, "{case} {own}");
+        assert!(own <= theirs + 1e-9 && theirs - own < 1e-5, "{case} {own}");
         assert!(own >= case["gaussian"].as_f64().unwrap() - 1e-6, "{case} {own}");
     }
 }
