@@ -41,8 +41,8 @@ const SCHEMA: &str = "
         event TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS witnessed (
-        peer TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
-        signature BLOB NOT NULL, note TEXT NOT NULL) STRICT;
+        peer TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL,
+        note TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS rollbacks (
         peer TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
         accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (peer, size, root)) STRICT;

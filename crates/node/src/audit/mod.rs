@@ -8,6 +8,9 @@ mod report;
 mod rollback;
 mod witness;
 
+#[cfg(test)]
+mod tests;
+
 pub use report::{AuditReport, audit_entries, audit_proof, verify_audit};
 pub use rollback::accept_rollback;
 pub(crate) use witness::exchange;

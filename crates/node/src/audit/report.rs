@@ -77,10 +77,11 @@ pub(super) fn verify(
         witnessed: Vec::new(),
     };
     let origin = origin_of(&config.network, &config.name);
-    for note in notes(state, "SELECT note FROM checkpoints ORDER BY size")? {
+    for (stored, note) in notes(state, "SELECT size, note FROM checkpoints ORDER BY size")? {
         let note = SignedCheckpoint::parse(&note).map_err(|_| NodeError::AuditBroken(entries))?;
         let Checkpoint { size, root, .. } = note.checkpoint;
-        let signed = note.verified(&key.0).is_ok() && note.checkpoint.origin == origin;
+        let own = note.checkpoint.origin == origin && stored == super::whole(size);
+        let signed = own && note.verified(&key.0).is_ok();
         if !signed || root_of(&log, size)? != root {
             return Err(NodeError::AuditBroken(size.min(entries)));
         }
@@ -89,12 +90,15 @@ pub(super) fn verify(
             hold(&mut report.held_by, peer, (&config.network, &note));
         }
     }
-    for note in notes(state, "SELECT note FROM witnessed ORDER BY name")? {
+    for (size, note) in notes(state, "SELECT size, note FROM witnessed ORDER BY name")? {
         let broken = || NodeError::File {
             path: "node.sqlite".into(),
             what: "a peer's checkpoint was changed after it was stored".to_owned(),
         };
         let note = SignedCheckpoint::parse(&note).map_err(|_| broken())?;
+        if size != super::whole(note.checkpoint.size) {
+            return Err(broken());
+        }
         let of = |it: &&Peer| origin_of(&config.network, &it.name) == note.checkpoint.origin;
         let peer = config.centre.iter().find(of).ok_or_else(broken)?;
         let key = key_of(&peer.key).ok_or_else(broken)?;
@@ -120,10 +124,12 @@ fn root_of(log: &Log, size: u64) -> Result<Hash, NodeError> {
     root.ok_or(NodeError::AuditBroken(log.head().size + 1))
 }
 
-fn notes(state: &State, query: &str) -> Result<Vec<String>, NodeError> {
+/// Stored sizes and notes. A note that is no text any more is read as none.
+fn notes(state: &State, query: &str) -> Result<Vec<(i64, String)>, NodeError> {
     let connection = state.lock();
     let mut query = connection.prepare(query)?;
-    let rows = query.query_map([], |row| row.get(0))?;
+    let note = |row: &rusqlite::Row<'_>| row.get::<_, String>(1).unwrap_or_default();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, note(row))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -224,12 +224,13 @@ impl crate::state::State {
     /// What was last seen of a peer's log.
     fn seen(&self, key: &str) -> Result<Claim, NodeError> {
         let connection = self.lock();
-        let query = "SELECT size, root, signature FROM witnessed WHERE peer = ?";
-        let seen = connection.query_row(query, [key], |row| {
-            let size: i64 = row.get(0)?;
-            Ok(Claim { size: size.unsigned_abs(), root: row.get(1)?, signature: row.get(2)? })
-        });
-        Ok(seen.optional()?.unwrap_or(Claim::NOTHING))
+        let query = "SELECT note FROM witnessed WHERE peer = ?";
+        let note: Option<String> =
+            connection.query_row(query, [key], |row| row.get(0)).optional()?;
+        let Some(note) = note else { return Ok(Claim::NOTHING) };
+        SignedCheckpoint::parse(&note)
+            .map_err(|_| NodeError::Message("stored checkpoint"))
+            .and_then(|it| claim_of(&it))
     }
 
     /// Whether an administrator has accepted that the log no longer holds what was signed once.
@@ -249,17 +250,9 @@ impl crate::state::State {
                 let Some(Answer { now, .. }) = &other.answer else { continue };
                 let note = now.checkpoint(&other.origin).signed(&other.key.0, &now.signature);
                 transaction.execute(
-                    "INSERT INTO witnessed (peer, name, size, root, signature, note)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer) DO UPDATE SET
-                     name = ?2, size = ?3, root = ?4, signature = ?5, note = ?6 WHERE size <= ?3",
-                    params![
-                        other.key.to_string(),
-                        other.name,
-                        whole(now.size),
-                        now.root,
-                        now.signature,
-                        note.to_string()
-                    ],
+                    "INSERT INTO witnessed VALUES (?1, ?2, ?3, ?4) ON CONFLICT (peer)
+                     DO UPDATE SET name = ?2, size = ?3, note = ?4 WHERE size <= ?3",
+                    params![other.key.to_string(), other.name, whole(now.size), note.to_string()],
                 )?;
             }
             store_checkpoint(&transaction, own)?;
