@@ -64,7 +64,7 @@ pub enum NodeError {
     },
     /// The budget ledger says no.
     #[error(transparent)]
-    Budget(#[from] BudgetError),
+    Budget(Box<BudgetError>),
     /// The study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -172,9 +172,11 @@ impl NodeError {
             Self::Rollback { .. } => "K0631",
             Self::AuditBroken(_) => "K0632",
             Self::NewerSchema { .. } => "K0633",
-            Self::Budget(BudgetError::Exhausted { .. }) => "K0640",
-            Self::Budget(BudgetError::Broken(_)) => "K0642",
-            Self::Budget(_) => "K0641",
+            Self::Budget(error) => match **error {
+                BudgetError::Exhausted { .. } => "K0640",
+                BudgetError::Broken(_) => "K0642",
+                _ => "K0641",
+            },
             Self::Study(_) => "K0704",
             Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => analysis_code(error),
             Self::Plan(_) => "K0705",
@@ -190,6 +192,12 @@ impl NodeError {
             Self::Sealed => "K0431",
             Self::Random => "K0432",
         }
+    }
+}
+
+impl From<BudgetError> for NodeError {
+    fn from(error: BudgetError) -> Self {
+        Self::Budget(Box::new(error))
     }
 }
 

@@ -9,6 +9,8 @@ mod rollback;
 mod witness;
 
 #[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
 mod tests;
 
 pub use report::{AuditReport, audit_entries, audit_proof, verify_audit};
