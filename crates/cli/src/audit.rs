@@ -136,19 +136,22 @@ fn log(
 ) -> Result<(), Failure> {
     let since = since.map(|seconds| Clock::system().now().as_second().saturating_sub(seconds));
     let entries = audit_entries(dir, study, since)?;
-    for (record, event) in &entries {
+    let line = |(record, event): &(Record, Event)| {
         let facts: Vec<String> =
             event.facts.iter().map(|(name, fact)| format!("{name} {fact}")).collect();
         let flag = if record.clock_back { "  (the clock had jumped back)" } else { "" };
-        screen.table(&format!(
-            "{:>7}  {}  {:<14} {:<20} {:<20} {}{flag}",
+        format!(
+            "{:>7}  {}  {:<14} {:<20} {:<20} {}{flag}\n",
             record.seq,
             minute(record.time),
             event.kind,
             event.subject,
             event.actor,
             facts.join("  ")
-        ));
+        )
+    };
+    if !entries.is_empty() {
+        screen.table(&entries.iter().map(line).collect::<String>());
     }
     let entries: Vec<_> = entries.iter().map(|it| as_json(&it.0, &it.1)).collect();
     screen.json_line(&json!({"schema": "konsil.audit-log.v1", "entries": entries}));

@@ -3,7 +3,7 @@
 //! **Invariant:** a reservation is on the disk, and in the log, before anything is computed. A crash
 //! leaves it spent.
 
-use crate::audit::whole;
+use crate::audit::{at_one_moment, whole};
 use crate::config::{NodeConfig, read_toml};
 use crate::error::NodeError;
 use crate::state::State;
@@ -13,7 +13,8 @@ use konsil_governance::audit::{Event, Hash};
 use konsil_governance::budget::{
     Amount, Balance, BudgetError, BudgetRecord, Cost, Currency, Ledger, Limits, PatientCounters,
 };
-use rusqlite::{Connection, params};
+use konsil_governance::to_hex;
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -37,6 +38,20 @@ pub(crate) fn read_budget(
         }
     }
     Ok(Ok(()))
+}
+
+/// Whether the ledger ends where the log says that it does; if not, the number of the entry that is
+/// missing or too many.
+pub(crate) fn check_tail(connection: &Connection, ledger: &Ledger) -> Result<(), u64> {
+    let query = "SELECT event FROM audit_log WHERE substr(event, 1, 16) = '{\"kind\":\"budget-'
+        ORDER BY seq DESC LIMIT 1";
+    let text = connection.query_row(query, [], |row| row.get::<_, String>(0)).optional();
+    let last: Option<Event> = text.ok().flatten().and_then(|text| serde_json::from_str(&text).ok());
+    let fact = |name: &str| last.as_ref().and_then(|it| it.facts.get(name)).map(String::as_str);
+    let size = fact("entry").and_then(|it| it.parse().ok()).unwrap_or(0);
+    let hash = fact("entry_sha256").unwrap_or_default();
+    let same = size == ledger.size() && (size == 0 || hash == to_hex(&ledger.hash()));
+    if same { Ok(()) } else { Err(size.min(ledger.size()) + 1) }
 }
 
 fn insert(connection: &Connection, record: &BudgetRecord) -> rusqlite::Result<()> {
@@ -85,12 +100,13 @@ impl State {
         event: Event,
         entry: impl FnOnce(&Ledger) -> Result<BudgetRecord, BudgetError>,
     ) -> Result<(), NodeError> {
-        self.log_with(at, &[event], |transaction, ledger| {
+        self.log_made(at, |transaction, ledger| {
             let record = entry(ledger)?;
             insert(transaction, &record)?;
             // if the transaction is not committed after all, the books are closed
             ledger.accept(&record)?;
-            Ok(())
+            let event = event.with("entry", &record.seq);
+            Ok(((), vec![event.with("entry_sha256", &to_hex(&record.hash))]))
         })
     }
 
@@ -138,9 +154,12 @@ impl State {
     /// # Errors
     /// [`NodeError::Budget`] with the number of a broken entry, [`NodeError::Database`].
     pub fn ledger(&self) -> Result<Ledger, NodeError> {
-        let mut ledger = Ledger::default();
-        read_budget(&self.lock(), &mut ledger)?.map_err(BudgetError::Broken)?;
-        Ok(ledger)
+        at_one_moment(&self.lock(), |connection| {
+            let mut ledger = Ledger::default();
+            let read = read_budget(connection, &mut ledger)?;
+            read.and_then(|()| check_tail(connection, &ledger)).map_err(BudgetError::Broken)?;
+            Ok(ledger)
+        })
     }
 }
 

@@ -51,6 +51,12 @@ pub enum NodeError {
          is and compare it with a backup and with what the other centres have seen"
     )]
     AuditBroken(u64),
+    /// What is stored of a peer's log was changed.
+    #[error(
+        "audit-broken: what is stored here of the log of {0} was changed; keep the folder as it is \
+         and compare it with a backup"
+    )]
+    WitnessBroken(String),
     /// A log does not contain what was seen of it.
     #[error(
         "rollback-detected: {centre}: {what}; was a backup restored there? its administrator decides \
@@ -170,7 +176,7 @@ impl NodeError {
             Self::Database(_) => "K0703",
             Self::AuditUnavailable(_) => "K0630",
             Self::Rollback { .. } => "K0631",
-            Self::AuditBroken(_) => "K0632",
+            Self::AuditBroken(_) | Self::WitnessBroken(_) => "K0632",
             Self::NewerSchema { .. } => "K0633",
             Self::Budget(error) => match **error {
                 BudgetError::Exhausted { .. } => "K0640",

@@ -171,6 +171,12 @@ impl Ledger {
         self.size
     }
 
+    /// Hash of the last entry; zeros before the first.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
     /// What a budget has spent, open reservations included.
     #[must_use]
     pub fn spent(&self, scope: &Scope, currency: Currency) -> Amount {

@@ -147,6 +147,13 @@ fn a_peers_log_that_contradicts_itself_is_named() {
     refused(&foe, "does not contain", &|answer| answer.proof.clear());
     refused(&foe, "not signed", &|answer| answer.now.signature[0] ^= 1);
     refused(&foe, "not signed", &|answer| answer.now.size += 1);
+    // what is stored of a peer counts under the peer's signature only
+    let stored = "UPDATE witnessed SET note = replace(note, char(10) || '20' || char(10), char(10) || '19' || char(10))";
+    node.state.lock().execute_batch("SAVEPOINT before").unwrap();
+    assert_eq!(node.state.lock().execute(stored, []).unwrap(), 1);
+    let error = meet(&node, &foe, &Claim::NOTHING, &|_| {}).0.unwrap_err();
+    assert!(error.code() == "K0632" && error.to_string().contains("eiche"), "{error}");
+    node.state.lock().execute_batch("ROLLBACK TO before; RELEASE before").unwrap();
     // and the true log is still welcome
     foe.identity = identity;
     meet(&node, &foe, &Claim::NOTHING, &|_| {}).0.unwrap();

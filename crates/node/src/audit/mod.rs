@@ -67,6 +67,10 @@ impl Books {
 
     /// Reads log and ledger. Broken ones are closed, not refused: they may still be looked at.
     pub(crate) fn read(connection: &Connection) -> Result<Self, NodeError> {
+        at_one_moment(connection, Self::read_all)
+    }
+
+    fn read_all(connection: &Connection) -> Result<Self, NodeError> {
         let mut books = Self::default();
         match read_log(connection, &mut books.log) {
             Err(NodeError::AuditBroken(seq)) => books.closed = Some(Closed::Broken(seq)),
@@ -81,11 +85,25 @@ impl Books {
         if signed.unsigned_abs() > size && books.closed.is_none() {
             books.closed = Some(Closed::Broken(size + 1));
         }
-        if let Err(seq) = crate::budget::read_budget(connection, &mut books.budget)? {
+        let budget = crate::budget::read_budget(connection, &mut books.budget)?;
+        let budget = budget.and_then(|()| crate::budget::check_tail(connection, &books.budget));
+        if let Err(seq) = budget {
             books.closed.get_or_insert(Closed::BrokenBudget(seq));
         }
         Ok(books)
     }
+}
+
+/// Reads several tables as they are at one moment, whoever writes meanwhile.
+pub(crate) fn at_one_moment<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, NodeError>,
+) -> Result<T, NodeError> {
+    if !connection.is_autocommit() {
+        return read(connection);
+    }
+    let transaction = connection.unchecked_transaction()?;
+    read(&transaction)
 }
 
 /// Reads entries that are not in the log yet into it, after a look at the last one that is.
@@ -156,11 +174,24 @@ impl State {
         events: &[Event],
         change: impl FnOnce(&Transaction<'_>, &mut Ledger) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
+        self.log_made(at, |transaction, ledger| {
+            change(transaction, ledger).map(|value| (value, events.to_vec()))
+        })
+    }
+
+    /// Makes a change that says what is to be logged about it, both or neither.
+    ///
+    /// # Errors
+    /// As [`State::log_with`].
+    pub(crate) fn log_made<T>(
+        &self,
+        at: Timestamp,
+        change: impl FnOnce(&Transaction<'_>, &mut Ledger) -> Result<(T, Vec<Event>), NodeError>,
+    ) -> Result<T, NodeError> {
         let mut connection = self.lock();
         let mut books = self.books();
         books.check()?;
-        let time = at.as_second();
-        match written(&mut connection, &mut books, (time, events), change) {
+        match written(&mut connection, &mut books, at.as_second(), change) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(refused)) => Err(refused),
             Err(NodeError::AuditBroken(seq)) => {
@@ -205,8 +236,8 @@ impl State {
 fn written<T>(
     connection: &mut Connection,
     books: &mut Books,
-    (time, events): (i64, &[Event]),
-    change: impl FnOnce(&Transaction<'_>, &mut Ledger) -> Result<T, NodeError>,
+    time: i64,
+    change: impl FnOnce(&Transaction<'_>, &mut Ledger) -> Result<(T, Vec<Event>), NodeError>,
 ) -> Result<Result<T, NodeError>, NodeError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // another process of this centre may have written meanwhile
@@ -215,14 +246,14 @@ fn written<T>(
         books.closed.get_or_insert(Closed::BrokenBudget(seq));
         return Ok(Err(konsil_governance::budget::BudgetError::Broken(seq).into()));
     }
-    let value = match change(&transaction, &mut books.budget) {
-        Ok(value) => value,
+    let (value, events) = match change(&transaction, &mut books.budget) {
+        Ok(made) => made,
         Err(NodeError::Database(error)) if is_of_the_disk(&error) => return Err(error.into()),
         Err(refused) => return Ok(Err(refused)),
     };
     let mut head = books.log.head();
     let mut records = Vec::with_capacity(events.len());
-    for event in events {
+    for event in &events {
         let record = head.next(time, event).map_err(|_| NodeError::Message("audit"))?;
         insert(&transaction, &record)?;
         head = Head::from(&record);

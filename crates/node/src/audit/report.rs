@@ -47,12 +47,16 @@ fn own_key(folder: &Path) -> Result<PublicKey, NodeError> {
 }
 
 /// Verifies the log of a node's folder: the chain, the tree, this centre's signatures, the peers'
-/// co-signatures, and that no rollback is known. The node may run.
+/// co-signatures, that no rollback is known, and that the budget
+/// ledger ends where the log says. The node may run.
 ///
 /// # Errors
-/// [`NodeError::AuditBroken`] with the number of the first wrong entry, [`NodeError::Rollback`].
+/// [`NodeError::AuditBroken`] with the number of the first wrong entry, [`NodeError::Rollback`],
+/// [`NodeError::WitnessBroken`], [`NodeError::Budget`].
 pub fn verify_audit(folder: &Path) -> Result<AuditReport, NodeError> {
     let (state, config) = open(folder)?;
+    // everything as it is at one moment; the transaction ends with the connection
+    state.lock().execute_batch("BEGIN")?;
     verify(&state, &config, own_key(folder)?)
 }
 
@@ -91,10 +95,7 @@ pub(super) fn verify(
         }
     }
     for (size, note) in notes(state, "SELECT size, note FROM witnessed ORDER BY name")? {
-        let broken = || NodeError::File {
-            path: "node.sqlite".into(),
-            what: "a peer's checkpoint was changed after it was stored".to_owned(),
-        };
+        let broken = || NodeError::WitnessBroken("a peer".to_owned());
         let note = SignedCheckpoint::parse(&note).map_err(|_| broken())?;
         if size != super::whole(note.checkpoint.size) {
             return Err(broken());
@@ -106,6 +107,7 @@ pub(super) fn verify(
         report.witnessed.push((peer.name.clone(), note.checkpoint.size));
     }
     state.check_rollbacks(&config.name)?;
+    state.ledger()?;
     Ok(report)
 }
 

@@ -314,6 +314,25 @@ fn a_cut_tail_that_was_signed_is_found_at_start() {
     assert!(error.code() == "K0632" && error.to_string().contains("entry 5 "), "{error}");
 }
 
+// The budget's last entries are bound to the log: they cannot be cut off without a trace.
+#[test]
+fn a_cut_budget_is_found() {
+    let folder = folder();
+    let path = folder.path().join("node.sqlite");
+    let state = State::open(&path).unwrap();
+    for release in ["r1", "r2", "r3"] {
+        state.reserve(at(1), &cost(release), &Limits::default()).unwrap();
+    }
+    state.refund(at(2), "r2", ("nothing was opened", true)).unwrap();
+    verify_audit(folder.path()).unwrap();
+    state.lock().execute("DELETE FROM budget WHERE seq = 4", []).unwrap();
+    drop(state);
+    let error = verify_audit(folder.path()).unwrap_err();
+    assert!(error.code() == "K0642" && error.to_string().contains("entry 4 "), "{error}");
+    let state = State::open(&path).unwrap();
+    assert_eq!(state.log(at(3), &event(1)).unwrap_err().code(), "K0642");
+}
+
 // Case 35: tables of a later version are not touched.
 #[test]
 fn a_newer_database_is_refused() {

@@ -40,7 +40,7 @@ pub(crate) fn exchange(
     for (place, peer) in members.iter().enumerate().filter(|(place, _)| *place != mesh.me()) {
         let key = key_of(&peer.key).ok_or(NodeError::Message("member key"))?;
         let (name, origin) = (peer.name.clone(), origin_of(&node.config.network, &peer.name));
-        let seen = node.state.seen(&peer.key)?;
+        let seen = node.state.seen((&peer.name, &key))?;
         others.push(Other { place, name, origin, key, seen, claim: Claim::NOTHING, answer: None });
     }
     for other in &others {
@@ -221,16 +221,17 @@ impl crate::state::State {
         self.books().log.tree().consistency(old, new)
     }
 
-    /// What was last seen of a peer's log.
-    fn seen(&self, key: &str) -> Result<Claim, NodeError> {
+    /// What was last seen of a peer's log, under the peer's own signature.
+    fn seen(&self, (name, key): (&str, &PublicKey)) -> Result<Claim, NodeError> {
         let connection = self.lock();
         let query = "SELECT note FROM witnessed WHERE peer = ?";
         let note: Option<String> =
-            connection.query_row(query, [key], |row| row.get(0)).optional()?;
+            connection.query_row(query, [key.to_string()], |row| row.get(0)).optional()?;
         let Some(note) = note else { return Ok(Claim::NOTHING) };
-        SignedCheckpoint::parse(&note)
-            .map_err(|_| NodeError::Message("stored checkpoint"))
-            .and_then(|it| claim_of(&it))
+        let broken = || NodeError::WitnessBroken(name.to_owned());
+        let note = SignedCheckpoint::parse(&note).map_err(|_| broken())?;
+        note.verified(&key.0).map_err(|_| broken())?;
+        claim_of(&note)
     }
 
     /// Whether an administrator has accepted that the log no longer holds what was signed once.

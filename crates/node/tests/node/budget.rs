@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use konsil_governance::budget::{Amount, Cost, Currency, Limits, Scope};
-use konsil_node::{NodeError, State};
+use konsil_node::State;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -103,13 +103,14 @@ fn of_two_reservations_at_once_exactly_one_wins() {
         let path = folder.path().join(format!("{round}.sqlite"));
         let states = [State::open(&path).unwrap(), State::open(&path).unwrap()];
         let start = Barrier::new(2);
-        let results: Vec<Result<(), NodeError>> = thread::scope(|scope| {
+        let results: Vec<Result<(), String>> = thread::scope(|scope| {
             let start = &start;
             let reserve = |(number, state): (usize, &State)| {
                 let (state, cost) = (state.clone(), cost(1, &format!("r{number}"), 12_000));
                 scope.spawn(move || {
                     start.wait();
-                    state.reserve(Timestamp::UNIX_EPOCH, &cost, &limits())
+                    let reserved = state.reserve(Timestamp::UNIX_EPOCH, &cost, &limits());
+                    reserved.map_err(|error| error.to_string())
                 })
             };
             let threads: Vec<_> = states.iter().enumerate().map(reserve).collect();
@@ -118,7 +119,7 @@ fn of_two_reservations_at_once_exactly_one_wins() {
         assert_eq!(results.iter().filter(|it| it.is_ok()).count(), 1);
         let error = results.into_iter().find_map(Result::err).unwrap();
         assert_eq!(
-            error.to_string(),
+            error,
             "budget-exhausted: study `s1` would spend 0.000012 rho, 0.000008 of 0.00002 left"
         );
         let spent = states[0].ledger().unwrap().spent(&Scope::Study("s1".to_owned()), Currency::Dp);
