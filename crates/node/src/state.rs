@@ -86,6 +86,15 @@ impl State {
     /// [`NodeError::Database`]; [`NodeError::NewerSchema`], [`NodeError::File`] for a database that
     /// cannot be written.
     pub fn open(path: &Path) -> Result<Self, NodeError> {
+        let state = Self::join(path)?;
+        if state.check().is_ok() {
+            state.change(|connection| connection.execute(INTERRUPTED, []))?;
+        }
+        Ok(state)
+    }
+
+    /// Opens or makes the database beside a node that may be running.
+    pub(crate) fn join(path: &Path) -> Result<Self, NodeError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_MAX)?;
         let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -104,12 +113,7 @@ impl State {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         let books = Books::read(&connection)?;
-        let sound = books.check().is_ok();
-        let state = Self::new(connection, books);
-        if sound {
-            state.change(|connection| connection.execute(INTERRUPTED, []))?;
-        }
-        Ok(state)
+        Ok(Self::new(connection, books))
     }
 
     fn new(connection: Connection, books: Books) -> Self {
@@ -117,8 +121,19 @@ impl State {
         Self { connection: Arc::new(connection), books: Arc::new(books) }
     }
 
+    /// The connection, to read. Who writes takes [`State::writable`].
     pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, to write, unless a write has failed before.
+    ///
+    /// # Errors
+    /// [`NodeError::AuditUnavailable`], [`NodeError::AuditBroken`].
+    pub(crate) fn writable(&self) -> Result<MutexGuard<'_, Connection>, NodeError> {
+        let connection = self.lock();
+        self.check()?;
+        Ok(connection)
     }
 
     /// What follows from log and budget. Taken after the connection, never before it.

@@ -213,8 +213,7 @@ impl State {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, NodeError> {
-        let connection = self.lock();
-        self.books().check()?;
+        let connection = self.writable()?;
         change(&connection).map_err(|error| {
             if is_of_the_disk(&error) {
                 self.books().close(&error);
