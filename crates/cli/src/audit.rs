@@ -150,11 +150,13 @@ fn log(
             facts.join("  ")
         )
     };
-    if !entries.is_empty() {
+    if !screen.json && !entries.is_empty() {
         screen.table(&entries.iter().map(line).collect::<String>());
     }
-    let entries: Vec<_> = entries.iter().map(|it| as_json(&it.0, &it.1)).collect();
-    screen.json_line(&json!({"schema": "konsil.audit-log.v1", "entries": entries}));
+    if screen.json {
+        let entries: Vec<_> = entries.iter().map(|it| as_json(&it.0, &it.1)).collect();
+        screen.json_line(&json!({"schema": "konsil.audit-log.v1", "entries": entries}));
+    }
     Ok(())
 }
 
