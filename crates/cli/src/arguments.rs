@@ -1,5 +1,7 @@
 //! Commands and options.
 
+use crate::audit::AuditCommand;
+use crate::budget::BudgetCommand;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -82,6 +84,12 @@ pub(crate) enum Command {
     /// The dealer of correlated randomness.
     #[command(subcommand)]
     Dealer(DealerCommand),
+    /// A centre's log: what happened, and that nothing of it was changed.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// A centre's privacy budget.
+    #[command(subcommand)]
+    Budget(BudgetCommand),
     /// Measure the secure engine on this computer.
     #[command(subcommand)]
     Bench(BenchCommand),

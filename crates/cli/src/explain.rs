@@ -242,6 +242,46 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
     (
+        "K0630",
+        "audit-unavailable: the audit log could not be written.",
+        "What cannot be logged does not happen. Look at the disk, then start the node again.",
+    ),
+    (
+        "K0631",
+        "rollback-detected: a centre's log does not contain what another centre has seen of it.",
+        "If a backup was restored there, its administrator says so: konsil audit accept-rollback; the other centres: konsil audit accept-rollback --peer CENTRE. If not, look for who changed it.",
+    ),
+    (
+        "K0632",
+        "audit-broken: an entry of the audit log was changed, or is missing.",
+        "Keep the folder as it is: it is evidence. Compare it with a backup: konsil audit verify.",
+    ),
+    (
+        "K0633",
+        "The database was written by a newer version of konsil.",
+        "Run the newer version, or restore the backup from before the update.",
+    ),
+    (
+        "K0634",
+        "A proof of a log entry proves nothing.",
+        "The file was changed, or the key is another centre's: compare fingerprints by phone.",
+    ),
+    (
+        "K0640",
+        "budget-exhausted: a release would spend more than is left of a privacy budget.",
+        "The text says what is asked and what is left: konsil budget show. Ask for less, or wait.",
+    ),
+    (
+        "K0641",
+        "The budget ledger does not allow this step.",
+        "A release is reserved once, then committed; a refund needs the proof that nothing was opened.",
+    ),
+    (
+        "K0642",
+        "An entry of the budget ledger was changed, or is missing.",
+        "Nothing is computed. Keep the folder as it is and compare it with a backup.",
+    ),
+    (
         "K0701",
         "A file or folder cannot be used.",
         "The text names it. Key files must be readable by their owner only.",
@@ -262,7 +302,7 @@ const CODES: &[(&str, &str, &str)] = &[
     ("K0802", "A process of the lab, demo or measurement failed.", "Its log is in its folder."),
 ];
 
-const EXITS: &str = "exit status  0 done · 1 failed · 2 wrong use · 5 refused · 6 withheld by disclosure control\n             8 a party is away, run again · 9 integrity · 10 data failed their check";
+const EXITS: &str = "exit status  0 done · 1 failed · 2 wrong use · 5 refused · 6 withheld by disclosure control\n             7 budget exhausted · 8 a party is away, run again · 9 integrity · 10 data failed their check";
 
 pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure> {
     match code {

@@ -31,6 +31,11 @@ impl Failure {
         Self { text: text.into(), code: "K0802".to_owned(), exit: 1 }
     }
 
+    /// A proof that proves nothing.
+    pub(crate) fn proof(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: "K0634".to_owned(), exit: 9 }
+    }
+
     /// All results were withheld.
     pub(crate) fn withheld(code: &str, text: &str) -> Self {
         Self { text: text.to_owned(), code: code.to_owned(), exit: 6 }
@@ -45,8 +50,9 @@ fn exit_of(code: &str) -> u8 {
         201..=213 | 220 | 301..=309 | 704 | 705 | 801 => 2,
         217 | 218 | 501..=509 => 6,
         411 | 412 | 421 | 423 | 424 => 8,
-        312 | 413..=420 | 422 | 425 | 426 | 430 | 431 => 9,
+        312 | 413..=420 | 422 | 425 | 426 | 430 | 431 | 630..=632 | 634 | 642 => 9,
         601 => 5,
+        640 | 641 => 7,
         _ => 1,
     }
 }

@@ -8,6 +8,7 @@ use crate::screen::Screen;
 use crate::study;
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save, split_by};
 use konsil_disclosure::Policy;
+use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
     DealerConfig, NetworkFile, NodeConfig, Peer, Researcher, read_toml, write_private, write_toml,
@@ -140,6 +141,7 @@ impl Lab {
                 dataset: DATASET.to_owned(),
                 approve_by_policy: true,
                 policy: Policy::default(),
+                budget: Limits::default(),
                 centre: members.clone(),
                 dealer: dealer.clone(),
                 researcher: vec![researcher.clone()],

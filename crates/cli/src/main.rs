@@ -1,7 +1,9 @@
 //! The `konsil` command.
 
 mod arguments;
+mod audit;
 mod bench;
+mod budget;
 mod data;
 mod demo;
 mod explain;
@@ -57,6 +59,8 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Dealer(arguments::DealerCommand::Serve { dir, attached }) => {
             processes::serve(&dir, attached, konsil_node::serve_dealer)
         }
+        Command::Audit(command) => audit::audit(command, screen),
+        Command::Budget(command) => budget::budget(command, screen),
         Command::Bench(arguments::BenchCommand::Primitives(options)) => {
             bench::primitives(&options, screen)
         }

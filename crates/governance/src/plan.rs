@@ -195,6 +195,19 @@ pub fn seed_bytes(me: usize, centres: usize) -> u64 {
     u64::try_from(later).unwrap_or(0) * (32 + konsil_mpc::FRAME_OVERHEAD_BYTES)
 }
 
+/// Bytes that each of `centres` parties sends before the first round so that all see each other's
+/// logs: a claim, an answer and a co-signature to each other one.
+#[must_use]
+pub fn witness_bytes(centres: usize) -> u64 {
+    let messages =
+        [crate::audit::CLAIM_BYTES, crate::audit::ANSWER_BYTES, crate::audit::WITNESS_BYTES];
+    let bytes = |length: usize| {
+        u64::try_from(length).unwrap_or(u64::MAX) + konsil_mpc::FRAME_OVERHEAD_BYTES
+    };
+    let others = u64::try_from(centres.saturating_sub(1)).unwrap_or(0);
+    others * messages.map(bytes).iter().sum::<u64>()
+}
+
 /// Plans a study for all its centres.
 ///
 /// `sealed_overhead` is what sealing adds to the released numbers of each centre, in bytes.
@@ -217,7 +230,11 @@ pub fn network_plan(
     for me in 0..rows.len() {
         let plan = stages(study, dictionary, &rows, (me, topology))?;
         sent.push(
-            plan.cost.bytes + seed_bytes(me, rows.len()) + 16 * plan.released + sealed_overhead,
+            plan.cost.bytes
+                + seed_bytes(me, rows.len())
+                + witness_bytes(rows.len())
+                + 16 * plan.released
+                + sealed_overhead,
         );
         first.get_or_insert(plan);
     }

@@ -1,5 +1,6 @@
 //! A centre's daemon: it listens to its peers and its researchers, and runs what is approved.
 
+use crate::clock::Clock;
 use crate::config::{NodeConfig, read_toml};
 use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
 use crate::error::NodeError;
@@ -26,6 +27,7 @@ pub struct CentreNode {
     pub(crate) board: Arc<Switchboard>,
     pub(crate) state: State,
     pub(crate) options: Options,
+    pub(crate) clock: Clock,
     pub(crate) folder: PathBuf,
     _lock: File,
 }
@@ -53,6 +55,7 @@ impl CentreNode {
             board: Arc::new(Switchboard::new()),
             state: State::open(&folder.join("node.sqlite"))?,
             options: Options::default(),
+            clock: Clock::system(),
             folder: folder.to_owned(),
             config,
             _lock: lock,
@@ -115,7 +118,9 @@ pub(crate) fn open_identity(folder: &Path) -> Result<Identity, NodeError> {
 /// # Errors
 /// [`NodeError`] when the folder or the address cannot be used.
 pub fn serve_centre(folder: &Path, ready: impl FnOnce(String)) -> Result<(), NodeError> {
+    crate::process::no_core_dumps()?;
     let node = Arc::new(CentreNode::open(folder)?);
+    node.log_start()?;
     let peers = node.config.centre.iter().chain(&node.config.researcher);
     let keys: Vec<PublicKey> = peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
     let allow: Allow = Arc::new(move |key| keys.contains(key));

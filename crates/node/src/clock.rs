@@ -30,6 +30,12 @@ impl Clock {
     }
 }
 
+/// Seconds since 1970 as RFC 3339 writes them, UTC.
+#[must_use]
+pub fn rfc_3339(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Clock({})", self.now())

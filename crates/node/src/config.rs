@@ -2,6 +2,7 @@
 
 use crate::error::NodeError;
 use konsil_disclosure::Policy;
+use konsil_governance::budget::Limits;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -41,6 +42,9 @@ pub struct NodeConfig {
     /// The least that this centre insists on.
     #[serde(default)]
     pub policy: Policy,
+    /// The most that may be spent of the privacy budget.
+    #[serde(default)]
+    pub budget: Limits,
     /// All centres of the network, this one included.
     #[serde(default)]
     pub centre: Vec<Peer>,

@@ -52,6 +52,7 @@ const SESSIONS_MAX: usize = 64;
 /// # Errors
 /// [`NodeError`] when configuration, key or address cannot be used.
 pub fn serve_dealer(folder: &Path, ready: impl FnOnce(String)) -> Result<(), NodeError> {
+    crate::process::no_core_dumps()?;
     let config: DealerConfig = read_toml(&folder.join("konsil.toml"))?;
     let identity = crate::centre::open_identity(folder)?;
     let centres = config.centre.iter();

@@ -2,6 +2,7 @@
 
 use konsil_analyses::AnalysisError;
 use konsil_cohort::{CohortError, Diagnostic};
+use konsil_governance::budget::BudgetError;
 use konsil_governance::{PlanError, StudyError};
 use konsil_mpc::{MpcError, WireError};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,51 @@ pub enum NodeError {
     /// The node's database.
     #[error("database: {0}")]
     Database(#[from] rusqlite::Error),
+    /// A database of a later version of the program.
+    #[error(
+        "{}: its tables have version {found}, this program knows {known}; run the newer program",
+        path.display()
+    )]
+    NewerSchema {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest version that is known.
+        known: i64,
+    },
+    /// The audit log could not be written.
+    #[error(
+        "audit-unavailable: the log could not be written ({0}); nothing more is done until the node \
+         is started again"
+    )]
+    AuditUnavailable(String),
+    /// An entry of the audit log was changed or is missing.
+    #[error(
+        "audit-broken: entry {0} of the audit log was changed, or is missing; keep the folder as it \
+         is and compare it with a backup and with what the other centres have seen"
+    )]
+    AuditBroken(u64),
+    /// What is stored of a peer's log was changed.
+    #[error(
+        "audit-broken: what is stored here of the log of {0} was changed; keep the folder as it is \
+         and compare it with a backup"
+    )]
+    WitnessBroken(String),
+    /// A log does not contain what was seen of it.
+    #[error(
+        "rollback-detected: {centre}: {what}; was a backup restored there? its administrator decides \
+         with  konsil audit accept-rollback"
+    )]
+    Rollback {
+        /// Whose log.
+        centre: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The budget ledger says no.
+    #[error(transparent)]
+    Budget(Box<BudgetError>),
     /// The study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -114,7 +160,7 @@ impl NodeError {
                 "its patients cannot be used for this study; the log of its node says why"
                     .to_owned()
             }
-            "K0312" | "K0701" | "K0703" => {
+            "K0312" | "K0630" | "K0632" | "K0633" | "K0642" | "K0701" | "K0703" => {
                 "its node cannot use its own files; the log of its node says which".to_owned()
             }
             _ => self.to_string(),
@@ -128,6 +174,15 @@ impl NodeError {
             Self::File { .. } => "K0701",
             Self::InUse(_) => "K0702",
             Self::Database(_) => "K0703",
+            Self::AuditUnavailable(_) => "K0630",
+            Self::Rollback { .. } => "K0631",
+            Self::AuditBroken(_) | Self::WitnessBroken(_) => "K0632",
+            Self::NewerSchema { .. } => "K0633",
+            Self::Budget(error) => match **error {
+                BudgetError::Exhausted { .. } => "K0640",
+                BudgetError::Broken(_) => "K0642",
+                _ => "K0641",
+            },
             Self::Study(_) => "K0704",
             Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => analysis_code(error),
             Self::Plan(_) => "K0705",
@@ -143,6 +198,12 @@ impl NodeError {
             Self::Sealed => "K0431",
             Self::Random => "K0432",
         }
+    }
+}
+
+impl From<BudgetError> for NodeError {
+    fn from(error: BudgetError) -> Self {
+        Self::Budget(Box::new(error))
     }
 }
 

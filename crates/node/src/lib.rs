@@ -4,19 +4,24 @@
 //! shares over authenticated links, and sealed parts of what was approved.
 
 mod audit;
+mod budget;
 mod centre;
 mod clock;
 mod config;
 mod control;
 mod dealer;
 mod error;
+mod events;
+mod process;
 mod researcher;
 mod run;
 mod seal;
 mod state;
 
+pub use audit::{AuditReport, accept_rollback, audit_entries, audit_proof, verify_audit};
+pub use budget::budget_balances;
 pub use centre::{CentreNode, serve_centre};
-pub use clock::Clock;
+pub use clock::{Clock, rfc_3339};
 pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };

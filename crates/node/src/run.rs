@@ -1,5 +1,7 @@
 //! One run at one centre: check, plan, connect, compute, seal.
 
+use crate::audit::exchange;
+use crate::budget::exact_cost;
 use crate::centre::{CentreNode, network_id, rows_at_most};
 use crate::config::Peer;
 use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
@@ -8,7 +10,9 @@ use crate::error::NodeError;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
-use konsil_governance::{CentrePlan, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex};
+use konsil_governance::{
+    CentrePlan, Revealed, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
+};
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
 };
@@ -45,7 +49,24 @@ pub(crate) fn run(
     request: &RunRequest,
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
+    let mut begun = false;
+    let result = admitted(node, request, progress, &mut begun);
+    if let (Err(error), false) = (&result, begun) {
+        node.log_refusal(request, error);
+    }
+    result
+}
+
+/// Checks a request and runs it; `begun` tells that it was no longer refused.
+fn admitted(
+    node: &CentreNode,
+    request: &RunRequest,
+    progress: Progress<'_>,
+    begun: &mut bool,
+) -> Result<RunSummary, NodeError> {
     let begin = Instant::now();
+    node.state.check()?;
+    node.state.check_rollbacks(&node.config.name)?;
     let checked = check(node, request)?;
     let dataset = node.patients()?;
     let rows = request.rows_at_most.clone();
@@ -60,12 +81,13 @@ pub(crate) fn run(
     }
     let place = (checked.me, checked.topology);
     let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
-    let hash = to_hex(&checked.study.hash());
-    node.state.begin(&request.session, &checked.study.study.id, &hash)?;
     let planned = plan.cost.bytes
         + seed_bytes(checked.me, checked.names.len())
+        + witness_bytes(checked.names.len())
         + 16 * plan.released
         + SEALED_OVERHEAD_BYTES;
+    begin_run(node, request, (&checked, &plan), planned)?;
+    *begun = true;
     progress("connect", "");
     let result = compute(node, request, &checked, (&plan, &dataset, &setting), progress);
     match result {
@@ -73,15 +95,57 @@ pub(crate) fn run(
             summary.planned_bytes = planned;
             summary.connect_milliseconds =
                 milliseconds(begin).saturating_sub(summary.secure_milliseconds);
-            let bytes = (planned, summary.sent_bytes);
-            node.state.end(&request.session, ("released", ""), bytes)?;
+            end_run(node, request, ("released", ""), (&checked, planned, summary.sent_bytes))?;
             Ok(summary)
         }
         Err(error) => {
-            node.state.end(&request.session, ("aborted", error.code()), (planned, 0))?;
+            end_run(node, request, ("aborted", error.code()), (&checked, planned, 0))?;
             Err(error)
         }
     }
+}
+
+/// Reserves what the run costs and records that it begins, before it does.
+fn begin_run(
+    node: &CentreNode,
+    request: &RunRequest,
+    (checked, plan): (&Checked, &CentrePlan),
+    planned: u64,
+) -> Result<(), NodeError> {
+    let snapshot = node.log_dataset()?;
+    let (study, hash) = (&checked.study.study.id, to_hex(&checked.study.hash()));
+    let rows: usize = request.rows_at_most.iter().sum();
+    let size = (plan.released, u64::try_from(rows).unwrap_or(u64::MAX));
+    let now = node.clock.now();
+    let cohort = (node.config.dataset.as_str(), snapshot.as_str());
+    let cost = exact_cost((study, &request.session), size, cohort, now)?;
+    let event = (node.event("run", study).with("session", &request.session))
+        .with("study_hash", &hash)
+        .with("members", &checked.names.join(" "))
+        .with("dataset_sha256", &snapshot)
+        .with("planned_bytes", &planned);
+    node.state.begin((now, event), &request.session, (study, &hash))?;
+    let reserved = node.state.reserve(now, &cost, &node.config.budget);
+    if let Err(error) = &reserved {
+        end_run(node, request, ("aborted", error.code()), (checked, planned, 0))?;
+    }
+    reserved
+}
+
+/// Records how a run ended.
+fn end_run(
+    node: &CentreNode,
+    request: &RunRequest,
+    (state, reason): (&str, &str),
+    (checked, planned, sent): (&Checked, u64, u64),
+) -> Result<(), NodeError> {
+    let kind = if state == "released" { "end" } else { "abort" };
+    let event = (node.event(kind, &checked.study.study.id).with("session", &request.session))
+        .with("planned_bytes", &planned)
+        .with("sent_bytes", &sent);
+    let event = if reason.is_empty() { event } else { event.with("code", &reason) };
+    let now = node.clock.now();
+    node.state.end((now, event), &request.session, (state, reason), (planned, sent))
 }
 
 fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> {
@@ -156,6 +220,7 @@ fn link(
     let mut mesh = connect_mesh(me, &node.identity, &members, binding, &node.board, &node.options)
         .map_err(named)?;
     let pairwise = agree_on_seeds(&mut mesh).map_err(named)?;
+    exchange(node, &mut mesh, &request.members)?;
     let parties = u16::try_from(members.len()).map_err(|_| NodeError::Message("members"))?;
     let number = u16::try_from(me).map_err(|_| NodeError::Message("members"))?;
     let hello =
@@ -213,7 +278,11 @@ fn compute(
     (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
-    let links = link(node, request, checked, plan)?;
+    let links = link(node, request, checked, plan).inspect_err(|_| {
+        let proof = ("the links failed; no analysis had begun", true);
+        // a refund that is not written leaves the reservation spent, which harms nobody
+        let _spent = node.state.refund(node.clock.now(), &request.session, proof);
+    })?;
     let mut session = SharedSession::live(links, checked.topology, &[]);
     let begin = Instant::now();
     let ended =
@@ -226,6 +295,15 @@ fn compute(
         }
     };
     progress("seal", "");
+    let release = (node.event("release", &checked.study.study.id))
+        .with("session", &request.session)
+        .with("numbers", &words.len());
+    let released = node.state.log(node.clock.now(), &release);
+    let released = released.and_then(|()| node.state.commit(node.clock.now(), &request.session));
+    if let Err(error) = released {
+        session.abort(error.code());
+        return Err(error);
+    }
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let context = seal_context(&request.session, &node.config.name);
     let sealed = seal(&checked.result_key, &bytes, &context)?;
@@ -270,6 +348,9 @@ fn run_stages(
         let before = session.cost();
         session.skip_to(&plan.kinds, stage.first).map_err(AnalysisError::from)?;
         session.next_program(stage.analysis.openings());
+        let study = &checked.study.study.id;
+        let planned = node.planned_event(&request.session, study, stage);
+        node.state.log(node.clock.now(), &planned)?;
         let question = question(&checked.study, &stage.id, dataset);
         let noise = checked.study.noise(&secret, &question);
         let setting = Setting { noise, ..setting.clone() };
@@ -281,7 +362,7 @@ fn run_stages(
         };
         let ledger: Vec<Ledgered> =
             ledger.lines().iter().map(|line| Revealed::from(line).into()).collect();
-        record(node, &request.session, stage, &ledger)?;
+        record(node, (&request.session, study, &stage.id), &ledger, &withheld)?;
         if withheld.is_none() {
             words.extend(released.into_iter().flat_map(|(_, part)| part));
         }
@@ -317,16 +398,22 @@ fn shared_verdict(error: AnalysisError, names: &[String]) -> Result<(String, Str
     }
 }
 
+/// Logs what an analysis opened, and whether its result is withheld.
 fn record(
     node: &CentreNode,
-    session: &str,
-    stage: &Stage,
+    (session, study, analysis): (&str, &str, &str),
     ledger: &[Ledgered],
+    withheld: &Option<(String, String)>,
 ) -> Result<(), NodeError> {
-    for line in ledger {
-        node.state.opened(session, &stage.id, (&line.name, &line.to), line.numbers)?;
-    }
-    Ok(())
+    let mut events = node.opened_events((session, study, analysis), ledger);
+    events.extend(withheld.as_ref().map(|(code, _)| {
+        (node.event("withhold", study).with("session", &session))
+            .with("analysis", &analysis)
+            .with("code", code)
+    }));
+    let lines: Vec<(&str, &str, u64)> =
+        ledger.iter().map(|it| (it.name.as_str(), it.to.as_str(), it.numbers)).collect();
+    node.state.opened((node.clock.now(), &events), (session, analysis), &lines)
 }
 
 fn milliseconds(since: Instant) -> u64 {

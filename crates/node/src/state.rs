@@ -1,15 +1,30 @@
-//! A node's database: runs and how they ended, and which correlations are used up.
+//! A node's database: runs and how they ended, which correlations are used up, log and budget.
 
+use crate::audit::{Books, whole};
 use crate::error::NodeError;
+use jiff::Timestamp;
+use konsil_governance::audit::Event;
 use konsil_mpc::BurnLedger;
 use rusqlite::{Connection, OpenFlags, params};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The database of one node, shared by its threads.
+///
+/// Locks are taken in this order: connection, books.
 #[derive(Clone, Debug)]
-pub struct State(Arc<Mutex<Connection>>);
+pub struct State {
+    connection: Arc<Mutex<Connection>>,
+    books: Arc<Mutex<Books>>,
+}
+
+/// Version of the tables. A database of a later version is not touched.
+const SCHEMA_VERSION: i64 = 1;
+
+/// How long a write of another process is waited for.
+const BUSY_MAX: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
@@ -21,9 +36,24 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS openings (
         session TEXT NOT NULL, analysis TEXT NOT NULL, name TEXT NOT NULL,
         audience TEXT NOT NULL, numbers INTEGER NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS audit (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS audit_log (
+        seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, clock_back INTEGER NOT NULL,
+        event TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS witnessed (
+        peer TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL,
+        note TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS rollbacks (
+        peer TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
+        accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (peer, size, root)) STRICT;
+    CREATE TABLE IF NOT EXISTS budget (
+        seq INTEGER PRIMARY KEY, text TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS patient_budget (
+        pseudonym TEXT PRIMARY KEY, spent INTEGER NOT NULL) STRICT;
 ";
+
+const INTERRUPTED: &str =
+    "UPDATE runs SET state = 'aborted', reason = 'the node stopped' WHERE state = 'running'";
 
 const RUNS: &str = "
     SELECT session, study, state, reason,
@@ -49,69 +79,123 @@ pub struct RunRecord {
 }
 
 impl State {
-    /// Opens or makes the database. Runs that were going on when the node stopped end as aborted.
+    /// Opens or makes the database. Runs that were going on when the node stopped end as aborted,
+    /// unless the log is broken: then nothing is written.
     ///
     /// # Errors
-    /// [`NodeError::Database`].
+    /// [`NodeError::Database`]; [`NodeError::NewerSchema`], [`NodeError::File`] for a database that
+    /// cannot be written.
     pub fn open(path: &Path) -> Result<Self, NodeError> {
+        let state = Self::join(path)?;
+        if state.check().is_ok() {
+            state.change(|connection| connection.execute(INTERRUPTED, []))?;
+        }
+        Ok(state)
+    }
+
+    /// Opens or makes the database beside a node that may be running.
+    pub(crate) fn join(path: &Path) -> Result<Self, NodeError> {
         let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if found > SCHEMA_VERSION {
+            let path = path.to_owned();
+            return Err(NodeError::NewerSchema { path, found, known: SCHEMA_VERSION });
+        }
+        if connection.is_readonly("main")? {
+            let what = "the database cannot be written; make file and folder writable".to_owned();
+            return Err(NodeError::File { path: path.to_owned(), what });
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
-        connection.execute(
-            "UPDATE runs SET state = 'aborted', reason = 'the node stopped' WHERE state = 'running'",
-            [],
-        )?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        if found < SCHEMA_VERSION {
+            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        let books = Books::read(&connection)?;
+        Ok(Self::new(connection, books))
     }
 
+    fn new(connection: Connection, books: Books) -> Self {
+        let (connection, books) = (Mutex::new(connection), Mutex::new(books));
+        Self { connection: Arc::new(connection), books: Arc::new(books) }
+    }
+
+    /// The connection, to read. Who writes takes [`State::writable`].
     pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that a run begins.
+    /// The connection, to write, unless a write has failed before.
+    ///
+    /// # Errors
+    /// [`NodeError::AuditUnavailable`], [`NodeError::AuditBroken`].
+    pub(crate) fn writable(&self) -> Result<MutexGuard<'_, Connection>, NodeError> {
+        let connection = self.lock();
+        self.check()?;
+        Ok(connection)
+    }
+
+    /// What follows from log and budget. Taken after the connection, never before it.
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records that a run begins: `event` says so in the log.
     ///
     /// # Errors
     /// [`NodeError::Refused`] when the session has been used before.
-    pub(crate) fn begin(&self, session: &str, study: &str, hash: &str) -> Result<(), NodeError> {
-        let inserted = self.lock().execute(
-            "INSERT OR IGNORE INTO runs (session, study, study_hash, state) VALUES (?, ?, ?, 'running')",
-            params![session, study, hash],
-        )?;
-        if inserted == 1 {
-            Ok(())
-        } else {
-            Err(NodeError::Refused("this session has been used; start a new run".to_owned()))
-        }
+    pub(crate) fn begin(
+        &self,
+        (at, event): (Timestamp, Event),
+        session: &str,
+        (study, hash): (&str, &str),
+    ) -> Result<(), NodeError> {
+        self.log_with(at, &[event], |transaction, _| {
+            let inserted = transaction.execute(
+                "INSERT OR IGNORE INTO runs (session, study, study_hash, state) VALUES (?, ?, ?, 'running')",
+                params![session, study, hash],
+            )?;
+            if inserted == 1 {
+                Ok(())
+            } else {
+                Err(NodeError::Refused("this session has been used; start a new run".to_owned()))
+            }
+        })
     }
 
-    /// Records how a run ended.
+    /// Records how a run ended: `event` says so in the log.
     pub(crate) fn end(
         &self,
+        (at, event): (Timestamp, Event),
         session: &str,
         (state, reason): (&str, &str),
         (planned, sent): (u64, u64),
     ) -> Result<(), NodeError> {
-        self.lock().execute(
-            "UPDATE runs SET state = ?, reason = ?, planned_bytes = ?, sent_bytes = ? WHERE session = ?",
-            params![state, reason, whole(planned), whole(sent), session],
-        )?;
-        Ok(())
+        self.log_with(at, &[event], |transaction, _| {
+            transaction.execute(
+                "UPDATE runs SET state = ?, reason = ?, planned_bytes = ?, sent_bytes = ? WHERE session = ?",
+                params![state, reason, whole(planned), whole(sent), session],
+            )?;
+            Ok(())
+        })
     }
 
-    /// Records what was opened.
+    /// Records what an analysis opened, a line and an event each.
     pub(crate) fn opened(
         &self,
-        session: &str,
-        analysis: &str,
-        (name, audience): (&str, &str),
-        numbers: u64,
+        (at, events): (Timestamp, &[Event]),
+        (session, analysis): (&str, &str),
+        lines: &[(&str, &str, u64)],
     ) -> Result<(), NodeError> {
-        self.lock().execute(
-            "INSERT INTO openings VALUES (?, ?, ?, ?, ?)",
-            params![session, analysis, name, audience, whole(numbers)],
-        )?;
-        Ok(())
+        self.log_with(at, events, |transaction, _| {
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO openings VALUES (?, ?, ?, ?, ?)")?;
+            for (name, audience, numbers) in lines {
+                insert.execute(params![session, analysis, name, audience, whole(*numbers)])?;
+            }
+            Ok(())
+        })
     }
 
     /// Opens the database of a node, running or not, to read it only.
@@ -120,7 +204,8 @@ impl State {
     /// [`NodeError::Database`], also when there is none.
     pub fn read(path: &Path) -> Result<Self, NodeError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        connection.busy_timeout(BUSY_MAX)?;
+        Ok(Self::new(connection, Books::default()))
     }
 
     /// All runs, the newest last.
@@ -149,10 +234,6 @@ impl State {
     }
 }
 
-fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// Marks correlations of one session as used, on disk, before anything masked with them is sent.
 #[derive(Debug)]
 pub(crate) struct SessionLedger {
@@ -162,10 +243,12 @@ pub(crate) struct SessionLedger {
 
 impl BurnLedger for SessionLedger {
     fn burn(&mut self, end: u64) -> Result<(), String> {
-        let done = self.state.lock().execute(
-            "INSERT INTO burnt VALUES (?1, ?2) ON CONFLICT (session) DO UPDATE SET below = ?2 WHERE below < ?2",
-            params![self.session, whole(end)],
-        );
+        let done = self.state.change(|connection| {
+            connection.execute(
+                "INSERT INTO burnt VALUES (?1, ?2) ON CONFLICT (session) DO UPDATE SET below = ?2 WHERE below < ?2",
+                params![self.session, whole(end)],
+            )
+        });
         match done {
             Ok(1) => Ok(()),
             Ok(_) => Err("correlations of this session are used up".to_owned()),
@@ -183,8 +266,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.sqlite");
         let state = State::open(&path).unwrap();
-        state.begin("s1", "study", "hash").unwrap();
-        assert!(state.begin("s1", "study", "hash").is_err());
+        let now = || (Timestamp::UNIX_EPOCH, Event::new("run", "study", "node"));
+        state.begin(now(), "s1", ("study", "hash")).unwrap();
+        assert!(state.begin(now(), "s1", ("study", "hash")).is_err());
         let mut ledger = state.burn_ledger("s1");
         ledger.burn(10).unwrap();
         ledger.burn(20).unwrap();

@@ -94,7 +94,8 @@ fn mistakes_in_study_files_are_named() {
     with("[study]", "[study]\ncentres = [\"ahorm\"]").exits(2).says(&["ahorm", "ahorn"]);
     with("[study]", "[study]\ncentres = [\"ahorn\", \"eiche\"]").exits(2).says(&["K0705", "3"]);
     with("[study]", "[studie]").exits(2).says(&["K0704", "studie"]);
-    with("[[analysis]]", "[release]\nepsilon = 0.5\n[[analysis]]").exits(2).says(&["not built"]);
+    with("[[analysis]]", "[release]\nepsilon = 0.5\n[[analysis]]").exits(2).says(&["noise"]);
+    with("[[analysis]]", "[release]\nepsilon = 50\n[[analysis]]").exits(2).says(&["between 0"]);
     lab.konsil(&[&["run", "none.toml"], &NETWORK[..]].concat()).exits(1).says(&["none.toml"]);
     run(&lab, "\u{feff}[study").exits(2).says(&["K0704", "line 1"]);
     run(&lab, "").exits(2).says(&["K0704", "study"]);

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed; what panicked in a thread is printed"
 )]
 
+mod audit;
+mod budget;
 mod dealer;
 mod network;
 mod requests;

@@ -2,6 +2,7 @@
 
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save};
 use konsil_disclosure::Policy;
+use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::write_toml;
 use konsil_node::{DealerConfig, NetworkFile, NodeConfig, Peer, serve_centre, serve_dealer};
@@ -87,6 +88,7 @@ impl Network {
                 dataset: "patients".to_owned(),
                 approve_by_policy: true,
                 policy: Policy::default(),
+                budget: Limits::default(),
                 centre: centres.clone(),
                 dealer: dealer.clone(),
                 researcher: vec![researcher.clone()],

@@ -73,7 +73,11 @@ fn collect(folder: &Path, prefix: &str, all: &mut Vec<Source>) {
         let kind = entry.file_type().unwrap();
         // Cargo marks its build folders, wherever they are.
         let built = || entry.path().join("CACHEDIR.TAG").exists();
-        if kind.is_dir() && name != ".git" && name != "target" && !built() {
+        if name == ".git" {
+            // A folder, or in a second working tree a file that names a folder.
+            continue;
+        }
+        if kind.is_dir() && name != "target" && !built() {
             collect(&entry.path(), &format!("{path}/"), all);
         } else if kind.is_file() && !name.ends_with(".tmp") {
             // A file that goes away while we look, or holds no text, has no text to judge.

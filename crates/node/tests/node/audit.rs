@@ -1,0 +1,66 @@
+//! The log over a real run.
+
+use crate::network::{NAMES, Network};
+use konsil_governance::Study;
+use konsil_governance::audit::{EntryProof, to_syslog};
+use konsil_governance::budget::Currency;
+use konsil_mpc::Topology;
+use konsil_net::PublicKey;
+use konsil_node::{Researcher, audit_entries, audit_proof, budget_balances, verify_audit};
+
+const STUDY: &str = r#"
+    [study]
+    id = "short"
+    [[analysis]]
+    id = "summary"
+    kind = "summary"
+    variables = ["age"]
+"#;
+
+// A run is logged before it takes effect, opening by opening; every centre's log is then held by all
+// others, and the budget is committed.
+#[test]
+fn a_run_is_logged_and_witnessed_by_all() {
+    let network = Network::start(60);
+    let researcher = Researcher::connect(&network.path("network.toml")).unwrap();
+    let planned = researcher.plan(Study::parse(STUDY).unwrap(), Topology::Mesh).unwrap();
+    for _ in 0..2 {
+        let outcome = researcher.run(&planned, &|_| {}).unwrap();
+        assert_eq!(outcome.bytes().0, outcome.bytes().1, "planned bytes are sent bytes");
+    }
+    for name in NAMES {
+        let folder = network.path(name);
+        let report = verify_audit(&folder).unwrap();
+        let others: Vec<&str> = NAMES.into_iter().filter(|it| *it != name).collect();
+        let held: Vec<&str> = report.held_by.iter().map(|(it, _)| it.as_str()).collect();
+        assert_eq!(held, others);
+        assert!(report.held_by.iter().all(|(_, size)| *size == report.signed));
+        assert_eq!(report.witnessed.len(), 2);
+        let entries = audit_entries(&folder, None, None).unwrap();
+        let mut kinds: Vec<&str> = entries.iter().map(|(_, it)| it.kind.as_str()).collect();
+        let opened = kinds.iter().filter(|it| **it == "open").count();
+        assert!(opened >= 4, "{kinds:?}");
+        kinds.dedup();
+        let run = ["run", "budget-reserve", "analysis", "open", "release", "budget-commit", "end"];
+        assert_eq!(kinds, [&["start", "dataset"], &run[..], &run[..]].concat());
+        let end = &entries.last().unwrap().1;
+        assert_eq!(end.facts["planned_bytes"], end.facts["sent_bytes"]);
+        let of_study = audit_entries(&folder, Some("short"), None).unwrap();
+        assert!(of_study.len() < entries.len() && of_study.len() > 10);
+        let (balances, open) = budget_balances(&folder).unwrap();
+        assert!(open.is_empty() && balances.iter().all(|it| it.currency == Currency::Exact));
+    }
+    // an entry is proven to whoever knows the centre's key
+    let proof = audit_proof(&network.path(NAMES[0]), 3).unwrap();
+    let read = EntryProof::parse(&proof.to_string()).unwrap();
+    let key: PublicKey = network.centres[0].key.parse().unwrap();
+    let other: PublicKey = network.centres[1].key.parse().unwrap();
+    assert!(read.entry.contains("\"kind\":\"run\""));
+    assert!(read.verified(&key.0).is_ok() && read.verified(&other.0).is_err());
+    assert!(audit_proof(&network.path(NAMES[0]), 0).is_err());
+    assert!(audit_proof(&network.path(NAMES[0]), 10_000).is_err());
+    let entries = audit_entries(&network.path(NAMES[0]), None, None).unwrap();
+    let (record, event) = &entries[0];
+    let line = to_syslog(&konsil_governance::audit::Exported { record, event, origin: "x/y" });
+    assert!(line.contains(" y konsil - start "), "{line}");
+}
