@@ -206,8 +206,12 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// TOML's own message, with a suggestion where a key is mistyped.
 fn syntax(error: &toml::de::Error) -> StudyError {
+    StudyError::Syntax(syntax_text(error))
+}
+
+/// TOML's own message, with a suggestion where a key is mistyped.
+pub(crate) fn syntax_text(error: &toml::de::Error) -> String {
     let message = error.to_string();
     let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
     let hint = match quoted.split_first() {
@@ -217,7 +221,7 @@ fn syntax(error: &toml::de::Error) -> StudyError {
         _ => None,
     };
     let hint = hint.map(|key| format!("did you mean `{key}`?")).unwrap_or_default();
-    StudyError::Syntax(format!("{}\n{hint}", message.trim_end()).trim_end().to_owned())
+    format!("{}\n{hint}", message.trim_end()).trim_end().to_owned()
 }
 
 #[cfg(test)]
