@@ -1,5 +1,6 @@
 //! One run at one centre: check, plan, connect, compute, seal.
 
+use crate::admission::{Admission, Asker};
 use crate::centre::{CentreNode, network_id, rows_at_most};
 use crate::config::Peer;
 use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
@@ -8,7 +9,12 @@ use crate::error::NodeError;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
-use konsil_governance::{CentrePlan, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex};
+use konsil_disclosure::Policy;
+use konsil_governance::audit::Event;
+use konsil_governance::{
+    CentrePlan, Member as Asked, Moment, Revealed, Stage, Study, StudyRequest, from_hex,
+    seed_bytes, stages, to_hex,
+};
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
 };
@@ -32,6 +38,8 @@ pub(crate) type Progress<'a> = &'a dyn Fn(&str, &str);
 /// A request that was checked.
 struct Checked {
     study: Study,
+    /// Key of the researcher.
+    key: String,
     me: usize,
     names: Vec<String>,
     binding: Binding,
@@ -39,14 +47,27 @@ struct Checked {
     topology: Topology,
 }
 
+impl Checked {
+    fn asker(&self) -> Asker<'_> {
+        Asker { study: &self.study, key: &self.key, names: &self.names }
+    }
+}
+
 /// Runs a study at this centre.
 pub(crate) fn run(
     node: &CentreNode,
-    request: &RunRequest,
+    (request, key): (&RunRequest, &str),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
     let begin = Instant::now();
-    let checked = check(node, request)?;
+    let checked = check(node, request, key)?;
+    let approved = node.desk.admit(&node.identity, &checked.asker());
+    if !node.config.approve_by_policy
+        && let Err(error) = approved
+    {
+        log(node, "refuse", (request, &checked), error.code())?;
+        return Err(error);
+    }
     let dataset = node.patients()?;
     let setting =
         Setting { policy: checked.study.policy(), rows_at_most: request.rows_at_most.clone() };
@@ -60,14 +81,21 @@ pub(crate) fn run(
     }
     let place = (checked.me, checked.topology);
     let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
-    let hash = to_hex(&checked.study.hash());
-    node.state.begin(&request.session, &checked.study.study.id, &hash)?;
+    let admission = match approved {
+        Ok(admission) => admission,
+        Err(_) => admit_by_policy(node, request, &checked, &dataset)?,
+    };
+    node.desk.unchanged(&admission)?;
+    let (id, hash) = (checked.study.study.id.as_str(), to_hex(&checked.study.hash()));
+    log(node, "run", (request, &checked), "")?;
+    node.state.begin(&request.session, (id, &hash), (admission.request, &admission.nonce))?;
     let planned = plan.cost.bytes
         + seed_bytes(checked.me, checked.names.len())
         + 16 * plan.released
         + SEALED_OVERHEAD_BYTES;
     progress("connect", "");
-    let result = compute(node, request, &checked, (&plan, &dataset, &setting), progress);
+    let result =
+        compute(node, request, (&checked, &admission), (&plan, &dataset, &setting), progress);
     match result {
         Ok(mut summary) => {
             summary.planned_bytes = planned;
@@ -78,24 +106,52 @@ pub(crate) fn run(
             Ok(summary)
         }
         Err(error) => {
+            log(node, "abort", (request, &checked), error.code())?;
             node.state.end(&request.session, ("aborted", error.code()), (planned, 0))?;
             Err(error)
         }
     }
 }
 
-fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> {
+/// Writes into the centre's log what happens to a run.
+fn log(
+    node: &CentreNode,
+    kind: &str,
+    (request, checked): (&RunRequest, &Checked),
+    code: &str,
+) -> Result<(), NodeError> {
+    let event = Event::new(kind, &checked.study.study.id, &node.desk.node())
+        .with("study", &to_hex(&checked.study.hash()))
+        .with("session", &request.session)
+        .with("researcher", &node.desk.researcher(&checked.key));
+    node.desk.log(&if code.is_empty() { event } else { event.with("code", &code) })
+}
+
+/// Lets a run begin that nobody has asked for before, where the centre approves by policy.
+fn admit_by_policy(
+    node: &CentreNode,
+    request: &RunRequest,
+    checked: &Checked,
+    dataset: &Dataset,
+) -> Result<Admission, NodeError> {
+    let sizes = request.members.iter().zip(&request.rows_at_most);
+    let member =
+        |(peer, rows): (&Peer, &usize)| Asked { name: peer.name.clone(), rows_at_most: *rows };
+    let body = StudyRequest {
+        network: node.config.network.clone(),
+        study: request.study.clone(),
+        members: sizes.map(member).collect(),
+        star: request.star,
+        permit: None,
+    };
+    node.desk.take_in_run(&node.identity, (body, &checked.key), dataset)?;
+    node.desk.admit(&node.identity, &checked.asker())
+}
+
+/// Whether a study's own rules are at least as strict as the centre's.
+pub(crate) fn check_rules(mine: &Policy, study: &Study) -> Result<(), NodeError> {
     let refuse = |what: &str| NodeError::Refused(what.to_owned());
-    let study: Study =
-        serde_json::from_str(&request.study).map_err(|_| NodeError::Message("unreadable study"))?;
-    if study.canonical() != request.study {
-        return Err(refuse("the study is not in its canonical form"));
-    }
-    let mine = &node.config.policy;
     let asked = study.policy();
-    if !node.config.approve_by_policy {
-        return Err(refuse("this centre approves by hand; approvals are not built yet"));
-    }
     if asked.threshold < mine.threshold || asked.centres_min < mine.centres_min {
         return Err(NodeError::Refused(format!(
             "the study asks for threshold {} and {} centres, this centre's policy for at least {} \
@@ -116,6 +172,17 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     if asked.zero_cells && !mine.zero_cells {
         return Err(refuse("this centre's policy does not show counts of 0"));
     }
+    Ok(())
+}
+
+fn check(node: &CentreNode, request: &RunRequest, key: &str) -> Result<Checked, NodeError> {
+    let refuse = |what: &str| NodeError::Refused(what.to_owned());
+    let study: Study =
+        serde_json::from_str(&request.study).map_err(|_| NodeError::Message("unreadable study"))?;
+    if study.canonical() != request.study {
+        return Err(refuse("the study is not in its canonical form"));
+    }
+    check_rules(&node.desk.policy()?.rules, &study)?;
     let names: Vec<String> = request.members.iter().map(|peer| peer.name.clone()).collect();
     let me = names.iter().position(|name| *name == node.config.name);
     let me = me.ok_or_else(|| refuse("this centre is not among the members"))?;
@@ -139,7 +206,8 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     let result_key = from_hex(&request.result_key).ok_or(NodeError::Message("result key"))?;
     let binding = Binding::new(network_id(&node.config.network), study.hash(), session);
     let topology = if request.star { Topology::Star } else { Topology::Mesh };
-    Ok(Checked { study, me, names, binding, result_key, topology })
+    let key = key.to_owned();
+    Ok(Checked { study, key, me, names, binding, result_key, topology })
 }
 
 /// Links to the other centres and to the dealer.
@@ -212,7 +280,7 @@ fn agree_on_seeds(mesh: &mut Mesh) -> Result<Vec<Option<Seed>>, WireError> {
 fn compute(
     node: &CentreNode,
     request: &RunRequest,
-    checked: &Checked,
+    (checked, admission): (&Checked, &Admission),
     (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
@@ -229,6 +297,9 @@ fn compute(
         }
     };
     progress("seal", "");
+    // what was computed under a permit is not given out after its end
+    node.desk.check_permit(admission.permit.as_ref(), &checked.key, Moment::Release)?;
+    log(node, "release", (request, checked), "")?;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let context = seal_context(&request.session, &node.config.name);
     let sealed = seal(&checked.result_key, &bytes, &context)?;

@@ -54,14 +54,21 @@ impl State {
     /// # Errors
     /// [`NodeError::Database`].
     pub fn open(path: &Path) -> Result<Self, NodeError> {
+        let state = Self::join(path)?;
+        state.lock().execute(
+            "UPDATE runs SET state = 'aborted', reason = 'the node stopped' WHERE state = 'running'",
+            [],
+        )?;
+        Ok(state)
+    }
+
+    /// Opens or makes the database beside a node that may be running.
+    pub(crate) fn join(path: &Path) -> Result<Self, NodeError> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
-        connection.execute(
-            "UPDATE runs SET state = 'aborted', reason = 'the node stopped' WHERE state = 'running'",
-            [],
-        )?;
+        connection.execute_batch(crate::requests_store::SCHEMA)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -69,20 +76,30 @@ impl State {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that a run begins.
+    /// Records that a run begins, and uses up its approval (request and nonce): both or neither.
     ///
     /// # Errors
-    /// [`NodeError::Refused`] when the session has been used before.
-    pub(crate) fn begin(&self, session: &str, study: &str, hash: &str) -> Result<(), NodeError> {
-        let inserted = self.lock().execute(
+    /// [`NodeError::Refused`] when the session has been used before, [`NodeError::Governance`] when
+    /// the approval has been used or taken back.
+    pub(crate) fn begin(
+        &self,
+        session: &str,
+        (study, hash): (&str, &str),
+        approval: (i64, &str),
+    ) -> Result<(), NodeError> {
+        let mut connection = self.lock();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let inserted = transaction.execute(
             "INSERT OR IGNORE INTO runs (session, study, study_hash, state) VALUES (?, ?, ?, 'running')",
             params![session, study, hash],
         )?;
-        if inserted == 1 {
-            Ok(())
-        } else {
-            Err(NodeError::Refused("this session has been used; start a new run".to_owned()))
+        if inserted != 1 {
+            let what = "this session has been used; start a new run";
+            return Err(NodeError::Refused(what.to_owned()));
         }
+        crate::requests_store::consume(&transaction, approval, (session, study))?;
+        Ok(transaction.commit()?)
     }
 
     /// Records how a run ended.
@@ -183,8 +200,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.sqlite");
         let state = State::open(&path).unwrap();
-        state.begin("s1", "study", "hash").unwrap();
-        assert!(state.begin("s1", "study", "hash").is_err());
+        let approved = "INSERT INTO requests VALUES (?, '', '', '', '', '', 'approved', '', '', 0)";
+        state.lock().execute(approved, [1]).unwrap();
+        state.lock().execute(approved, [2]).unwrap();
+        let code = |session: &str, approval| {
+            state.begin(session, ("study", "hash"), approval).map_err(|it| it.code().to_owned())
+        };
+        assert_eq!(code("s1", (1, "n1")), Ok(()));
+        assert_eq!(code("s1", (2, "n2")), Err("K0601".to_owned()));
+        // an approval is for one run, whatever request it is put under
+        assert_eq!(code("s2", (2, "n1")), Err("K0611".to_owned()));
+        assert_eq!(code("s2", (1, "n2")), Err("K0617".to_owned()));
         let mut ledger = state.burn_ledger("s1");
         ledger.burn(10).unwrap();
         ledger.burn(20).unwrap();

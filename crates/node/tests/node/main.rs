@@ -6,7 +6,10 @@
     reason = "a test that cannot go on has failed; what panicked in a thread is printed"
 )]
 
+mod approvals;
 mod dealer;
 mod network;
+mod permits;
+mod random;
 mod requests;
 mod traffic;
