@@ -31,6 +31,11 @@ impl Failure {
         Self { text: text.into(), code: "K0802".to_owned(), exit: 1 }
     }
 
+    /// A permit that is none.
+    pub(crate) fn permit(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: "K0620".to_owned(), exit: 5 }
+    }
+
     /// All results were withheld.
     pub(crate) fn withheld(code: &str, text: &str) -> Self {
         Self { text: text.to_owned(), code: code.to_owned(), exit: 6 }
@@ -38,7 +43,7 @@ impl Failure {
 }
 
 /// The exit status of a code, as `konsil explain exit-codes` lists them.
-fn exit_of(code: &str) -> u8 {
+pub(crate) fn exit_of(code: &str) -> u8 {
     let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
     match number {
         101..=199 | 310 | 311 | 313 => 10,

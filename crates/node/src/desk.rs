@@ -164,7 +164,10 @@ impl Desk {
     }
 
     /// Writes into the centre's log; what cannot be logged must not happen.
-    pub(crate) fn log(&self, event: &Event) -> Result<(), NodeError> {
+    ///
+    /// # Errors
+    /// [`NodeError::Database`].
+    pub fn log(&self, event: &Event) -> Result<(), NodeError> {
         self.state.log(self.clock.now(), event)
     }
 

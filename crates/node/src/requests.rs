@@ -187,7 +187,7 @@ impl Desk {
             permit: document.body.permit.as_ref(),
             by: self.permit_use(&document.signer, &issuers),
             dictionary: dataset.dictionary(),
-            columns: &dataset.column_names(),
+            columns: &dataset.filled_columns(),
         };
         judge(policy, &asked)
     }

@@ -42,7 +42,7 @@ pub(crate) fn steward(folder: &Path, name: &str) -> (Identity, Person) {
 }
 
 /// A network whose centres have a steward and what else `change` makes of their policies.
-pub(crate) fn by_hand(clock: Clock, change: impl Fn(&str, &mut CentrePolicy)) -> Network {
+pub(crate) fn by_hand(clock: &Clock, change: impl Fn(&str, &mut CentrePolicy)) -> Network {
     Network::start_by(60, false, clock, |name, folder| {
         let mut policy = CentrePolicy::default();
         policy.steward.push(steward(folder, "eva").1);
@@ -98,7 +98,7 @@ pub(crate) fn logged(network: &Network, name: &str) -> String {
 #[test]
 fn a_replayed_approval_is_consumed() {
     let (clock, _) = moved_clock();
-    let network = by_hand(clock.clone(), |_, _| {});
+    let network = by_hand(&clock, |_, _| {});
     let (researcher, planned) = plan(&network, STUDY);
     assert_eq!(run(&network, &planned), "K0610");
     let states = submit(&researcher, &planned, false);
@@ -123,7 +123,7 @@ fn a_replayed_approval_is_consumed() {
 #[test]
 fn an_edited_study_has_no_approval() {
     let (clock, _) = moved_clock();
-    let network = by_hand(clock.clone(), |_, _| {});
+    let network = by_hand(&clock, |_, _| {});
     let (researcher, planned) = plan(&network, STUDY);
     submit(&researcher, &planned, false);
     approve_all(&network, &clock, 1);
@@ -141,7 +141,7 @@ fn an_edited_study_has_no_approval() {
 #[test]
 fn an_approval_without_the_right_is_refused_and_logged() {
     let (clock, _) = moved_clock();
-    let network = by_hand(clock.clone(), |_, _| {});
+    let network = by_hand(&clock, |_, _| {});
     let (researcher, planned) = plan(&network, STUDY);
     submit(&researcher, &planned, false);
     let stranger = Identity::generate().unwrap();
@@ -172,7 +172,7 @@ fn an_approval_without_the_right_is_refused_and_logged() {
 #[test]
 fn what_an_approval_binds_must_be_in_force() {
     let (clock, time) = moved_clock();
-    let network = by_hand(clock.clone(), |_, _| {});
+    let network = by_hand(&clock, |_, _| {});
     let (researcher, planned) = plan(&network, STUDY);
     let folder = network.path(NAMES[0]);
     let mut number = 0;
@@ -233,7 +233,7 @@ fn what_an_approval_binds_must_be_in_force() {
 fn a_study_wanting_what_a_centre_does_not_offer_is_declined_there() {
     let (clock, _) = moved_clock();
     let everything = |policy: &mut CentrePolicy| policy.standing.push(StandingRule::default());
-    let network = by_hand(clock, |name, policy| {
+    let network = by_hand(&clock, |name, policy| {
         everything(policy);
         if name == NAMES[1] {
             policy.analyses = vec!["km".to_owned()];
@@ -265,7 +265,7 @@ fn a_study_wanting_what_a_centre_does_not_offer_is_declined_there() {
 #[test]
 fn standing_rules_approve_so_many_a_day() {
     let (clock, time) = moved_clock();
-    let network = by_hand(clock.clone(), |_, policy| {
+    let network = by_hand(&clock, |_, policy| {
         policy.standing.push(StandingRule {
             analyses: vec!["summary".to_owned()],
             threshold_min: 10,
@@ -292,7 +292,7 @@ fn standing_rules_approve_so_many_a_day() {
 #[test]
 fn two_different_stewards_must_approve() {
     let (clock, _) = moved_clock();
-    let network = Network::start_by(60, false, clock.clone(), |_, folder| {
+    let network = Network::start_by(60, false, &clock, |_, folder| {
         let stewards = [steward(folder, "eva").1, steward(folder, "jon").1];
         let policy = CentrePolicy {
             steward: stewards.to_vec(),
@@ -334,7 +334,7 @@ fn two_different_stewards_must_approve() {
 #[test]
 fn a_full_queue_says_when_to_try_again() {
     let (clock, time) = moved_clock();
-    let network = by_hand(clock.clone(), |_, policy| {
+    let network = by_hand(&clock, |_, policy| {
         policy.requests_waiting_max = 2;
         policy.refusals_per_day = 2;
         policy.analyses = vec!["summary".to_owned()];

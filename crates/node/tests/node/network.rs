@@ -75,14 +75,14 @@ fn new_peer(name: &str, folder: &Path) -> Peer {
 impl Network {
     /// Starts everything; every centre has as many patients and approves by policy.
     pub(crate) fn start(count: usize) -> Self {
-        Self::start_by(count, true, Clock::system(), |_, _| {})
+        Self::start_by(count, true, &Clock::system(), |_, _| {})
     }
 
     /// As [`Network::start`]; `prepare` may write into each centre's folder before it starts.
     pub(crate) fn start_by(
         count: usize,
         approve_by_policy: bool,
-        clock: Clock,
+        clock: &Clock,
         prepare: impl Fn(&str, &Path),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -45,7 +45,7 @@ const MONTH: i64 = 31 * 86_400;
 fn a_permit_that_ends_stops_the_run_at_start() {
     let (body, person) = issuer();
     let (clock, time) = moved_clock();
-    let network = by_hand(clock.clone(), |_, policy| {
+    let network = by_hand(&clock, |_, policy| {
         policy.permit_issuer = vec![person.clone()];
         policy.needs_permit = true;
         policy.approval_days = 365;
@@ -84,7 +84,7 @@ fn a_permit_that_ends_stops_the_run_before_release() {
         let begun = runs.is_some_and(|it| !it.is_empty());
         Timestamp::from_second(MARCH + if begun { MONTH } else { 0 }).unwrap()
     });
-    let network = by_hand(clock, |_, policy| {
+    let network = by_hand(&clock, |_, policy| {
         policy.permit_issuer = vec![person.clone()];
         policy.standing.push(StandingRule::default());
     });
@@ -107,7 +107,7 @@ fn a_permit_that_ends_stops_the_run_before_release() {
 fn a_commercial_request_on_non_commercial_data_is_refused() {
     let (body, person) = issuer();
     let (clock, _) = moved_clock();
-    let network = by_hand(clock, |name, policy: &mut CentrePolicy| {
+    let network = by_hand(&clock, |name, policy: &mut CentrePolicy| {
         policy.permit_issuer = vec![person.clone()];
         if name == NAMES[2] {
             policy.duo = vec!["GRU".parse().unwrap(), "NCU".parse().unwrap()];

@@ -3,7 +3,7 @@
 use crate::approvals::{STUDY, by_hand, desk, moved_clock, plan, run, steward};
 use crate::network::NAMES;
 use konsil_governance::RequestState;
-use konsil_node::RequestRecord;
+use konsil_node::{RequestRecord, State};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[test]
 fn nothing_runs_without_a_valid_unused_approval() {
     let (clock, _) = moved_clock();
-    let network = by_hand(clock.clone(), |_, _| {});
+    let network = by_hand(&clock, |_, _| {});
     let texts = [STUDY.to_owned(), STUDY.replace("\"age\"", "\"crp\"")];
     let studies = texts.each_ref().map(|text| plan(&network, text));
     let desks =
@@ -44,7 +44,7 @@ fn nothing_runs_without_a_valid_unused_approval() {
             |it: &&RequestRecord| it.study_hash == *hash && it.state == RequestState::Approved;
         records.iter().filter(good).count()
     };
-    let settings = Config { cases: 24, failure_persistence: None, ..Config::default() };
+    let settings = Config { cases: 64, failure_persistence: None, ..Config::default() };
     let checked = TestRunner::new(settings).run(&vec(step(), 1..12), |steps| {
         // numbers count on from one sequence to the next
         let base = i64::try_from(desks[0].0.requests().unwrap().len()).unwrap();
@@ -77,4 +77,6 @@ fn nothing_runs_without_a_valid_unused_approval() {
         Ok(())
     });
     checked.unwrap();
+    let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();
+    assert!(!runs.is_empty(), "no sequence came as far as a run");
 }
