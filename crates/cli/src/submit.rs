@@ -77,24 +77,29 @@ pub(crate) fn ready(
         if no.is_empty() {
             return Ok(None);
         }
-        let declined = no.iter().all(|it| it.state == RequestState::Declined);
-        let enough = u64::try_from(yes.len()).ok() >= run.study.study.min_centres;
-        if declined && enough && run.study.study.min_centres.is_some() {
-            for status in &no {
+        let (declined, open): (Vec<&RequestStatus>, Vec<&RequestStatus>) =
+            no.iter().partition(|it| it.state == RequestState::Declined);
+        // whether the study is content with those that have not declined
+        let left = u64::try_from(statuses.len() - declined.len()).unwrap_or(0);
+        let spare = run.study.study.min_centres.is_some_and(|least| left >= least);
+        if open.is_empty() && spare {
+            for status in &declined {
                 screen.note(&format!("! goes on without {}", line(status)));
             }
             let names: Vec<String> = yes.iter().map(|it| it.centre.clone()).collect();
             return Ok(Some(researcher.plan_among(run, &names)?));
         }
         let lines: Vec<String> = statuses.iter().map(line).collect();
-        let final_no = no
-            .iter()
-            .find(|it| !matches!(it.state, RequestState::Waiting | RequestState::Question));
+        let final_no = no.iter().copied().find(|it| match it.state {
+            RequestState::Waiting | RequestState::Question => false,
+            RequestState::Declined => !spare,
+            _ => true,
+        });
         if final_no.is_some() || begin.elapsed() >= Duration::from_secs(patience.wait) {
             screen.json_line(&as_json(run, &statuses));
             let hints: Vec<String> = no.iter().map(|it| hint(it)).collect();
             let text = format!("{}\n{}", lines.join("\n"), hints.concat());
-            let first = final_no.copied().or(no.first().copied());
+            let first = final_no.or(open.first().copied());
             return first.map_or(Ok(None), |it| Err(failure(it, &text)));
         }
         if said != lines.join("\n") {

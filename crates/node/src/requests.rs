@@ -62,13 +62,21 @@ impl Desk {
         let coming = Coming { document, study, hash };
         let earlier = self.state.requests_of(&coming.hash, key)?;
         let earlier = earlier.into_iter().find(|it| it.document.body == document.body);
-        if let Some(earlier) = earlier
-            && self.stands(&policy, (&coming, &earlier), again)
+        if let Some(earlier) = &earlier
+            && self.stands(&policy, (&coming, earlier), again)
+        {
+            return Ok(self.status(earlier.clone()));
+        }
+        self.not_too_often(&policy, key)?;
+        let dataset = self.patients()?;
+        // who waits for other centres asks again and again; the same no is told, not counted
+        if let Some(earlier) = earlier.filter(|it| it.state == RequestState::Declined && !again)
+            && let Err(refusal) = self.judge(&policy, (document, &coming.study), &dataset)
+            && refusal.code() == earlier.code
         {
             return Ok(self.status(earlier));
         }
-        self.not_too_often(&policy, key)?;
-        let number = self.take_in(identity, &policy, &coming, &self.patients()?)?;
+        let number = self.take_in(identity, &policy, &coming, &dataset)?;
         let record = self.state.request(number)?;
         record.map(|it| self.status(it)).ok_or(NodeError::Message("request"))
     }

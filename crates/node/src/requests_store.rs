@@ -283,6 +283,36 @@ pub(crate) fn consume(
     if moved == 1 { Ok(()) } else { Err(Refusal::Revoked(study.to_owned()).into()) }
 }
 
+impl State {
+    /// Whether a run has used no randomness: nothing that depends on patients has left.
+    pub(crate) fn is_unburnt(&self, session: &str) -> Result<bool, NodeError> {
+        let count = "SELECT count(*) FROM burnt WHERE session = ?";
+        Ok(self.lock().query_row(count, [session], |row| row.get::<_, i64>(0))? == 0)
+    }
+
+    /// Gives an approval back that a run without any computation had used up.
+    pub(crate) fn give_back(
+        &self,
+        (request, nonce): (i64, &str),
+        session: &str,
+    ) -> Result<(), NodeError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let freed = transaction.execute(
+            "DELETE FROM nonces WHERE nonce = ?1 AND session = ?2
+                AND NOT EXISTS (SELECT 1 FROM burnt WHERE session = ?2)",
+            params![nonce, session],
+        )?;
+        if freed == 1 {
+            transaction.execute(
+                "UPDATE requests SET state = 'approved', code = '' WHERE number = ? AND state = 'consumed'",
+                [request],
+            )?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
 fn insert_approval(
     transaction: &Transaction<'_>,
     request: i64,

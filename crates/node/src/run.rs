@@ -108,6 +108,12 @@ pub(crate) fn run(
         Err(error) => {
             log(node, "abort", (request, &checked), error.code())?;
             node.state.end(&request.session, ("aborted", error.code()), (planned, 0))?;
+            // the centres never came together: the stewards need not decide again
+            if node.state.is_unburnt(&request.session)? {
+                log(node, "return", (request, &checked), error.code())?;
+                let approval = (admission.request, admission.nonce.as_str());
+                node.state.give_back(approval, &request.session)?;
+            }
             Err(error)
         }
     }

@@ -211,6 +211,12 @@ mod tests {
         // an approval is for one run, whatever request it is put under
         assert_eq!(code("s2", (2, "n1")), Err("K0611".to_owned()));
         assert_eq!(code("s2", (1, "n2")), Err("K0617".to_owned()));
+        // given back while nothing was computed, and not afterwards
+        state.give_back((1, "n1"), "s1").unwrap();
+        assert_eq!(code("s2", (1, "n1")), Ok(()));
+        state.burn_ledger("s2").burn(1).unwrap();
+        state.give_back((1, "n1"), "s2").unwrap();
+        assert_eq!(code("s3", (1, "n1")), Err("K0611".to_owned()));
         let mut ledger = state.burn_ledger("s1");
         ledger.burn(10).unwrap();
         ledger.burn(20).unwrap();

@@ -12,10 +12,14 @@ use std::time::Duration;
 
 /// A lab of which each centre has a steward, with data.
 fn by_hand() -> Lab {
+    by_hand_of(&CENTRES, &patients(240, 7))
+}
+
+fn by_hand_of(centres: &[&str], patients: &str) -> Lab {
     let lab = Lab { folder: tempfile::tempdir().unwrap() };
     lab.write("dictionary.csv", DICTIONARY);
-    lab.konsil(&["lab", "new", "lab", "--by-hand", "--centres", &CENTRES.join(",")]).exits(0);
-    lab.write("patients.csv", &patients(240, 7));
+    lab.konsil(&["lab", "new", "lab", "--by-hand", "--centres", &centres.join(",")]).exits(0);
+    lab.write("patients.csv", patients);
     lab.import("patients.csv").exits(0);
     lab.write("study.toml", SHORT);
     lab
@@ -93,6 +97,38 @@ fn lab_run_gives_the_commands_that_approve() {
         lab.konsil(&[&words[..], &["--yes"]].concat()).exits(0);
     }
     lab.konsil(&["lab", "run", "lab", "study.toml", "--out", "r"]).exits(0);
+}
+
+// Case 57: a centre that does not offer what is asked stays out; the others go on if the study says
+// that they are enough, and only then.
+#[test]
+fn a_study_goes_on_without_a_centre_that_declines() {
+    let patients = patients(240, 9);
+    let lines = patients.lines().enumerate().map(|(at, line)| match at % 4 {
+        3 => line.replacen(CENTRES[(at + 2) % 3], "linde", 1),
+        _ => line.to_owned(),
+    });
+    let patients = lines.collect::<Vec<_>>().join("\n");
+    let lab = by_hand_of(&[CENTRES[0], CENTRES[1], CENTRES[2], "linde"], &patients);
+    let policy = lab.centre("linde").join("policy.toml");
+    let text = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, text.replace("analyses = []", "analyses = [\"km\"]")).unwrap();
+    lab.write("fewer.toml", &SHORT.replace("id = \"short\"", "id = \"short\"\nmin_centres = 3"));
+    for (study, code) in [("study.toml", "K0623"), ("fewer.toml", "K0610")] {
+        let ran = lab.konsil(&["lab", "run", "lab", study, "--out", "r"]).exits(5);
+        ran.says(&[code, "linde"]);
+    }
+    for centre in CENTRES {
+        for number in ["1", "2"] {
+            decide(&lab, centre, &["approve", number, "--yes"]).exits(0);
+        }
+    }
+    lab.konsil(&["lab", "run", "lab", "study.toml", "--out", "r"]).exits(5).says(&["K0623"]);
+    let ran = lab.konsil(&["lab", "run", "lab", "fewer.toml", "--out", "r", "--json"]).exits(0);
+    assert_eq!(ran.json()["planned_bytes"], ran.json()["sent_bytes"]);
+    ran.says(&["goes on without linde"]);
+    let plan = fs::read_to_string(lab.path("r/plan.json")).unwrap();
+    assert!(!plan.contains("linde"), "{plan}");
 }
 
 // Stewards, their keys, and the policy file with what a person may do wrong in it.

@@ -20,9 +20,9 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..2_usize, any::<bool>()).prop_map(|(study, again)| Step::Submit(study, again)),
-        (1..5_usize).prop_map(Step::Approve),
-        (1..5_usize).prop_map(Step::Revoke),
-        (1..5_usize).prop_map(Step::Decline),
+        (1..4_usize).prop_map(Step::Approve),
+        (1..4_usize).prop_map(Step::Revoke),
+        (1..4_usize).prop_map(Step::Decline),
         (0..2_usize).prop_map(Step::Run),
     ]
 }
@@ -46,9 +46,11 @@ fn nothing_runs_without_a_valid_unused_approval() {
     };
     let settings = Config { cases: 64, failure_persistence: None, ..Config::default() };
     let checked = TestRunner::new(settings).run(&vec(step(), 1..12), |steps| {
-        // numbers count on from one sequence to the next
-        let base = i64::try_from(desks[0].0.requests().unwrap().len()).unwrap();
-        let number = |at: usize| base + i64::try_from(at).unwrap();
+        // the newest request is 1, the one before it 2
+        let number = |at: usize| {
+            let newest = i64::try_from(desks[0].0.requests().unwrap().len()).unwrap();
+            newest + 1 - i64::try_from(at).unwrap()
+        };
         for step in steps {
             match step {
                 Step::Submit(study, again) => {
@@ -78,5 +80,6 @@ fn nothing_runs_without_a_valid_unused_approval() {
     });
     checked.unwrap();
     let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();
-    assert!(!runs.is_empty(), "no sequence came as far as a run");
+    assert!(runs.len() > 3, "only {} runs: the sequences try nothing", runs.len());
+    println!("{} runs", runs.len());
 }
