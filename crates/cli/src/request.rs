@@ -186,6 +186,11 @@ fn text(view: &RequestView) -> String {
         view.plan.centres.join(", "),
         view.variables.join(" "),
     );
+    for asked in &view.study.analysis {
+        let what = asked.formula.clone().unwrap_or_else(|| asked.variables.join(" "));
+        let by = asked.by.as_ref().map(|it| format!(" by {it}")).unwrap_or_default();
+        let _ok = writeln!(text, "Asks        {:<10} {what}{by}", asked.kind);
+    }
     for check in &record.checks {
         let _ok = writeln!(text, "  {} {}", if check.ok { "✓" } else { "!" }, check.text);
     }

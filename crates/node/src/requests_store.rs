@@ -4,6 +4,7 @@ use crate::error::NodeError;
 use crate::state::State;
 use jiff::Timestamp;
 use konsil_governance::{Approval, Check, Refusal, RequestState, Signed, StudyRequest};
+use rusqlite::TransactionBehavior::Immediate;
 use rusqlite::{Row, Transaction, params};
 
 /// Tables of requests.
@@ -195,7 +196,7 @@ impl State {
         note: &str,
     ) -> Result<bool, NodeError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(Immediate)?;
         insert_approval(&transaction, request, approval, "")?;
         let to = if complete { RequestState::Approved } else { from };
         let moved = transaction.execute(
@@ -216,7 +217,7 @@ impl State {
         (rule, per_day): (&str, Option<u32>),
     ) -> Result<bool, NodeError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(Immediate)?;
         let since = approval.body.not_before.as_second().saturating_sub(DAY_SECONDS);
         let given: i64 = transaction.query_row(
             "SELECT count(*) FROM approvals WHERE rule = ? AND made > ?",
@@ -238,7 +239,7 @@ impl State {
     /// Marks the approvals of a request as taken back.
     pub(crate) fn revoke(&self, request: i64, note: &str) -> Result<bool, NodeError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(Immediate)?;
         let moved = transaction.execute(
             "UPDATE requests SET state = 'revoked', code = 'K0617', note = ?
              WHERE number = ? AND state = 'approved'",
@@ -297,7 +298,7 @@ impl State {
         session: &str,
     ) -> Result<(), NodeError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(Immediate)?;
         let freed = transaction.execute(
             "DELETE FROM nonces WHERE nonce = ?1 AND session = ?2
                 AND NOT EXISTS (SELECT 1 FROM burnt WHERE session = ?2)",

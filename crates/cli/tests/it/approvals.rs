@@ -49,8 +49,13 @@ fn stewards_approve_a_study_for_one_run() {
     assert!(shown["own_bytes"].as_u64().unwrap() > 0);
     assert!(!shown["plan"]["analyses"][0]["ledger"].as_array().unwrap().is_empty());
     let screen = konsil(&lab.centre("ahorn"), &["request", "show", "1"]).exits(0).out;
-    for says in ["Will be revealed, value by value", "Guarantee", "Leaves here", "✓ all variables"]
-    {
+    for says in [
+        "Will be revealed, value by value",
+        "Guarantee",
+        "Asks        summary    age",
+        "Leaves here",
+        "✓ all variables",
+    ] {
         assert!(screen.contains(says), "{screen}");
     }
     assert!(screen.lines().count() < 40, "one screen: {screen}");
