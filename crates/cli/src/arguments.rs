@@ -3,7 +3,11 @@
 use crate::audit::AuditCommand;
 use crate::budget::BudgetCommand;
 use crate::failure::Failure;
+use crate::permit::PermitCommand;
+use crate::request::RequestCommand;
 use crate::screen::Screen;
+use crate::steward::{PolicyCommand, StewardCommand};
+use crate::submit::{Patience, SubmitOptions};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -52,12 +56,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         network: NetworkOptions,
     },
-    /// Run a study over the network.
+    /// Send a study to the centres, for their stewards to approve.
+    Submit(SubmitOptions),
+    /// Run a study over the network, once all centres have approved it.
     Run {
         /// The study file.
         study: PathBuf,
         #[command(flatten)]
         network: NetworkOptions,
+        #[command(flatten)]
+        patience: Patience,
         /// Folder for the results.
         #[arg(short, long, default_value = "results")]
         out: PathBuf,
@@ -75,6 +83,18 @@ pub(crate) enum Command {
     /// The shared dictionary: names, types, units, levels.
     #[command(subcommand)]
     Dict(DictCommand),
+    /// Requests at a centre: read, approve, decline, ask, take back.
+    #[command(subcommand)]
+    Request(RequestCommand),
+    /// A centre's stewards.
+    #[command(subcommand)]
+    Steward(StewardCommand),
+    /// A centre's policy.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Permits of health data access bodies.
+    #[command(subcommand)]
+    Permit(PermitCommand),
     /// A centre's data sets.
     #[command(subcommand)]
     Data(DataCommand),
@@ -187,6 +207,9 @@ pub(crate) enum LabCommand {
         /// Names of the centres.
         #[arg(long, value_delimiter = ',', required = true)]
         centres: Vec<String>,
+        /// Every study waits for each centre's steward, whose key is centres/CENTRE/steward.key.
+        #[arg(long)]
+        by_hand: bool,
     },
     /// Import patients into the lab's centres.
     Import {

@@ -38,7 +38,7 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     ));
     let names: Vec<String> =
         ["acacia", "brauna", "cedro", "figueira", "imbuia", "jatoba"].map(str::to_owned).to_vec();
-    let lab = Lab::create(&place, &names)?;
+    let lab = Lab::create(&place, &names, false)?;
     let data = folder.path().join("dialysis.csv");
     let dictionary = folder.path().join("dialysis-dictionary.csv");
     for (path, text) in [(&data, PATIENTS), (&dictionary, DICTIONARY)] {

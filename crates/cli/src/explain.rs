@@ -282,6 +282,82 @@ const CODES: &[(&str, &str, &str)] = &[
         "Nothing is computed. Keep the folder as it is and compare it with a backup.",
     ),
     (
+        "K0610",
+        "approval-missing: no steward of the centre has approved the study yet.",
+        "Send it with  konsil submit,  and wait; the steward decides with  konsil request approve.",
+    ),
+    (
+        "K0611",
+        "approval-consumed: an approval is for one run, and that run has begun.",
+        "Ask for another approval with  konsil submit.",
+    ),
+    (
+        "K0612",
+        "study-changed: the study is not the one that was approved.",
+        "Any change of its meaning makes it another study. Send it again with  konsil submit.",
+    ),
+    (
+        "K0613",
+        "data-changed: the centre's data set is not the one that was approved.",
+        "Send the study again with  konsil submit.",
+    ),
+    (
+        "K0614",
+        "policy-changed: the centre's policy is not the one under which it was approved.",
+        "Send the study again with  konsil submit.",
+    ),
+    (
+        "K0615",
+        "version-changed: another version of the program was approved.",
+        "Send the study again with  konsil submit.",
+    ),
+    (
+        "K0616",
+        "approval-expired: the approval's time is over, or has not begun.",
+        "Ask for another approval with  konsil submit.",
+    ),
+    ("K0617", "approval-revoked: a steward has taken the approval back.", "Ask the steward why."),
+    (
+        "K0618",
+        "not-a-steward: an approval is signed by a key that may not approve here.",
+        "It counts for nothing and is in the centre's log. A steward of policy.toml must approve.",
+    ),
+    (
+        "K0620",
+        "permit-not-valid: the permit is missing, not yet or no longer valid, or not for this person, centre or issuer.",
+        "The text says at which moment: submit, start or release. At release nothing was sealed; have the permit renewed and run again.",
+    ),
+    (
+        "K0621",
+        "data-use-mismatch: the request does not fit the data set's conditions of use (GA4GH DUO).",
+        "The text gives the pair: what the request claims or leaves open, and the data set's code.",
+    ),
+    (
+        "K0622",
+        "purpose-not-allowed: the centre, or Article 54 of the EHDS regulation, does not allow the purpose.",
+        "State the purpose in [study] or in the permit; ask the centre which it allows.",
+    ),
+    (
+        "K0623",
+        "analysis-not-allowed: the centre does not take part in this kind of analysis.",
+        "Leave it out, or run without the centre: `centres = [...]`, or `min_centres`.",
+    ),
+    (
+        "K0624",
+        "queue-full: too many requests wait at the centre, or too many were refused within a day.",
+        "The text says when to try again.",
+    ),
+    (
+        "K0625",
+        "declined: the centre's steward, or its policy, has said no.",
+        "The text gives the steward's words, or the reason.",
+    ),
+    (
+        "K0626",
+        "not-offered: the centre's data set lacks a variable of the study.",
+        "Leave it out, or run without the centre: `centres = [...]`, or `min_centres`.",
+    ),
+    (
         "K0701",
         "A file or folder cannot be used.",
         "The text names it. Key files must be readable by their owner only.",

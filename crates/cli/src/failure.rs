@@ -36,6 +36,11 @@ impl Failure {
         Self { text: text.into(), code: "K0634".to_owned(), exit: 9 }
     }
 
+    /// A permit that is none.
+    pub(crate) fn permit(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: "K0620".to_owned(), exit: 5 }
+    }
+
     /// All results were withheld.
     pub(crate) fn withheld(code: &str, text: &str) -> Self {
         Self { text: text.to_owned(), code: code.to_owned(), exit: 6 }
@@ -43,7 +48,7 @@ impl Failure {
 }
 
 /// The exit status of a code, as `konsil explain exit-codes` lists them.
-fn exit_of(code: &str) -> u8 {
+pub(crate) fn exit_of(code: &str) -> u8 {
     let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
     match number {
         101..=199 | 310 | 311 | 313 => 10,
@@ -51,7 +56,7 @@ fn exit_of(code: &str) -> u8 {
         217 | 218 | 501..=509 => 6,
         411 | 412 | 421 | 423 | 424 => 8,
         312 | 413..=420 | 422 | 425 | 426 | 430 | 431 | 630..=632 | 634 | 642 => 9,
-        601 => 5,
+        601..=626 => 5,
         640 | 641 => 7,
         _ => 1,
     }

@@ -3,15 +3,18 @@
 use crate::arguments::{LabCommand, Topology};
 use crate::failure::Failure;
 use crate::processes::{self, Daemon, Role};
+use crate::request::desk;
 use crate::results;
 use crate::screen::Screen;
 use crate::study;
+use crate::submit::{self, Patience};
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save, split_by};
 use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
-    DealerConfig, NetworkFile, NodeConfig, Peer, Researcher, read_toml, write_private, write_toml,
+    DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, read_toml,
+    write_private, write_toml,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -45,8 +48,8 @@ pub(crate) struct LabRun {
 
 pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
-        LabCommand::New { lab, centres } => {
-            Lab::create(&lab, &centres)?;
+        LabCommand::New { lab, centres, by_hand } => {
+            Lab::create(&lab, &centres, by_hand)?;
             screen.note(&format!(
                 "✓ lab {} with {} centres, a dealer and a researcher\nNext: konsil lab import {} --dict DICTIONARY.csv --split-by COLUMN FILE.csv",
                 lab.display(), centres.len(), lab.display()
@@ -94,6 +97,11 @@ fn run_study(
     results::make_place(out)?;
     let run = lab.start()?;
     let planned = run.researcher.plan(study, topology.into())?;
+    let hint =
+        |status: &RequestStatus| submit::lab_hint(&lab.centre_folder(&status.centre), status);
+    let patience = Patience::default();
+    let fewer = submit::ready(&run.researcher, &planned, &patience, &hint, screen)?;
+    let planned = fewer.unwrap_or(planned);
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
     drop(run);
     results::finish(&planned, &outcome, (out, begin.elapsed()), screen)
@@ -101,7 +109,11 @@ fn run_study(
 
 impl Lab {
     /// Makes folders, keys and configurations.
-    pub(crate) fn create(folder: &Path, centres: &[String]) -> Result<Self, Failure> {
+    pub(crate) fn create(
+        folder: &Path,
+        centres: &[String],
+        by_hand: bool,
+    ) -> Result<Self, Failure> {
         let slug = |name: &String| {
             (1..=32).contains(&name.len())
                 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -139,14 +151,19 @@ impl Lab {
                 network: network.to_string(),
                 listen: "127.0.0.1:0".to_owned(),
                 dataset: DATASET.to_owned(),
-                approve_by_policy: true,
+                approve_by_policy: !by_hand,
                 policy: Policy::default(),
                 budget: Limits::default(),
                 centre: members.clone(),
                 dealer: dealer.clone(),
                 researcher: vec![researcher.clone()],
             };
-            write_toml(&lab.centre_folder(centre).join("konsil.toml"), &config)?;
+            let own = lab.centre_folder(centre);
+            write_toml(&own.join("konsil.toml"), &config)?;
+            if by_hand {
+                let key = own.join("steward.key");
+                crate::steward::add(&desk(&own)?, &own, (&format!("{centre}-steward"), &key))?;
+            }
         }
         let listen = "127.0.0.1:0".to_owned();
         let config = DealerConfig { network: network.to_string(), listen, centre: members.clone() };

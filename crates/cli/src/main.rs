@@ -9,12 +9,16 @@ mod demo;
 mod explain;
 mod failure;
 mod lab;
+mod permit;
 mod processes;
 mod render;
 mod report;
+mod request;
 mod results;
 mod screen;
+mod steward;
 mod study;
+mod submit;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -44,7 +48,14 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Demo(options) => demo::demo(&options, screen),
         Command::Lab(command) => lab::lab(command, screen),
         Command::Plan { study, network } => study::plan(&study, &network, screen),
-        Command::Run { study, network, out } => study::run_file(&study, (&network, &out), screen),
+        Command::Submit(options) => submit::submit(&options, screen),
+        Command::Run { study, network, patience, out } => {
+            study::run_file(&study, (&network, &patience, &out), screen)
+        }
+        Command::Request(command) => request::request(command, screen),
+        Command::Steward(command) => steward::steward(command, screen),
+        Command::Policy(command) => steward::policy(command, screen),
+        Command::Permit(command) => permit::permit(command, screen),
         Command::Summary(one) => study::one_line("summary", one, screen),
         Command::Table1(one) => study::one_line("table1", one, screen),
         Command::Lm(one) => study::one_line("lm", one, screen),

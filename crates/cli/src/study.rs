@@ -4,6 +4,7 @@ use crate::arguments::{NetworkOptions, OneLine};
 use crate::failure::Failure;
 use crate::results;
 use crate::screen::Screen;
+use crate::submit::{self, Patience};
 use konsil_analyses::Request;
 use konsil_governance::{Cohort, Plan, ReleaseRules, Study, StudyHead};
 use konsil_node::{Event, NodeError, Outcome, Researcher, StudyRun};
@@ -32,7 +33,7 @@ pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Re
 }
 
 /// Connects to the network of a file.
-fn connect(network: &Path) -> Result<Researcher, Failure> {
+pub(crate) fn connect(network: &Path) -> Result<Researcher, Failure> {
     if !network.exists() {
         let what = format!(
             "there is no network file {}; name it with --network LAB/network.toml, or make a lab with  konsil lab new",
@@ -45,10 +46,10 @@ fn connect(network: &Path) -> Result<Researcher, Failure> {
 
 pub(crate) fn run_file(
     path: &Path,
-    (network, out): (&NetworkOptions, &Path),
+    (network, patience, out): (&NetworkOptions, &Patience, &Path),
     screen: &Screen,
 ) -> Result<(), Failure> {
-    run(read(path)?, network, (out, false), screen)
+    run(read(path)?, (network, patience), (out, false), screen)
 }
 
 /// `konsil glm 'y ~ x'`: a study with one analysis.
@@ -81,12 +82,12 @@ pub(crate) fn one_line(kind: &str, one: OneLine, screen: &Screen) -> Result<(), 
     let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
     let release = ReleaseRules::default();
     let study = Study { study: head, cohort, analysis: vec![request], release };
-    run(study, &one.network, (&one.out, one.dry_run), screen)
+    run(study, (&one.network, &Patience::default()), (&one.out, one.dry_run), screen)
 }
 
 fn run(
     study: Study,
-    network: &NetworkOptions,
+    (network, patience): (&NetworkOptions, &Patience),
     (out, dry_run): (&Path, bool),
     screen: &Screen,
 ) -> Result<(), Failure> {
@@ -98,6 +99,8 @@ fn run(
         return Ok(());
     }
     results::make_place(out)?;
+    let fewer = submit::ready(&researcher, &run, patience, &submit::no_hint, screen)?;
+    let run = fewer.unwrap_or(run);
     let outcome = run_with_progress(&researcher, &run, screen)?;
     results::finish(&run, &outcome, (out, begin.elapsed()), screen)
 }
@@ -169,6 +172,7 @@ pub(crate) fn show_plan(plan: &Plan, screen: &Screen) {
         "\nLeaves the centres\n  shares       {sent} in {} rounds ({} bytes, exactly)\n  public       study, dictionary\n  in the clear {} B patient-derived\nFrom the dealer  {dealt} of correlated randomness\nGuarantee  {}",
         plan.rounds, plan.sent_bytes, plan.clear_patient_bytes, plan.guarantee
     );
+    let _ok = writeln!(text, "Rules      {}", plan.rules.in_words());
     if let Some(noise) = &plan.noise {
         let _ok = writeln!(text, "Noise      {noise}");
     }

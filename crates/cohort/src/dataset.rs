@@ -77,6 +77,15 @@ impl Dataset {
         schema.fields().iter().map(|f| f.name().clone()).collect()
     }
 
+    /// Names of the columns in which any patient has a value: a variable that was not in the
+    /// imported file is a column without values.
+    #[must_use]
+    pub fn filled_columns(&self) -> Vec<String> {
+        let names = self.column_names().into_iter().zip(self.batch.columns());
+        let filled = names.filter(|(_, column)| column.null_count() < column.len());
+        filled.map(|(name, _)| name).collect()
+    }
+
     /// The columns as Arrow arrays.
     #[must_use]
     pub fn batch(&self) -> &RecordBatch {

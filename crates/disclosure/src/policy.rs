@@ -155,6 +155,27 @@ impl Policy {
         }
     }
 
+    /// The rules in words and numbers, for a plan.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let without = match self.residual {
+            Residual::None => "",
+            Residual::OneCentre => ", also without any one centre's",
+            Residual::AllButOne => ", also of each centre alone",
+        };
+        format!(
+            "at least {} patients{without} and {} centres behind a number; no centre above {} % of a \
+             cohort, no patient above {} % of a sum; {} patients for a parameter; leverage at most \
+             {} %",
+            self.threshold,
+            self.centres_min,
+            self.centre_percent_max,
+            self.patient_percent_max,
+            100_u64.div_ceil(self.parameters_percent_max.max(1)),
+            self.leverage_percent_max,
+        )
+    }
+
     /// R1 and R4: fewest patients of a model with so many parameters.
     #[must_use]
     pub fn patients_min(&self, parameters: usize) -> u64 {

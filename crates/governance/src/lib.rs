@@ -1,18 +1,30 @@
-//! What is asked and allowed: studies, plans, the guarantee in words.
+//! What is asked and allowed: studies, policies, permits, approvals, plans, the guarantee in words.
 
+mod approval;
 pub mod audit;
 pub mod budget;
+mod checks;
+mod duo;
 mod guarantee;
 mod hex;
+mod permit;
 mod plan;
+mod policy;
+mod refusal;
 mod signing;
 mod study;
 
+pub use approval::{APPROVAL, Approval, Bound, Member, REQUEST, RequestState, StudyRequest};
+pub use checks::{Asked, Check, judge, purpose_of, variables_used};
+pub use duo::{Duo, DuoMismatch, UseTerms, duo_match};
 pub use guarantee::{guarantee, noise_statement};
 pub use hex::{from_hex, to_hex};
+pub use permit::{Format, Moment, PERMIT, Permit, PermitFault, PermitFlaw, PermitUse, Purpose};
 pub use plan::{
     AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, network_plan, seed_bytes, stages,
     witness_bytes,
 };
+pub use policy::{CentrePolicy, Person, PolicyFileError, StandingRule};
+pub use refusal::Refusal;
 pub use signing::{SignatureError, Signed, canonical, hash_of};
 pub use study::{Centres, Cohort, ReleaseRules, Study, StudyError, StudyHead};

@@ -4,6 +4,7 @@ use crate::guarantee::{guarantee, noise_statement};
 use crate::study::Study;
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
 use konsil_cohort::Dictionary;
+use konsil_disclosure::Policy;
 use konsil_mpc::{Audience, Cost, Kind, LedgerLine, SharedSession, Topology};
 use serde::Serialize;
 use thiserror::Error;
@@ -180,6 +181,8 @@ pub struct Plan {
     pub correlations: u64,
     /// Patient-derived bytes that leave a centre in the clear.
     pub clear_patient_bytes: u64,
+    /// The disclosure rules in force.
+    pub rules: Policy,
     /// The guarantee in words.
     pub guarantee: String,
     /// What the noise promises, in words; nothing for exact results.
@@ -261,6 +264,7 @@ pub fn network_plan(
         dealt_bytes: cost.dealt_bytes,
         correlations: cost.correlations,
         clear_patient_bytes: 0,
+        rules: study.policy(),
         guarantee: guarantee(centres.len()),
         noise: noise_statement(study),
     })

@@ -86,6 +86,9 @@ pub struct ReleaseRules {
     pub delta: f64,
     /// `gaussian` or `laplace`.
     pub mechanism: Mechanism,
+    /// All rules in force, by number; those of the centres are filled in when a study is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Policy>,
     /// Whether counts of 0 may be shown.
     pub zero_cells: bool,
 }
@@ -105,6 +108,7 @@ impl Default for ReleaseRules {
             epsilon: 0.0,
             delta: DELTA,
             mechanism: Mechanism::Gaussian,
+            rules: None,
         }
     }
 }
@@ -152,8 +156,21 @@ impl Study {
         Ok(study)
     }
 
-    /// Checks values and names analyses that have no id.
+    /// Names analyses that have no id, and checks.
     fn complete(&mut self) -> Result<(), StudyError> {
+        for (at, analysis) in self.analysis.iter_mut().enumerate() {
+            if analysis.id.is_empty() {
+                analysis.id = format!("{}-{}", analysis.kind, at + 1);
+            }
+        }
+        self.check()
+    }
+
+    /// Checks what can be checked without a dictionary.
+    ///
+    /// # Errors
+    /// [`StudyError::Value`].
+    pub fn check(&self) -> Result<(), StudyError> {
         let id = self.study.id.clone();
         let error = |what: String| StudyError::Value { id: id.clone(), what };
         if !is_name(&id) {
@@ -169,16 +186,13 @@ impl Study {
         }
         self.release.check().map_err(|what| error(what.to_owned()))?;
         self.policy().check().map_err(|it: PolicyError| error(it.to_string()))?;
-        let mut names: Vec<String> = Vec::new();
-        for (at, analysis) in self.analysis.iter_mut().enumerate() {
-            if analysis.id.is_empty() {
-                analysis.id = format!("{}-{}", analysis.kind, at + 1);
-            }
-            if !is_name(&analysis.id) || names.contains(&analysis.id) {
+        let mut names: Vec<&str> = Vec::new();
+        for analysis in &self.analysis {
+            if !is_name(&analysis.id) || names.contains(&analysis.id.as_str()) {
                 let what = format!("analysis id `{}` is no name or stands twice", analysis.id);
                 return Err(error(what));
             }
-            names.push(analysis.id.clone());
+            names.push(&analysis.id);
         }
         Ok(())
     }
@@ -186,12 +200,27 @@ impl Study {
     /// The disclosure rules that the study asks for.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy {
+        let own = Policy {
             threshold: self.release.threshold,
             centres_min: self.study.min_centres.unwrap_or(Policy::default().centres_min),
             zero_cells: self.release.zero_cells,
             ..Policy::default()
+        };
+        self.release.rules.as_ref().map_or_else(|| own.clone(), |rules| own.strictest(rules))
+    }
+
+    /// The same study under rules that are at least as strict as all of these, but for the numbers
+    /// that a study file states itself: what it asks for there, a centre allows or refuses.
+    #[must_use]
+    pub fn under<'a>(mut self, centres: impl IntoIterator<Item = &'a Policy>) -> Self {
+        let own = self.policy();
+        let all = centres.into_iter().fold(own.clone(), |all, it| all.strictest(it));
+        let Policy { threshold, centres_min, zero_cells, .. } = own;
+        let rules = Policy { threshold, centres_min, zero_cells, ..all };
+        if rules != own {
+            self.release.rules = Some(rules);
         }
+        self
     }
 
     /// What the study spends on noise: the mechanism and, in billionths, rho of a Gaussian or epsilon
@@ -272,8 +301,12 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// TOML's own message, with a suggestion where a key is mistyped.
 fn syntax(error: &toml::de::Error) -> StudyError {
+    StudyError::Syntax(syntax_text(error))
+}
+
+/// TOML's own message, with a suggestion where a key is mistyped.
+pub(crate) fn syntax_text(error: &toml::de::Error) -> String {
     let message = error.to_string();
     let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
     let hint = match quoted.split_first() {
@@ -283,7 +316,7 @@ fn syntax(error: &toml::de::Error) -> StudyError {
         _ => None,
     };
     let hint = hint.map(|key| format!("did you mean `{key}`?")).unwrap_or_default();
-    StudyError::Syntax(format!("{}\n{hint}", message.trim_end()).trim_end().to_owned())
+    format!("{}\n{hint}", message.trim_end()).trim_end().to_owned()
 }
 
 #[cfg(test)]

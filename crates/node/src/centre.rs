@@ -3,16 +3,17 @@
 use crate::clock::Clock;
 use crate::config::{NodeConfig, read_toml};
 use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
+use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::run::run;
 use crate::state::State;
-use konsil_cohort::{CohortError, Dataset, Dictionary, Key};
+use konsil_cohort::{Dataset, Dictionary, Key};
 use konsil_net::{
     Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
 };
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub struct CentreNode {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
     pub(crate) folder: PathBuf,
+    pub(crate) desk: Desk,
     _lock: File,
 }
 
@@ -37,7 +39,7 @@ impl CentreNode {
     ///
     /// # Errors
     /// [`NodeError`] when anything is missing, readable by others, or in use.
-    pub fn open(folder: &Path) -> Result<Self, NodeError> {
+    pub fn open(folder: &Path, clock: Clock) -> Result<Self, NodeError> {
         let lock_path = folder.join("lock");
         let lock = File::create(&lock_path).map_err(|error| NodeError::io(&lock_path, &error))?;
         match lock.try_lock() {
@@ -50,13 +52,17 @@ impl CentreNode {
             path: folder.join("konsil.toml"),
             what: format!("[policy]: {error}"),
         })?;
+        let state = State::open(&folder.join("node.sqlite"))?;
+        let desk = Desk::new(folder, config.clone(), state.clone(), clock.clone());
+        desk.policy()?;
         Ok(Self {
             identity: open_identity(folder)?,
             board: Arc::new(Switchboard::new()),
-            state: State::open(&folder.join("node.sqlite"))?,
             options: Options::default(),
-            clock: Clock::system(),
+            clock,
             folder: folder.to_owned(),
+            state,
+            desk,
             config,
             _lock: lock,
         })
@@ -67,14 +73,7 @@ impl CentreNode {
     /// # Errors
     /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
     pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
-        let name = &self.config.dataset;
-        konsil_cohort::load(&self.folder.join("data"), name, &key).map_err(|error| match error {
-            CohortError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-                NodeError::NoData(name.clone())
-            }
-            other => other.into(),
-        })
+        self.desk.patients()
     }
 
     /// What this centre's noise is drawn from; nobody else's.
@@ -90,6 +89,7 @@ impl CentreNode {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: self.config.dataset.clone(),
             rows_at_most: rows_at_most(dataset.rows()),
+            rules: self.desk.policy()?.rules,
             dictionary_name: dictionary.name.clone(),
             dictionary: dictionary.to_csv(),
             dictionary_hash: dataset.dictionary_hash().to_owned(),
@@ -118,8 +118,20 @@ pub(crate) fn open_identity(folder: &Path) -> Result<Identity, NodeError> {
 /// # Errors
 /// [`NodeError`] when the folder or the address cannot be used.
 pub fn serve_centre(folder: &Path, ready: impl FnOnce(String)) -> Result<(), NodeError> {
+    serve_centre_by(Clock::system(), folder, ready)
+}
+
+/// As [`serve_centre`], with any clock.
+///
+/// # Errors
+/// As [`serve_centre`].
+pub fn serve_centre_by(
+    clock: Clock,
+    folder: &Path,
+    ready: impl FnOnce(String),
+) -> Result<(), NodeError> {
     crate::process::no_core_dumps()?;
-    let node = Arc::new(CentreNode::open(folder)?);
+    let node = Arc::new(CentreNode::open(folder, clock)?);
     node.log_start()?;
     let peers = node.config.centre.iter().chain(&node.config.researcher);
     let keys: Vec<PublicKey> = peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
@@ -167,7 +179,13 @@ fn answer(node: &CentreNode, incoming: Incoming) {
                 Ok(description) => send(&channel, &Answer::Description(description)),
                 Err(error) => fail(&channel, &error),
             },
-            Ask::Run(request) => serve_run(node, &channel, &request),
+            Ask::Submit { request, again } => {
+                match node.desk.submit(&node.identity, &request, (&key, again)) {
+                    Ok(status) => send(&channel, &Answer::Requested(status)),
+                    Err(error) => fail(&channel, &error),
+                }
+            }
+            Ask::Run(request) => serve_run(node, &channel, (&request, &key)),
         };
         if answered.is_err() {
             return;
@@ -175,13 +193,17 @@ fn answer(node: &CentreNode, incoming: Incoming) {
     }
 }
 
-fn serve_run(node: &CentreNode, channel: &Channel, request: &RunRequest) -> Result<(), NodeError> {
+fn serve_run(
+    node: &CentreNode,
+    channel: &Channel,
+    (request, key): (&RunRequest, &str),
+) -> Result<(), NodeError> {
     let progress = |stage: &str, analysis: &str| {
         let (stage, analysis) = (stage.to_owned(), analysis.to_owned());
         // a researcher that went away does not end the run here; the result finds nobody
         let _sent = send(channel, &Answer::Progress { stage, analysis });
     };
-    match run(node, request, &progress) {
+    match run(node, (request, key), &progress) {
         Ok(summary) => send(channel, &Answer::Done(Box::new(summary))),
         Err(error) => fail(channel, &error),
     }

@@ -2,7 +2,8 @@
 
 use crate::config::Peer;
 use crate::error::NodeError;
-use konsil_governance::Revealed;
+use crate::requests::RequestStatus;
+use konsil_governance::{Revealed, Signed, StudyRequest};
 use konsil_net::{Channel, Frame, Kind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,13 @@ use std::time::Instant;
 pub(crate) enum Ask {
     /// Which data do you have?
     Describe,
+    /// Will you let this run?
+    Submit {
+        /// What is asked, signed.
+        request: Box<Signed<StudyRequest>>,
+        /// Whether to ask again where an approval is used up or over.
+        again: bool,
+    },
     /// Take part in a run.
     Run(Box<RunRequest>),
 }
@@ -43,6 +51,8 @@ pub(crate) struct RunRequest {
 pub(crate) enum Answer {
     /// To `Describe`.
     Description(Description),
+    /// To `Submit`.
+    Requested(RequestStatus),
     /// A step of a run begins.
     Progress {
         /// `connect`, `load`, `analysis` or `seal`.
@@ -72,6 +82,8 @@ pub struct Description {
     pub dataset: String,
     /// Rows, rounded up to a bucket.
     pub rows_at_most: usize,
+    /// The disclosure rules that the centre insists on.
+    pub rules: konsil_disclosure::Policy,
     /// Name of the dictionary.
     pub dictionary_name: String,
     /// The dictionary as CSV.

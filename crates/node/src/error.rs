@@ -3,7 +3,7 @@
 use konsil_analyses::AnalysisError;
 use konsil_cohort::{CohortError, Diagnostic};
 use konsil_governance::budget::BudgetError;
-use konsil_governance::{PlanError, StudyError};
+use konsil_governance::{PlanError, Refusal, StudyError};
 use konsil_mpc::{MpcError, WireError};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -102,6 +102,9 @@ pub enum NodeError {
     /// This centre says no.
     #[error("refused: {0}")]
     Refused(String),
+    /// There is no approval that holds, or the policy does not allow what is asked.
+    #[error(transparent)]
+    Governance(#[from] Refusal),
     /// The researcher's link to a centre ended.
     #[error("{centre}: peer-lost: the link to its node ended ({}); is it running?", .error.name())]
     Lost {
@@ -192,6 +195,7 @@ impl NodeError {
             Self::NoData(_) => "K0313",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
+            Self::Governance(refusal) => refusal.code(),
             Self::Lost { .. } => "K0411",
             Self::Centre { code, .. } => code,
             Self::Message(_) => "K0430",

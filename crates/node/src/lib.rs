@@ -3,6 +3,8 @@
 //! **Invariant:** a node shows its patients to nothing but its own analyses; what leaves it is
 //! shares over authenticated links, and sealed parts of what was approved.
 
+mod admission;
+mod asking;
 mod audit;
 mod budget;
 mod centre;
@@ -10,24 +12,34 @@ mod clock;
 mod config;
 mod control;
 mod dealer;
+mod decisions;
+mod desk;
 mod error;
 mod events;
+mod lifecycle;
 mod process;
+mod requests;
+mod requests_store;
 mod researcher;
 mod run;
 mod seal;
 mod state;
 
+pub use asking::Answers;
 pub use audit::{AuditReport, accept_rollback, audit_entries, audit_proof, verify_audit};
 pub use budget::budget_balances;
-pub use centre::{CentreNode, serve_centre};
+pub use centre::{CentreNode, serve_centre, serve_centre_by};
 pub use clock::{Clock, rfc_3339};
 pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };
 pub use control::{Description, RunSummary};
 pub use dealer::serve_dealer;
+pub use decisions::RequestView;
+pub use desk::Desk;
 pub use error::NodeError;
+pub use requests::RequestStatus;
+pub use requests_store::RequestRecord;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};
 pub use seal::SEALED_OVERHEAD_BYTES;
 pub use state::{RunRecord, State};

@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 /// A researcher's connections to the centres of a network.
 #[derive(Debug)]
 pub struct Researcher {
-    network: NetworkFile,
-    channels: Vec<Channel>,
+    pub(crate) network: NetworkFile,
+    pub(crate) identity: Identity,
+    pub(crate) channels: Vec<Channel>,
     descriptions: Vec<Description>,
     dictionary: Dictionary,
 }
@@ -37,8 +38,8 @@ pub struct StudyRun {
     pub study: Study,
     /// What it will reveal and cost.
     pub plan: Plan,
-    members: Vec<usize>,
-    topology: Topology,
+    pub(crate) members: Vec<usize>,
+    pub(crate) topology: Topology,
 }
 
 /// Something that a person may want to see during a run.
@@ -148,7 +149,7 @@ impl Researcher {
         })?;
         let (channels, descriptions): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let dictionary = common_dictionary(&descriptions)?;
-        Ok(Self { network, channels, descriptions, dictionary })
+        Ok(Self { network, identity, channels, descriptions, dictionary })
     }
 
     /// The dictionary that all centres share.
@@ -170,11 +171,24 @@ impl Researcher {
     pub fn plan(&self, study: Study, topology: Topology) -> Result<StudyRun, NodeError> {
         let names: Vec<String> = self.network.centre.iter().map(|it| it.name.clone()).collect();
         let members = study.members(&names)?;
+        self.plan_members(study, topology, members)
+    }
+
+    /// Plans a study among the centres at these places.
+    pub(crate) fn plan_members(
+        &self,
+        study: Study,
+        topology: Topology,
+        members: Vec<usize>,
+    ) -> Result<StudyRun, NodeError> {
+        let names: Vec<String> = self.network.centre.iter().map(|it| it.name.clone()).collect();
         let centres: Vec<(String, usize)> = (members.iter())
             .filter_map(|at| {
                 Some((names.get(*at)?.clone(), self.descriptions.get(*at)?.rows_at_most))
             })
             .collect();
+        let rules = members.iter().filter_map(|at| Some(&self.descriptions.get(*at)?.rules));
+        let study = study.under(rules);
         let condition = &study.cohort.condition;
         if !condition.is_empty() {
             konsil_cohort::Predicate::parse(condition, &self.dictionary)
@@ -390,7 +404,9 @@ fn follow(
             Answer::Failed { code, text } => {
                 return Err(NodeError::Centre { centre: centre.to_owned(), code, text });
             }
-            Answer::Description(_) => return Err(NodeError::Message("description")),
+            Answer::Description(_) | Answer::Requested(_) => {
+                return Err(NodeError::Message("answer"));
+            }
         }
     }
 }

@@ -1,17 +1,19 @@
 //! One run at one centre: check, plan, connect, compute, seal.
 
+use crate::admission::{Admission, Asker};
 use crate::audit::exchange;
-use crate::budget::exact_cost;
 use crate::centre::{CentreNode, network_id, rows_at_most};
 use crate::config::Peer;
 use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
 use crate::error::NodeError;
+use crate::lifecycle::{admit_by_policy, begin_run, end_run, give_back};
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
+use konsil_disclosure::Policy;
 use konsil_governance::{
-    CentrePlan, Revealed, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
+    CentrePlan, Moment, Revealed, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
 };
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
@@ -34,23 +36,31 @@ const ROWS_MAX: usize = 1 << 32;
 pub(crate) type Progress<'a> = &'a dyn Fn(&str, &str);
 
 /// A request that was checked.
-struct Checked {
-    study: Study,
+pub(crate) struct Checked {
+    pub(crate) study: Study,
+    /// Key of the researcher.
+    pub(crate) key: String,
     me: usize,
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
     binding: Binding,
     result_key: Vec<u8>,
     topology: Topology,
 }
 
+impl Checked {
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker { study: &self.study, key: &self.key, names: &self.names }
+    }
+}
+
 /// Runs a study at this centre.
 pub(crate) fn run(
     node: &CentreNode,
-    request: &RunRequest,
+    (request, key): (&RunRequest, &str),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
     let mut begun = false;
-    let result = admitted(node, request, progress, &mut begun);
+    let result = admitted(node, (request, key), progress, &mut begun);
     if let (Err(error), false) = (&result, begun) {
         node.log_refusal(request, error);
     }
@@ -60,14 +70,20 @@ pub(crate) fn run(
 /// Checks a request and runs it; `begun` tells that it was no longer refused.
 fn admitted(
     node: &CentreNode,
-    request: &RunRequest,
+    (request, key): (&RunRequest, &str),
     progress: Progress<'_>,
     begun: &mut bool,
 ) -> Result<RunSummary, NodeError> {
     let begin = Instant::now();
     node.state.check()?;
     node.state.check_rollbacks(&node.config.name)?;
-    let checked = check(node, request)?;
+    let checked = check(node, request, key)?;
+    let approved = node.desk.admit(&node.identity, &checked.asker());
+    if !node.config.approve_by_policy
+        && let Err(error) = approved
+    {
+        return Err(error);
+    }
     let dataset = node.patients()?;
     let rows = request.rows_at_most.clone();
     let setting = Setting { policy: checked.study.policy(), rows_at_most: rows, noise: None };
@@ -81,15 +97,21 @@ fn admitted(
     }
     let place = (checked.me, checked.topology);
     let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
+    let admission = match approved {
+        Ok(admission) => admission,
+        Err(_) => admit_by_policy(node, request, &checked, &dataset)?,
+    };
+    node.desk.unchanged(&admission)?;
     let planned = plan.cost.bytes
         + seed_bytes(checked.me, checked.names.len())
         + witness_bytes(checked.names.len())
         + 16 * plan.released
         + SEALED_OVERHEAD_BYTES;
-    begin_run(node, request, (&checked, &plan), planned)?;
+    begin_run(node, request, (&checked, &plan, &admission), planned)?;
     *begun = true;
     progress("connect", "");
-    let result = compute(node, request, &checked, (&plan, &dataset, &setting), progress);
+    let result =
+        compute(node, request, (&checked, &admission), (&plan, &dataset, &setting), progress);
     match result {
         Ok(mut summary) => {
             summary.planned_bytes = planned;
@@ -100,66 +122,18 @@ fn admitted(
         }
         Err(error) => {
             end_run(node, request, ("aborted", error.code()), (&checked, planned, 0))?;
+            // the centres never came together: the stewards need not decide again
+            give_back(node, request, &checked, &admission)?;
             Err(error)
         }
     }
 }
 
-/// Reserves what the run costs and records that it begins, before it does.
-fn begin_run(
-    node: &CentreNode,
-    request: &RunRequest,
-    (checked, plan): (&Checked, &CentrePlan),
-    planned: u64,
-) -> Result<(), NodeError> {
-    let snapshot = node.log_dataset()?;
-    let (study, hash) = (&checked.study.study.id, to_hex(&checked.study.hash()));
-    let rows: usize = request.rows_at_most.iter().sum();
-    let size = (plan.released, u64::try_from(rows).unwrap_or(u64::MAX));
-    let now = node.clock.now();
-    let cohort = (node.config.dataset.as_str(), snapshot.as_str());
-    let cost = exact_cost((study, &request.session), size, cohort, now)?;
-    let event = (node.event("run", study).with("session", &request.session))
-        .with("study_hash", &hash)
-        .with("members", &checked.names.join(" "))
-        .with("dataset_sha256", &snapshot)
-        .with("planned_bytes", &planned);
-    node.state.begin((now, event), &request.session, (study, &hash))?;
-    let reserved = node.state.reserve(now, &cost, &node.config.budget);
-    if let Err(error) = &reserved {
-        end_run(node, request, ("aborted", error.code()), (checked, planned, 0))?;
-    }
-    reserved
-}
-
-/// Records how a run ended.
-fn end_run(
-    node: &CentreNode,
-    request: &RunRequest,
-    (state, reason): (&str, &str),
-    (checked, planned, sent): (&Checked, u64, u64),
-) -> Result<(), NodeError> {
-    let kind = if state == "released" { "end" } else { "abort" };
-    let event = (node.event(kind, &checked.study.study.id).with("session", &request.session))
-        .with("planned_bytes", &planned)
-        .with("sent_bytes", &sent);
-    let event = if reason.is_empty() { event } else { event.with("code", &reason) };
-    let now = node.clock.now();
-    node.state.end((now, event), &request.session, (state, reason), (planned, sent))
-}
-
-fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> {
+/// Whether a study's own rules are at least as strict as the centre's.
+pub(crate) fn check_rules(mine: &Policy, study: &Study) -> Result<(), NodeError> {
     let refuse = |what: &str| NodeError::Refused(what.to_owned());
-    let study: Study =
-        serde_json::from_str(&request.study).map_err(|_| NodeError::Message("unreadable study"))?;
-    if study.canonical() != request.study {
-        return Err(refuse("the study is not in its canonical form"));
-    }
-    let mine = &node.config.policy;
+    study.check()?;
     let asked = study.policy();
-    if !node.config.approve_by_policy {
-        return Err(refuse("this centre approves by hand; approvals are not built yet"));
-    }
     if asked.threshold < mine.threshold || asked.centres_min < mine.centres_min {
         return Err(NodeError::Refused(format!(
             "the study asks for threshold {} and {} centres, this centre's policy for at least {} \
@@ -177,6 +151,22 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     if asked.zero_cells && !mine.zero_cells {
         return Err(refuse("this centre's policy does not show counts of 0"));
     }
+    if !asked.at_least_as_strict_as(mine) {
+        let what = "a rule of this centre's policy is stricter than the study's; plan again, or \
+                    state it in [release.rules]";
+        return Err(refuse(what));
+    }
+    Ok(())
+}
+
+fn check(node: &CentreNode, request: &RunRequest, key: &str) -> Result<Checked, NodeError> {
+    let refuse = |what: &str| NodeError::Refused(what.to_owned());
+    let study: Study =
+        serde_json::from_str(&request.study).map_err(|_| NodeError::Message("unreadable study"))?;
+    if study.canonical() != request.study {
+        return Err(refuse("the study is not in its canonical form"));
+    }
+    check_rules(&node.desk.policy()?.rules, &study)?;
     let names: Vec<String> = request.members.iter().map(|peer| peer.name.clone()).collect();
     let me = names.iter().position(|name| *name == node.config.name);
     let me = me.ok_or_else(|| refuse("this centre is not among the members"))?;
@@ -200,7 +190,8 @@ fn check(node: &CentreNode, request: &RunRequest) -> Result<Checked, NodeError> 
     let result_key = from_hex(&request.result_key).ok_or(NodeError::Message("result key"))?;
     let binding = Binding::new(network_id(&node.config.network), study.hash(), session);
     let topology = if request.star { Topology::Star } else { Topology::Mesh };
-    Ok(Checked { study, me, names, binding, result_key, topology })
+    let key = key.to_owned();
+    Ok(Checked { study, key, me, names, binding, result_key, topology })
 }
 
 /// Links to the other centres and to the dealer.
@@ -274,7 +265,7 @@ fn agree_on_seeds(mesh: &mut Mesh) -> Result<Vec<Option<Seed>>, WireError> {
 fn compute(
     node: &CentreNode,
     request: &RunRequest,
-    checked: &Checked,
+    (checked, admission): (&Checked, &Admission),
     (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
@@ -298,7 +289,10 @@ fn compute(
     let release = (node.event("release", &checked.study.study.id))
         .with("session", &request.session)
         .with("numbers", &words.len());
-    let released = node.state.log(node.clock.now(), &release);
+    // what was computed under a permit is not given out after its end
+    let permitted =
+        node.desk.check_permit(admission.permit.as_ref(), &checked.key, Moment::Release);
+    let released = permitted.and_then(|()| node.state.log(node.clock.now(), &release));
     let released = released.and_then(|()| node.state.commit(node.clock.now(), &request.session));
     if let Err(error) = released {
         session.abort(error.code());

@@ -109,6 +109,7 @@ impl State {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(crate::requests_store::SCHEMA)?;
         if found < SCHEMA_VERSION {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
@@ -141,26 +142,29 @@ impl State {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that a run begins: `event` says so in the log.
+    /// Records that a run begins, and uses up its approval (request and nonce): both or neither.
+    /// `event` says so in the log.
     ///
     /// # Errors
-    /// [`NodeError::Refused`] when the session has been used before.
+    /// [`NodeError::Refused`] when the session has been used before, [`NodeError::Governance`] when
+    /// the approval has been used or taken back.
     pub(crate) fn begin(
         &self,
         (at, event): (Timestamp, Event),
         session: &str,
         (study, hash): (&str, &str),
+        approval: (i64, &str),
     ) -> Result<(), NodeError> {
         self.log_with(at, &[event], |transaction, _| {
             let inserted = transaction.execute(
                 "INSERT OR IGNORE INTO runs (session, study, study_hash, state) VALUES (?, ?, ?, 'running')",
                 params![session, study, hash],
             )?;
-            if inserted == 1 {
-                Ok(())
-            } else {
-                Err(NodeError::Refused("this session has been used; start a new run".to_owned()))
+            if inserted != 1 {
+                let what = "this session has been used; start a new run";
+                return Err(NodeError::Refused(what.to_owned()));
             }
+            crate::requests_store::consume(transaction, approval, (session, study))
         })
     }
 
@@ -266,9 +270,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.sqlite");
         let state = State::open(&path).unwrap();
-        let now = || (Timestamp::UNIX_EPOCH, Event::new("run", "study", "node"));
-        state.begin(now(), "s1", ("study", "hash")).unwrap();
-        assert!(state.begin(now(), "s1", ("study", "hash")).is_err());
+        let approved = "INSERT INTO requests VALUES (?, '', '', '', '', '', 'approved', '', '', 0)";
+        state.change(|it| it.execute(approved, [1])).unwrap();
+        state.change(|it| it.execute(approved, [2])).unwrap();
+        let code = |session: &str, approval| {
+            let now = (Timestamp::UNIX_EPOCH, Event::new("run", "study", "node"));
+            state
+                .begin(now, session, ("study", "hash"), approval)
+                .map_err(|it| it.code().to_owned())
+        };
+        assert_eq!(code("s1", (1, "n1")), Ok(()));
+        assert_eq!(code("s1", (2, "n2")), Err("K0601".to_owned()));
+        // an approval is for one run, whatever request it is put under
+        assert_eq!(code("s2", (2, "n1")), Err("K0611".to_owned()));
+        assert_eq!(code("s2", (1, "n2")), Err("K0617".to_owned()));
+        // given back while nothing was computed, and not afterwards
+        state.give_back((1, "n1"), "s1").unwrap();
+        assert_eq!(code("s2", (1, "n1")), Ok(()));
+        state.burn_ledger("s2").burn(1).unwrap();
+        state.give_back((1, "n1"), "s2").unwrap();
+        assert_eq!(code("s3", (1, "n1")), Err("K0611".to_owned()));
         let mut ledger = state.burn_ledger("s1");
         ledger.burn(10).unwrap();
         ledger.burn(20).unwrap();

@@ -31,8 +31,10 @@ fn ready(lab: &Lab) -> (Held<'_>, Duration) {
     lab.write("long.toml", LONG);
     lab.write("short.toml", SHORT);
     let held = lab.held();
-    let ran = held.run("long.toml", "first").exits(0);
-    (held, ran.elapsed)
+    // the faster of two: what else the computer does at the first run must not count
+    let first = held.run("long.toml", "first").exits(0).elapsed;
+    let second = held.run("long.toml", "second").exits(0).elapsed;
+    (held, first.min(second))
 }
 
 /// Starts the long study and kills a party after a while: centre 0 to 2, or 3 for the dealer.

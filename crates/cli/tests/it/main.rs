@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed; it prints the seed that repeats it"
 )]
 
+mod approvals;
 mod audit;
 mod canary;
 mod demo;

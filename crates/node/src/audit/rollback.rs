@@ -2,6 +2,7 @@
 
 use super::whole;
 use crate::centre::CentreNode;
+use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::state::State;
 use konsil_governance::audit::Event;
@@ -30,7 +31,7 @@ impl State {
 /// # Errors
 /// [`NodeError::Refused`] when there is nothing to accept; [`NodeError`] of the folder.
 pub fn accept_rollback(folder: &Path, peer: Option<&str>) -> Result<u64, NodeError> {
-    let node = CentreNode::open(folder)?;
+    let node = CentreNode::open(folder, Clock::system())?;
     let name = &node.config.name;
     let query = match peer {
         None => "SELECT coalesce(max(size), 0) FROM rollbacks WHERE accepted = 0 AND ?1 = ?1",

@@ -150,7 +150,7 @@ fn attack(connection: &Connection, random: &mut Random) {
 #[test]
 fn a_thousand_changes_of_the_log_are_all_found() {
     let folder = folder();
-    let node = CentreNode::open(folder.path()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     for number in 0..ENTRIES {
         node.state.log(at(1000 + whole(number)), &event(7)).unwrap();
         if number + 1 == ENTRIES / 2 || number + 1 == ENTRIES {
@@ -235,7 +235,7 @@ fn a_log_that_cannot_be_written_stops_everything() {
     let now = || (at(6), event(2));
     let refused = [
         state.log(at(6), &event(2)),
-        state.begin(now(), "s", ("study", "hash")),
+        state.begin(now(), "s", ("study", "hash"), (1, "n")),
         state.end(now(), "s", ("released", ""), (1, 1)),
         state.opened((at(6), &[event(2)]), ("s", "a"), &[("n", "centres", 1)]),
         state.reserve(at(6), &cost("r"), &Limits::default()),
@@ -288,7 +288,7 @@ fn a_torn_last_entry_is_named_and_nothing_follows_it() {
     let sql = "UPDATE audit_log SET event = substr(event, 1, 20) WHERE seq = 5";
     state.lock().execute(sql, []).unwrap();
     drop(state);
-    let node = CentreNode::open(folder.path()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     let error = node.log_start().unwrap_err();
     assert_eq!(error.code(), "K0632");
     assert!(error.to_string().contains("entry 5 "), "{error}");
@@ -305,12 +305,12 @@ fn a_torn_last_entry_is_named_and_nothing_follows_it() {
 #[test]
 fn a_cut_tail_that_was_signed_is_found_at_start() {
     let folder = folder();
-    let node = CentreNode::open(folder.path()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     (0..5).for_each(|number| node.state.log(at(1), &event(number)).unwrap());
     node.signed_checkpoint().unwrap();
     node.state.lock().execute("DELETE FROM audit_log WHERE seq = 5", []).unwrap();
     drop(node);
-    let error = CentreNode::open(folder.path()).unwrap().log_start().unwrap_err();
+    let error = CentreNode::open(folder.path(), Clock::system()).unwrap().log_start().unwrap_err();
     assert!(error.code() == "K0632" && error.to_string().contains("entry 5 "), "{error}");
 }
 
@@ -340,7 +340,7 @@ fn a_newer_database_is_refused() {
     let path = folder.path().join("node.sqlite");
     drop(State::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let error = CentreNode::open(folder.path()).unwrap_err();
+    let error = CentreNode::open(folder.path(), Clock::system()).unwrap_err();
     assert_eq!(error.code(), "K0633");
     assert!(error.to_string().contains("version 99"), "{error}");
 }
@@ -348,7 +348,7 @@ fn a_newer_database_is_refused() {
 // Case 30: a folder that takes no files is named.
 #[test]
 fn a_read_only_folder_is_named() {
-    let error = CentreNode::open(Path::new("/proc/self")).unwrap_err();
+    let error = CentreNode::open(Path::new("/proc/self"), Clock::system()).unwrap_err();
     assert_eq!(error.code(), "K0701");
     assert!(error.to_string().contains("/proc/self/lock"), "{error}");
 }
@@ -370,7 +370,7 @@ fn two_processes_write_one_log() {
 #[test]
 fn a_hundred_thousand_entries_are_verified_quickly() {
     let folder = folder();
-    let node = CentreNode::open(folder.path()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     {
         let mut connection = node.state.lock();
         let transaction = connection.transaction().unwrap();
@@ -383,7 +383,7 @@ fn a_hundred_thousand_entries_are_verified_quickly() {
         transaction.commit().unwrap();
     }
     drop(node);
-    let node = CentreNode::open(folder.path()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     node.signed_checkpoint().unwrap();
     let begin = Instant::now();
     let report = verify_audit(folder.path()).unwrap();

@@ -41,7 +41,17 @@ fn a_run_is_logged_and_witnessed_by_all() {
         let opened = kinds.iter().filter(|it| **it == "open").count();
         assert!(opened >= 4, "{kinds:?}");
         kinds.dedup();
-        let run = ["run", "budget-reserve", "analysis", "open", "release", "budget-commit", "end"];
+        let run = [
+            "request",
+            "approve",
+            "run",
+            "budget-reserve",
+            "analysis",
+            "open",
+            "release",
+            "budget-commit",
+            "end",
+        ];
         assert_eq!(kinds, [&["start", "dataset"], &run[..], &run[..]].concat());
         let end = &entries.last().unwrap().1;
         assert_eq!(end.facts["planned_bytes"], end.facts["sent_bytes"]);
@@ -51,7 +61,7 @@ fn a_run_is_logged_and_witnessed_by_all() {
         assert!(open.is_empty() && balances.iter().all(|it| it.currency == Currency::Exact));
     }
     // an entry is proven to whoever knows the centre's key
-    let proof = audit_proof(&network.path(NAMES[0]), 3).unwrap();
+    let proof = audit_proof(&network.path(NAMES[0]), 5).unwrap();
     let read = EntryProof::parse(&proof.to_string()).unwrap();
     let key: PublicKey = network.centres[0].key.parse().unwrap();
     let other: PublicKey = network.centres[1].key.parse().unwrap();

@@ -6,9 +6,12 @@
     reason = "a test that cannot go on has failed; what panicked in a thread is printed"
 )]
 
+mod approvals;
 mod audit;
 mod budget;
 mod dealer;
 mod network;
+mod permits;
+mod random;
 mod requests;
 mod traffic;

@@ -4,8 +4,9 @@ use konsil_cohort::{Dataset, Dictionary, ImportOptions, Key, import, save};
 use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use konsil_net::Identity;
-use konsil_node::write_toml;
-use konsil_node::{DealerConfig, NetworkFile, NodeConfig, Peer, serve_centre, serve_dealer};
+use konsil_node::{
+    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, serve_centre_by, serve_dealer, write_toml,
+};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,8 +74,18 @@ fn new_peer(name: &str, folder: &Path) -> Peer {
 }
 
 impl Network {
-    /// Starts everything; every centre has as many patients.
+    /// Starts everything; every centre has as many patients and approves by policy.
     pub(crate) fn start(count: usize) -> Self {
+        Self::start_by(count, true, &Clock::system(), |_, _| {})
+    }
+
+    /// As [`Network::start`]; `prepare` may write into each centre's folder before it starts.
+    pub(crate) fn start_by(
+        count: usize,
+        approve_by_policy: bool,
+        clock: &Clock,
+        prepare: impl Fn(&str, &Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let mut centres: Vec<Peer> = NAMES.iter().map(|name| new_peer(name, &at(name))).collect();
@@ -86,7 +97,7 @@ impl Network {
                 network: "test".to_owned(),
                 listen: "127.0.0.1:0".to_owned(),
                 dataset: "patients".to_owned(),
-                approve_by_policy: true,
+                approve_by_policy,
                 policy: Policy::default(),
                 budget: Limits::default(),
                 centre: centres.clone(),
@@ -97,13 +108,15 @@ impl Network {
             let key = Key::create(&at(name).join("data.key")).unwrap();
             let dataset = data_set(&at(name), &patients(number, count));
             save(&at(name).join("data"), "patients", &dataset, &key).unwrap();
+            prepare(name, &at(name));
         }
         let listen = "127.0.0.1:0".to_owned();
         let config = DealerConfig { network: "test".to_owned(), listen, centre: centres.clone() };
         write_toml(&at("dealer").join("konsil.toml"), &config).unwrap();
         for centre in &mut centres {
-            let folder = at(&centre.name);
-            centre.address = listening(move |ready| serve_centre(&folder, ready).unwrap());
+            let (folder, clock) = (at(&centre.name), clock.clone());
+            let serve = move |ready| serve_centre_by(clock, &folder, ready).unwrap();
+            centre.address = listening(serve);
         }
         let own = at("dealer");
         dealer.address = listening(move |ready| serve_dealer(&own, ready).unwrap());

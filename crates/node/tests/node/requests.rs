@@ -92,7 +92,7 @@ fn wrong_studies(network: &Network) -> Vec<Case> {
         ("K0430", "study", request(network, "no JSON")),
         ("K0601", "canonical", request(network, &spaced)),
         ("K0601", "threshold", study(&|it| it.release.threshold = 3)),
-        ("K0601", "threshold", study(&|it| it.study.min_centres = Some(2))),
+        ("K0704", "3 centres", study(&|it| it.study.min_centres = Some(2))),
         ("K0601", "counts of 0", study(&|it| it.release.zero_cells = true)),
         ("K0704", "between 0", study(&|it| it.release.epsilon = 50.0)),
         ("K0704", "midpoint6", study(&|it| it.release.rounding = "up".to_owned())),

@@ -79,7 +79,7 @@ fn collect(folder: &Path, prefix: &str, all: &mut Vec<Source>) {
         }
         if kind.is_dir() && name != "target" && !built() {
             collect(&entry.path(), &format!("{path}/"), all);
-        } else if kind.is_file() && !name.ends_with(".tmp") {
+        } else if kind.is_file() && !name.ends_with(".tmp") && name != ".git" {
             // A file that goes away while we look, or holds no text, has no text to judge.
             let text = fs::read(entry.path()).ok().and_then(|it| String::from_utf8(it).ok());
             if let Some(text) = text.filter(|it| !it.contains('\0')) {

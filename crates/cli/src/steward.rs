@@ -1,0 +1,179 @@
+//! `konsil steward` and `konsil policy`: who decides at a centre, and by which rules.
+
+use crate::failure::Failure;
+use crate::request::desk;
+use crate::screen::Screen;
+use clap::Subcommand;
+use konsil_governance::Person;
+use konsil_governance::audit::Event;
+use konsil_node::{Desk, write_private, write_toml};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StewardCommand {
+    /// Make a steward's key and name it in the centre's policy.
+    Init {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// The steward's name.
+        #[arg(long)]
+        name: String,
+        /// Where the key is written; without it `steward.key` in the centre's folder.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show the policy in force, with defaults and standing rules.
+    Show {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Edit a copy with $EDITOR; it becomes the policy if it is in order.
+    Edit {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// What a policy would decide about the last days' requests.
+    Test {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// Another policy file than the centre's own.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// How many days back.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+}
+
+pub(crate) fn steward(command: StewardCommand, screen: &Screen) -> Result<(), Failure> {
+    let StewardCommand::Init { dir, name, key } = command;
+    let path = key.unwrap_or_else(|| dir.join("steward.key"));
+    let person = add(&desk(&dir)?, &dir, (&name, &path))?;
+    screen.note(&format!(
+        "✓ {name} is a steward of this centre\n  key {}, for this person only\n  public {}",
+        path.display(),
+        person.key
+    ));
+    screen.json_line(&json!({"schema": "konsil.steward.v1", "name": name, "key": person.key}));
+    Ok(())
+}
+
+/// Makes a steward's key and adds its owner to the policy file; what else stands there stays.
+pub(crate) fn add(desk: &Desk, dir: &Path, (name, path): (&str, &Path)) -> Result<Person, Failure> {
+    let mut policy = desk.policy_file()?;
+    if policy.steward.iter().any(|it| it.name == name) {
+        return Err(Failure::usage(format!("there is a steward `{name}` already")));
+    }
+    let person = Person { name: name.to_owned(), key: crate::lab::new_identity(path)? };
+    desk.log(&Event::new("policy", "steward", name).with("key", &person.key))?;
+    let file = dir.join("policy.toml");
+    if file.exists() {
+        let text = read(&file)?;
+        let entry = toml::Value::from(name);
+        let text = format!("{text}\n[[steward]]\nname = {entry}\nkey = \"{}\"\n", person.key);
+        desk.parse_policy(&text)?;
+        write_private(&file, text.as_bytes())?;
+    } else {
+        policy.steward.push(person.clone());
+        write_toml(&file, &policy)?;
+    }
+    Ok(person)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
+}
+
+pub(crate) fn policy(command: PolicyCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Show { dir } => show(&desk(&dir)?, screen),
+        PolicyCommand::Edit { dir } => edit(&desk(&dir)?, &dir, screen),
+        PolicyCommand::Test { dir, file, days } => {
+            test(&desk(&dir)?, (file.as_deref(), days), screen)
+        }
+    }
+}
+
+fn show(desk: &Desk, screen: &Screen) -> Result<(), Failure> {
+    let policy = desk.policy()?;
+    let text = toml::to_string_pretty(&policy)
+        .map_err(|_| Failure::process("the policy cannot be written down"))?;
+    let hash = policy.hash().map_err(|_| Failure::process("the policy has no canonical form"))?;
+    screen.table(&format!("# {}, sha256 {hash}\n{text}", desk.centre()));
+    screen.json_line(&json!({"schema": "konsil.policy.v1", "hash": hash, "policy": policy}));
+    Ok(())
+}
+
+fn edit(desk: &Desk, dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    let file = dir.join("policy.toml");
+    let before = desk.policy_file()?;
+    if !file.exists() {
+        write_toml(&file, &before)?;
+    }
+    let draft = dir.join("policy-draft.toml");
+    write_private(&draft, read(&file)?.as_bytes())?;
+    let editor = std::env::var("EDITOR").unwrap_or_default();
+    let mut words = editor.split_whitespace();
+    let Some(program) = words.next() else {
+        return Err(Failure::usage("set EDITOR to the program that edits texts"));
+    };
+    let ended = Command::new(program).args(words).arg(&draft).status();
+    let ended = ended.map_err(|error| Failure::file(Path::new(program), &error))?;
+    let text = read(&draft)?;
+    let checked = desk.parse_policy(&text);
+    let after = match checked {
+        Ok(after) if ended.success() => after,
+        Ok(_) => return Err(Failure::usage("the editor failed; the policy stays as it was")),
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            failure.text.push_str(&format!(
+                "\nthe policy stays as it was; your text is in {}",
+                draft.display()
+            ));
+            return Err(failure);
+        }
+    };
+    let hash = after.hash().map_err(|_| Failure::process("the policy has no canonical form"))?;
+    desk.log(&Event::new("policy", &hash, &format!("steward@{}", desk.centre())))?;
+    write_private(&file, text.as_bytes())?;
+    std::fs::remove_file(&draft).map_err(|error| Failure::file(&draft, &error))?;
+    screen.note(if before == after {
+        "✓ the policy means the same as before"
+    } else {
+        "✓ the policy has changed; approvals given under the old one are void\nSee: konsil policy test"
+    });
+    screen.json_line(&json!({"schema": "konsil.policy.v1", "hash": hash, "policy": after}));
+    Ok(())
+}
+
+fn test(desk: &Desk, (file, days): (Option<&Path>, u32), screen: &Screen) -> Result<(), Failure> {
+    let policy = match file {
+        Some(file) => desk.parse_policy(&read(file)?)?,
+        None => desk.policy()?,
+    };
+    let decisions = desk.try_policy(&policy, days)?;
+    let mut rows: Vec<Value> = Vec::with_capacity(decisions.len());
+    for (record, decision) in &decisions {
+        screen.table(&format!(
+            "#{:<4} {:<24} was {:<9} would be: {decision}",
+            record.number, record.study, record.state
+        ));
+        rows.push(json!({
+            "number": record.number, "study": record.study, "state": record.state,
+            "decision": decision,
+        }));
+    }
+    screen.note(&format!("{} requests of the last {days} days; nothing was changed", rows.len()));
+    screen.json_line(&json!({"schema": "konsil.policy-test.v1", "requests": rows}));
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! A centre's desk: its folder as node and stewards see it. Policy, data set, requests; the node may
+//! run or not.
+
+use crate::clock::Clock;
+use crate::config::{NodeConfig, read_toml};
+use crate::error::NodeError;
+use crate::state::State;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use konsil_cohort::{CohortError, Dataset, Key};
+use konsil_disclosure::Policy;
+use konsil_governance::audit::Event;
+use konsil_governance::{Bound, CentrePolicy, SignatureError, StandingRule, to_hex};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// Time of change, size, digest.
+type Known = (SystemTime, u64, String);
+
+/// A centre's folder, for whoever decides there.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub(crate) config: NodeConfig,
+    pub(crate) folder: PathBuf,
+    pub(crate) state: State,
+    pub(crate) clock: Clock,
+    digest: Arc<Mutex<Option<Known>>>,
+}
+
+impl Desk {
+    /// Opens a centre's folder beside a node that may be running.
+    ///
+    /// # Errors
+    /// [`NodeError`] when configuration or database cannot be used.
+    pub fn open(folder: &Path, clock: Clock) -> Result<Self, NodeError> {
+        let config: NodeConfig = read_toml(&folder.join("konsil.toml"))?;
+        let state = State::join(&folder.join("node.sqlite"))?;
+        Ok(Self::new(folder, config, state, clock))
+    }
+
+    pub(crate) fn new(folder: &Path, config: NodeConfig, state: State, clock: Clock) -> Self {
+        Self { config, folder: folder.to_owned(), state, clock, digest: Arc::default() }
+    }
+
+    /// Name of the centre.
+    #[must_use]
+    pub fn centre(&self) -> &str {
+        &self.config.name
+    }
+
+    /// This centre's patients, opened with its key.
+    ///
+    /// # Errors
+    /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
+    pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let name = &self.config.dataset;
+        konsil_cohort::load(&self.folder.join("data"), name, &key).map_err(|error| match error {
+            CohortError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                NodeError::NoData(name.clone())
+            }
+            other => other.into(),
+        })
+    }
+
+    /// SHA-256 of the sealed data set, computed anew when the file's time or size has changed.
+    ///
+    /// # Errors
+    /// [`NodeError::NoData`], [`NodeError::File`].
+    pub fn dataset_digest(&self) -> Result<String, NodeError> {
+        let path = self.folder.join("data").join(format!("{}.konsil", self.config.dataset));
+        let fail = |error: std::io::Error| match error.kind() {
+            ErrorKind::NotFound => NodeError::NoData(self.config.dataset.clone()),
+            _ => NodeError::io(&path, &error),
+        };
+        let about = fs::metadata(&path).map_err(fail)?;
+        let (time, size) = (about.modified().map_err(fail)?, about.len());
+        let mut known = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, bytes, digest)) = known.as_ref()
+            && (*at, *bytes) == (time, size)
+        {
+            return Ok(digest.clone());
+        }
+        let digest = to_hex(&Sha256::digest(fs::read(&path).map_err(fail)?));
+        *known = Some((time, size, digest.clone()));
+        Ok(digest)
+    }
+
+    /// Where the centre's policy is.
+    #[must_use]
+    pub fn policy_path(&self) -> PathBuf {
+        self.folder.join("policy.toml")
+    }
+
+    /// The policy file; without one, the rules of `konsil.toml` and defaults.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] with line and key of what is wrong.
+    pub fn policy_file(&self) -> Result<CentrePolicy, NodeError> {
+        let path = self.policy_path();
+        let own = self.config.policy.clone();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(CentrePolicy { rules: own, ..CentrePolicy::default() });
+            }
+            Err(error) => return Err(NodeError::io(&path, &error)),
+        };
+        let policy = self.parse_policy(&text)?;
+        if own != Policy::default() && own != policy.rules {
+            let what = "[rules] differs from [policy] in konsil.toml; keep one of them".to_owned();
+            return Err(NodeError::File { path, what });
+        }
+        Ok(policy)
+    }
+
+    /// A policy's text as this centre's policy file.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub fn parse_policy(&self, text: &str) -> Result<CentrePolicy, NodeError> {
+        CentrePolicy::parse(text)
+            .map_err(|error| NodeError::File { path: self.policy_path(), what: error.to_string() })
+    }
+
+    /// The policy in force: the file, and where `konsil.toml` approves by policy a standing rule
+    /// for everything.
+    ///
+    /// # Errors
+    /// As [`Desk::policy_file`].
+    pub fn policy(&self) -> Result<CentrePolicy, NodeError> {
+        let mut policy = self.policy_file()?;
+        if self.config.approve_by_policy {
+            policy.standing.push(StandingRule::default());
+        }
+        Ok(policy)
+    }
+
+    /// What an approval given now would be bound to.
+    pub(crate) fn bound(
+        &self,
+        study: &str,
+        policy: &CentrePolicy,
+        permit: &str,
+    ) -> Result<Bound, NodeError> {
+        Ok(Bound {
+            centre: self.config.name.clone(),
+            network: self.config.network.clone(),
+            study: study.to_owned(),
+            dataset: self.dataset_digest()?,
+            policy: policy.hash().map_err(unwritable)?,
+            permit: permit.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// The day, in UTC.
+    pub(crate) fn today(&self) -> Date {
+        self.clock.now().to_zoned(TimeZone::UTC).date()
+    }
+
+    /// Writes into the centre's log; what cannot be logged must not happen.
+    ///
+    /// # Errors
+    /// [`NodeError::Database`].
+    pub fn log(&self, event: &Event) -> Result<(), NodeError> {
+        self.state.log(self.clock.now(), event)
+    }
+
+    /// The node as an actor of the log.
+    pub(crate) fn node(&self) -> String {
+        format!("node@{}", self.config.name)
+    }
+
+    /// Name of a researcher by the key.
+    #[must_use]
+    pub fn researcher(&self, key: &str) -> String {
+        let known = self.config.researcher.iter().find(|it| it.key == key);
+        known.map_or_else(|| short(key), |it| it.name.clone())
+    }
+}
+
+/// The first digits of a key, for people.
+pub(crate) fn short(key: &str) -> String {
+    format!("key {}…", key.get(..12).unwrap_or(key))
+}
+
+/// A document without a canonical form.
+pub(crate) fn unwritable(_: SignatureError) -> NodeError {
+    NodeError::Message("unwritable document")
+}
