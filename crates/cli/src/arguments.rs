@@ -3,6 +3,8 @@
 use crate::audit::AuditCommand;
 use crate::budget::BudgetCommand;
 use crate::failure::Failure;
+use crate::joining::JoiningCommand;
+use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
 use crate::request::RequestCommand;
 use crate::screen::Screen;
@@ -98,12 +100,18 @@ pub(crate) enum Command {
     /// A centre's data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// A network's members: for its administrator.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// A centre's node.
     #[command(subcommand)]
     Node(NodeCommand),
     /// The dealer of correlated randomness.
     #[command(subcommand)]
     Dealer(DealerCommand),
+    /// A researcher's folder: key, network.
+    #[command(subcommand)]
+    Researcher(JoiningCommand),
     /// A centre's log: what happened, and that nothing of it was changed.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -331,6 +339,14 @@ pub(crate) enum DataCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
+    #[command(flatten)]
+    Joining(JoiningCommand),
+    /// Look for what is wrong: files, keys, data, peers, clocks, last days.
+    Doctor {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Run a centre's node.
     Serve {
         /// The centre's folder.
@@ -350,6 +366,14 @@ pub(crate) enum NodeCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DealerCommand {
+    #[command(flatten)]
+    Joining(JoiningCommand),
+    /// Look for what is wrong: files, keys, last days.
+    Doctor {
+        /// The dealer's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Run the dealer.
     Serve {
         /// The dealer's folder.

@@ -7,6 +7,7 @@ mod checks;
 mod duo;
 mod guarantee;
 mod hex;
+pub mod network;
 mod permit;
 mod plan;
 mod policy;

@@ -13,6 +13,8 @@ use std::time::Instant;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Ask {
+    /// Are you there? The only thing that centres ask outside a run.
+    Presence,
     /// Which data do you have?
     Describe,
     /// Will you let this run?
@@ -49,6 +51,8 @@ pub(crate) struct RunRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Answer {
+    /// To `Presence`.
+    Presence(Presence),
     /// To `Describe`.
     Description(Description),
     /// To `Submit`.
@@ -69,6 +73,15 @@ pub(crate) enum Answer {
         /// What happened and what to do; no values.
         text: String,
     },
+}
+
+/// That a node is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Version of the program.
+    pub version: String,
+    /// Its clock, in seconds since 1970.
+    pub time: i64,
 }
 
 /// A centre's public description.

@@ -14,9 +14,12 @@ mod control;
 mod dealer;
 mod decisions;
 mod desk;
+mod doctor;
 mod error;
 mod events;
 mod lifecycle;
+mod membership;
+mod presence;
 mod process;
 mod requests;
 mod requests_store;
@@ -33,11 +36,13 @@ pub use clock::{Clock, rfc_3339};
 pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };
-pub use control::{Description, RunSummary};
+pub use control::{Description, Presence, RunSummary};
 pub use dealer::serve_dealer;
 pub use decisions::RequestView;
 pub use desk::Desk;
+pub use doctor::{Finding, Mark, Patient, examine};
 pub use error::NodeError;
+pub use presence::knock;
 pub use requests::RequestStatus;
 pub use requests_store::RequestRecord;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};

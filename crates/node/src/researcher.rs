@@ -404,7 +404,7 @@ fn follow(
             Answer::Failed { code, text } => {
                 return Err(NodeError::Centre { centre: centre.to_owned(), code, text });
             }
-            Answer::Description(_) | Answer::Requested(_) => {
+            Answer::Presence(_) | Answer::Description(_) | Answer::Requested(_) => {
                 return Err(NodeError::Message("answer"));
             }
         }

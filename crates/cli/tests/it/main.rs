@@ -11,6 +11,7 @@ mod approvals;
 mod audit;
 mod canary;
 mod demo;
+mod joining;
 mod kill;
 mod lab;
 mod life;
