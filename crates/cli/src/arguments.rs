@@ -2,6 +2,8 @@
 
 use crate::audit::AuditCommand;
 use crate::budget::BudgetCommand;
+use crate::dict::VersionCommand;
+use crate::dossier::DossierOptions;
 use crate::failure::Failure;
 use crate::joining::JoiningCommand;
 use crate::network::NetworkCommand;
@@ -10,6 +12,7 @@ use crate::request::RequestCommand;
 use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
 use crate::submit::{Patience, SubmitOptions};
+use crate::transparency::TransparencyOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -118,6 +121,10 @@ pub(crate) enum Command {
     /// A centre's privacy budget.
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// What a data-protection officer asks for, as Markdown and HTML.
+    Dossier(DossierOptions),
+    /// A page for patients: which studies there were, and what protects them.
+    Transparency(TransparencyOptions),
     /// Measure the secure engine on this computer.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -278,6 +285,8 @@ pub(crate) enum LabCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DictCommand {
+    #[command(flatten)]
+    Version(VersionCommand),
     /// Make a dictionary from a data file; read it over before you share it.
     Init {
         /// Name of the dictionary; the file is NAME.csv.

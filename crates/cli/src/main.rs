@@ -6,8 +6,10 @@ mod bench;
 mod budget;
 mod data;
 mod demo;
+mod dict;
 mod doctor;
 mod documents;
+mod dossier;
 mod explain;
 mod failure;
 mod joining;
@@ -23,6 +25,7 @@ mod screen;
 mod steward;
 mod study;
 mod submit;
+mod transparency;
 
 use arguments::{Arguments, Command, DealerCommand, NodeCommand};
 use clap::Parser;
@@ -73,6 +76,8 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Node(command) => node(command, screen),
         Command::Dealer(command) => dealer(command, screen),
         Command::Researcher(command) => joining::joining(command, MemberRole::Researcher, screen),
+        Command::Dossier(options) => dossier::dossier(&options, screen),
+        Command::Transparency(options) => transparency::transparency(&options, screen),
         Command::Audit(command) => audit::audit(command, screen),
         Command::Budget(command) => budget::budget(command, screen),
         Command::Bench(arguments::BenchCommand::Primitives(options)) => {

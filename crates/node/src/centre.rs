@@ -105,7 +105,7 @@ impl CentreNode {
             dataset: self.config.dataset.clone(),
             rows_at_most: rows_at_most(dataset.rows()),
             rules: self.desk.policy()?.rules,
-            dictionary_name: dictionary.name.clone(),
+            dictionary_name: format!("{}@{}", dictionary.name, dictionary.version),
             dictionary: dictionary.to_csv(),
             dictionary_hash: dataset.dictionary_hash().to_owned(),
         })

@@ -97,7 +97,7 @@ pub struct Description {
     pub rows_at_most: usize,
     /// The disclosure rules that the centre insists on.
     pub rules: konsil_disclosure::Policy,
-    /// Name of the dictionary.
+    /// Name and version of the dictionary: `hmsp@4`.
     pub dictionary_name: String,
     /// The dictionary as CSV.
     pub dictionary: String,

@@ -27,6 +27,7 @@ mod researcher;
 mod run;
 mod seal;
 mod state;
+mod transparency;
 
 pub use asking::Answers;
 pub use audit::{AuditReport, accept_rollback, audit_entries, audit_proof, verify_audit};
@@ -48,3 +49,4 @@ pub use requests_store::RequestRecord;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};
 pub use seal::SEALED_OVERHEAD_BYTES;
 pub use state::{RunRecord, State};
+pub use transparency::{PublicRelease, PublicStudy};

@@ -228,6 +228,41 @@ fn a_key_is_exchanged_with_consent_of_the_old_one() {
     joined.summary().exits(0);
 }
 
+// A dictionary is proposed by one centre and counts at each that accepts it.
+#[test]
+fn dictionaries_are_proposed_and_accepted() {
+    let joined = Joined::complete();
+    let wider = DICTIONARY.replace(
+        "crp,C-reactive protein,number,mg/L,,0,100",
+        "crp,C-reactive protein,number,mg/L,,0,200",
+    );
+    fs::write(joined.path("dict@2.csv"), wider).unwrap();
+    let diff = joined.konsil("dict diff dict.csv dict@2.csv").exits(0).out;
+    assert_eq!(diff.split_whitespace().collect::<Vec<_>>(), ["~", "crp", "max", "100", "→", "200"]);
+    joined.konsil("dict propose dict.csv -C ahorn").exits(0);
+    joined.konsil("dict accept ahorn/dict@1-proposal.json -C birke").exits(9).says(&["K0665"]);
+    for centre in CENTRES {
+        joined
+            .konsil(&format!("dict accept ahorn/dict@1-proposal.json --yes -C {centre}"))
+            .exits(0);
+    }
+    joined.konsil("dict propose dict@2.csv -C ahorn").exits(0);
+    let next = "dict accept ahorn/dict@2-proposal.json --yes -C ahorn";
+    joined.konsil(next).exits(0).says(&["max 100 → 200"]);
+    joined.konsil(next).exits(9).says(&["K0668", "dict@2"]);
+    let import = "data import rows.csv --as patients --dict ahorn/dictionary/dict@2.csv -C ahorn";
+    joined.konsil(import).exits(0);
+    let mut changed = joined.json("ahorn/dict@2-proposal.json");
+    changed["body"]["dictionary"] = DICTIONARY.into();
+    joined.write("changed.json", &changed);
+    joined.konsil("dict accept changed.json --yes -C birke").exits(9).says(&["K0667"]);
+    let _daemons = joined.serve();
+    let status = joined.konsil("dict status --network anna/network.toml --json").exits(0).json();
+    let names = status["centres"].as_array().unwrap().iter().map(|it| &it["dictionary"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["dict@2", "dict@1", "dict@1"]);
+    assert_eq!(status["same"], false);
+}
+
 // A key file that others may read is refused, by the node and by the doctor (42).
 #[cfg(unix)]
 #[test]

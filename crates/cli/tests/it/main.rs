@@ -16,6 +16,7 @@ mod kill;
 mod lab;
 mod life;
 mod limits;
+mod papers;
 mod process;
 mod proxy;
 mod studies;
