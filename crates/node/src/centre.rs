@@ -157,6 +157,9 @@ pub fn serve_centre_by(
         move |incoming: Result<Incoming, konsil_net::Refused>| {
             let Ok(incoming) = incoming else { return };
             match incoming.hello.role {
+                Role::Centre if presence::is_knock(&incoming.hello) => {
+                    let _gone = presence::answer(incoming, (&node.clock, &node.options));
+                }
                 Role::Centre => node.board.put(incoming),
                 Role::Researcher => answer(&node, incoming),
                 Role::Dealer => incoming.refuse("identity-mismatch"),
@@ -180,10 +183,6 @@ pub(crate) fn wait_for_ever() -> Result<(), NodeError> {
 /// Serves one researcher's connection until it closes.
 fn answer(node: &CentreNode, incoming: Incoming) {
     let key = incoming.peer_key.to_string();
-    if node.config.centre.iter().any(|peer| peer.key == key) {
-        let _gone = presence::answer(incoming, (Role::Centre, &node.clock), &node.options);
-        return;
-    }
     if !node.config.researcher.iter().any(|peer| peer.key == key) {
         incoming.refuse("identity-mismatch");
         return;

@@ -71,8 +71,8 @@ pub fn serve_dealer(folder: &Path, ready: impl FnOnce(String)) -> Result<(), Nod
                 incoming.refuse(WireError::SessionMismatch { party: 0 }.name());
                 return;
             }
-            if incoming.hello.role == Role::Researcher {
-                let _gone = presence::answer(incoming, (Role::Dealer, &clock), &options);
+            if presence::is_knock(&incoming.hello) {
+                let _gone = presence::answer(incoming, (&clock, &options));
                 return;
             }
             // a centre that misbehaves loses its session; the dealer goes on

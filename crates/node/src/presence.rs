@@ -18,13 +18,23 @@ pub(crate) fn mine(clock: &Clock) -> Answer {
     Answer::Presence(Presence { version, time: clock.now().as_second() })
 }
 
+/// Study and session of a knock: those of no run.
+const NO_STUDY: [u8; 32] = [0; 32];
+const NO_SESSION: [u8; 16] = [0; 16];
+
+/// Whether a centre only asks for presence.
+pub(crate) fn is_knock(hello: &Hello) -> bool {
+    let Binding { study, session, .. } = hello.binding;
+    hello.role == Role::Centre && (study, session) == (NO_STUDY, NO_SESSION)
+}
+
 /// Answers a peer that asks for nothing else.
 pub(crate) fn answer(
     incoming: Incoming,
-    (role, clock): (Role, &Clock),
-    options: &Options,
+    (clock, options): (&Clock, &Options),
 ) -> Result<(), NodeError> {
     let theirs = incoming.hello;
+    let role = if theirs.to == PartyId::DEALER { Role::Dealer } else { Role::Centre };
     let mine_hello = Hello { from: theirs.to, to: theirs.from, role, ..theirs };
     let channel =
         incoming.accept(&mine_hello, options).map_err(|error| NodeError::wire(error, &[]))?;
@@ -48,9 +58,9 @@ pub fn knock(
     (peer, dealer): (&Peer, bool),
 ) -> Result<Presence, NodeError> {
     let key = key_of(&peer.key).ok_or(NodeError::Message("a peer's key"))?;
-    let binding = Binding::new(network_id(network), [0; 32], [0; 16]);
-    let to = if dealer { PartyId::DEALER } else { PartyId(0) };
-    let hello = Hello { binding, from: PartyId::RESEARCHER, to, role: Role::Researcher };
+    let binding = Binding::new(network_id(network), NO_STUDY, NO_SESSION);
+    let to = if dealer { PartyId::DEALER } else { PartyId(1) };
+    let hello = Hello { binding, from: PartyId(0), to, role: Role::Centre };
     let options = Options { connect_tries: TRIES, ..Options::default() };
     let names = std::slice::from_ref(&peer.name);
     let named = |error: WireError| NodeError::wire(error, names);

@@ -265,8 +265,8 @@ pub(super) fn threats(facts: &Facts<'_>) -> Part {
                 ]),
                 row([
                     "the dealer with one centre",
-                    "separate operator, separate machine, contract",
-                    "together they read everything: choose the dealer with care",
+                    "the dealer holds no data and sees no message between centres; nothing technical beyond that",
+                    "together they read everything: choose a dealer that is independent of every centre",
                 ]),
                 row([
                     "a researcher who asks many times",

@@ -120,6 +120,8 @@ fn a_network_from_nothing_runs_a_study() {
     for part in ["birke at", "eiche at", "mischer at", "reached, key as listed, same version"] {
         assert!(texts.contains(part), "no {part} in {texts}");
     }
+    let dealer = joined.konsil("dealer doctor -C mischer").exits(0).out;
+    assert!(dealer.contains("✓ identity.key") && !dealer.contains("✗"), "{dealer}");
     let shown = joined.konsil("network show --dir admin").exits(0).out;
     assert!(shown.contains("hmsp version 6") && shown.contains("mischer"), "{shown}");
     let same = joined.konsil("network export --for anna --out exported.toml --dir admin").exits(0);
