@@ -113,6 +113,8 @@ pub(crate) enum Command {
     /// Measure the secure engine on this computer.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Which releases have used one patient's data: local, for the patient's own centre.
+    SubjectReport(crate::subject::SubjectOptions),
     /// What an error code means and what to do; without a code, all of them.
     Explain {
         /// A code such as K0217.

@@ -18,6 +18,7 @@ mod results;
 mod screen;
 mod steward;
 mod study;
+mod subject;
 mod submit;
 
 use arguments::{Arguments, Command};
@@ -78,6 +79,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Bench(arguments::BenchCommand::Wan(options)) => bench::wan(&options, screen),
         Command::Bench(arguments::BenchCommand::Party { dir, me }) => bench::party(&dir, me),
         Command::Bench(arguments::BenchCommand::Dealer { dir }) => bench::dealer(&dir),
+        Command::SubjectReport(options) => subject::report(&options, screen),
         Command::Explain { code } => explain::explain(code.as_deref(), screen),
         Command::Completion { shell } => arguments::completion(shell, screen),
         Command::Man { dir } => arguments::man(&dir, screen),

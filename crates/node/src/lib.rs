@@ -17,6 +17,7 @@ mod desk;
 mod error;
 mod events;
 mod lifecycle;
+mod lineage;
 mod process;
 mod requests;
 mod requests_store;

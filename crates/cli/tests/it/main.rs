@@ -15,6 +15,7 @@ mod kill;
 mod lab;
 mod life;
 mod limits;
+mod lineage;
 mod process;
 mod proxy;
 mod studies;
