@@ -4,6 +4,7 @@ mod arguments;
 mod audit;
 mod bench;
 mod budget;
+mod consent;
 mod data;
 mod demo;
 mod explain;
@@ -79,6 +80,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Bench(arguments::BenchCommand::Wan(options)) => bench::wan(&options, screen),
         Command::Bench(arguments::BenchCommand::Party { dir, me }) => bench::party(&dir, me),
         Command::Bench(arguments::BenchCommand::Dealer { dir }) => bench::dealer(&dir),
+        Command::Consent(command) => consent::consent(command, screen),
         Command::SubjectReport(options) => subject::report(&options, screen),
         Command::Explain { code } => explain::explain(code.as_deref(), screen),
         Command::Completion { shell } => arguments::completion(shell, screen),

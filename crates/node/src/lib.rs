@@ -10,6 +10,7 @@ mod budget;
 mod centre;
 mod clock;
 mod config;
+mod consent;
 mod control;
 mod dealer;
 mod decisions;

@@ -92,6 +92,7 @@ fn admitted(
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
     }
+    let dataset = node.consenting(dataset, &checked.study.study.purpose)?;
     let condition = &checked.study.cohort.condition;
     if !condition.is_empty() {
         Predicate::parse(condition, dataset.dictionary()).map_err(NodeError::condition)?;

@@ -10,6 +10,7 @@
 mod approvals;
 mod audit;
 mod canary;
+mod consent;
 mod demo;
 mod kill;
 mod lab;
