@@ -276,7 +276,7 @@ impl Analysis for Glm {
         let both = [events, others];
         let also = if self.family == Family::Binomial { &both[..] } else { &both[..1] };
         let parameters = self.model.order();
-        let applicants = Applicants { patients: rows.y.len(), parameters, also };
+        let applicants = Applicants { patients: rows.y.len(), parameters, statistics: 0, also };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let ends = if self.sealed {
             sealed_fit(session, self, setting, &rows)?

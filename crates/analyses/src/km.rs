@@ -207,7 +207,7 @@ impl Analysis for Km {
     ) -> Result<(), AnalysisError> {
         let own = self.counts(patients)?;
         let also = [own.happened];
-        let applicants = Applicants { patients: own.all, parameters: 0, also: &also };
+        let applicants = Applicants { patients: own.all, also: &also, ..Applicants::default() };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let pooled = session.input(&own.counts)?;
         let half = self.groups() * self.points;

@@ -118,7 +118,8 @@ impl Analysis for Lm {
     ) -> Result<(), AnalysisError> {
         let rows = self.model.rows(patients)?;
         let parameters = self.model.order();
-        let applicants = Applicants { patients: rows.y.len(), parameters, also: &[] };
+        let applicants =
+            Applicants { patients: rows.y.len(), parameters, statistics: 0, also: &[] };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let offset = |at: usize| rows.offset.get(at).copied().unwrap_or(0.0);
         let (centre, scale) = self.response;

@@ -21,7 +21,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
-    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, describe, find, has_levels, read_cell,
+    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, STATISTICS_EACH, describe, find,
+    has_levels, read_cell,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
@@ -86,6 +87,13 @@ pub fn prepare(
     Ok(Box::new(Summary { variables: variables.map_err(error)? }))
 }
 
+impl Summary {
+    /// Independent numbers about the patients; with noise there is another limit.
+    fn statistics(&self, setting: &Setting) -> usize {
+        if setting.noise.is_some() { 0 } else { STATISTICS_EACH * self.variables.len() }
+    }
+}
+
 impl Analysis for Summary {
     fn openings(&self) -> &'static [Opening] {
         &OPENINGS
@@ -113,7 +121,11 @@ impl Analysis for Summary {
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
         let rows = patients.map_or(0, konsil_cohort::Dataset::rows);
-        let applicants = Applicants { patients: rows, ..Applicants::default() };
+        let applicants = Applicants {
+            patients: rows,
+            statistics: self.statistics(setting),
+            ..Applicants::default()
+        };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut cells = Vec::with_capacity(self.variables.len());
         for numeric in &self.variables {

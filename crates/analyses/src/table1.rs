@@ -22,8 +22,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
-    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, describe, find, has_levels, label,
-    read_cell, with_noise,
+    COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, STATISTICS_EACH, describe, find,
+    has_levels, label, read_cell, with_noise,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dataset, Dictionary, Formula};
@@ -168,6 +168,15 @@ impl Table1 {
         self.categorical().map(|it| it.levels.len()).max().map_or(0, |levels| levels + 1)
     }
 
+    /// Independent numbers about the patients, over all groups; with noise there is another limit.
+    fn statistics(&self, setting: &Setting) -> usize {
+        if setting.noise.is_some() {
+            return 0;
+        }
+        let levels: usize = self.categorical().map(|it| it.levels.len().saturating_sub(1)).sum();
+        self.groups().len() * (levels + STATISTICS_EACH * self.numeric().count())
+    }
+
     /// Numbers of one patient's that are released with noise: the group, a level of each variable, and
     /// those of numeric variables.
     fn queries(&self) -> usize {
@@ -277,7 +286,11 @@ impl Analysis for Table1 {
             None => Vec::new(),
         };
         let known = groups.iter().flatten().count();
-        let applicants = Applicants { patients: known, ..Applicants::default() };
+        let applicants = Applicants {
+            patients: known,
+            statistics: self.statistics(setting),
+            ..Applicants::default()
+        };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut sizes = vec![0; self.groups().len()];
         groups.iter().flatten().for_each(|group| sizes[*group] += 1);

@@ -128,6 +128,11 @@ pub(crate) enum Command {
     /// Measure the secure engine on this computer.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// What patients have consented to; withdrawals.
+    #[command(subcommand)]
+    Consent(crate::consent::ConsentCommand),
+    /// Which releases have used one patient's data: local, for the patient's own centre.
+    SubjectReport(crate::subject::SubjectOptions),
     /// What an error code means and what to do; without a code, all of them.
     Explain {
         /// A code such as K0217.

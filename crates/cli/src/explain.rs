@@ -360,6 +360,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Leave it out, or run without the centre: `centres = [...]`, or `min_centres`.",
     ),
     (
+        "K0650",
+        "Consent cannot be looked up at a centre, so that no study starts there.",
+        "The text says why: an opt-out list that cannot be read, or a data set without identifiers.",
+    ),
+    (
         "K0701",
         "A file or folder cannot be used.",
         "The text names it. Key files must be readable by their owner only.",

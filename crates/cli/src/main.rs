@@ -4,6 +4,7 @@ mod arguments;
 mod audit;
 mod bench;
 mod budget;
+mod consent;
 mod data;
 mod demo;
 mod dict;
@@ -24,6 +25,7 @@ mod results;
 mod screen;
 mod steward;
 mod study;
+mod subject;
 mod submit;
 mod transparency;
 
@@ -86,6 +88,8 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Bench(arguments::BenchCommand::Wan(options)) => bench::wan(&options, screen),
         Command::Bench(arguments::BenchCommand::Party { dir, me }) => bench::party(&dir, me),
         Command::Bench(arguments::BenchCommand::Dealer { dir }) => bench::dealer(&dir),
+        Command::Consent(command) => consent::consent(command, screen),
+        Command::SubjectReport(options) => subject::report(&options, screen),
         Command::Explain { code } => explain::explain(code.as_deref(), screen),
         Command::Completion { shell } => arguments::completion(shell, screen),
         Command::Man { dir } => arguments::man(&dir, screen),

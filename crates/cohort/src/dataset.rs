@@ -2,9 +2,12 @@
 
 use crate::dictionary::{Dictionary, Kind};
 use crate::error::CohortError;
+use crate::pseudonym::{self, Pseudonym};
+use crate::store::Key;
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt32Array,
 };
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ pub struct Dataset {
 
 impl fmt::Debug for Dataset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rows, columns) = (self.batch.num_rows(), self.batch.num_columns());
+        let (rows, columns) = (self.batch.num_rows(), self.column_names().len());
         write!(f, "Dataset({:?}, {rows} x {columns})", self.name)
     }
 }
@@ -35,6 +38,9 @@ impl Dataset {
         batch: RecordBatch,
     ) -> Result<Self, CohortError> {
         for field in batch.schema().fields() {
+            if is_hidden(field.name()) && *field.data_type() == pseudonym::data_type() {
+                continue;
+            }
             let variable = dictionary.require(field.name())?;
             if *field.data_type() != arrow_type(variable.kind) || variable.is_identifier() {
                 return Err(CohortError::WrongKind {
@@ -74,16 +80,55 @@ impl Dataset {
     #[must_use]
     pub fn column_names(&self) -> Vec<String> {
         let schema = self.batch.schema();
-        schema.fields().iter().map(|f| f.name().clone()).collect()
+        let names = schema.fields().iter().map(|f| f.name().clone());
+        names.filter(|name| !is_hidden(name)).collect()
+    }
+
+    /// The pseudonym of each patient, where the imported file had an identifier.
+    #[must_use]
+    pub fn pseudonyms(&self) -> Option<Vec<Pseudonym>> {
+        let column = [pseudonym::KEYED, pseudonym::FRESH].into_iter();
+        let column = column.filter_map(|name| self.batch.column_by_name(name)).next()?;
+        Some(pseudonym::values(column))
+    }
+
+    /// The patients for whom `keep` is true; missing places keep nobody.
+    ///
+    /// # Errors
+    /// [`CohortError::Internal`].
+    pub fn keep(&self, keep: &[bool]) -> Result<Self, CohortError> {
+        let mask: Vec<bool> =
+            (0..self.rows()).map(|row| keep.get(row).copied().unwrap_or(false)).collect();
+        let batch = filter_record_batch(&self.batch, &BooleanArray::from(mask))
+            .map_err(|_| CohortError::Internal { what: "patients could not be left out" })?;
+        Ok(self.with_batch(batch))
+    }
+
+    /// The same data set with pseudonyms under a centre's key.
+    pub(crate) fn under(&self, key: &Key) -> Result<Self, CohortError> {
+        let failed = || CohortError::Internal { what: "pseudonyms could not be made" };
+        let schema = self.batch.schema();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (field, array) in schema.fields().iter().zip(self.batch.columns()) {
+            columns.push(if field.name() == pseudonym::FRESH {
+                let array = pseudonym::under(key, array).ok_or_else(failed)?;
+                (pseudonym::KEYED.to_owned(), array)
+            } else {
+                (field.name().clone(), Arc::clone(array))
+            });
+        }
+        Ok(self.with_batch(batch_of(columns, self.rows())?))
     }
 
     /// Names of the columns in which any patient has a value: a variable that was not in the
     /// imported file is a column without values.
     #[must_use]
     pub fn filled_columns(&self) -> Vec<String> {
-        let names = self.column_names().into_iter().zip(self.batch.columns());
-        let filled = names.filter(|(_, column)| column.null_count() < column.len());
-        filled.map(|(name, _)| name).collect()
+        let filled = |name: &String| {
+            let column = self.batch.column_by_name(name);
+            column.is_some_and(|column| column.null_count() < column.len())
+        };
+        self.column_names().into_iter().filter(filled).collect()
     }
 
     /// The columns as Arrow arrays.
@@ -191,6 +236,10 @@ fn exact(value: i64) -> f64 {
     let high = i32::try_from(value >> 32).unwrap_or(0);
     let low = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
     f64::from(high) * 4_294_967_296.0 + f64::from(low)
+}
+
+fn is_hidden(name: &str) -> bool {
+    [pseudonym::KEYED, pseudonym::FRESH].contains(&name)
 }
 
 fn wrong(name: &str, what: &str) -> CohortError {

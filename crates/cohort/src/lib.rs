@@ -13,6 +13,7 @@ mod error;
 pub mod formula;
 pub mod import;
 pub mod predicate;
+pub mod pseudonym;
 pub mod store;
 
 pub use dataset::Dataset;
@@ -24,4 +25,5 @@ pub use error::{CohortError, Diagnostic};
 pub use formula::{Formula, FormulaError};
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
-pub use store::{Key, Stored, load, save};
+pub use pseudonym::{Pseudonym, pseudonym_of};
+pub use store::{Key, Stored, load, open_bytes, save, seal_bytes};

@@ -59,7 +59,7 @@ pub struct Stored {
 /// [`CohortError::DatasetName`] and [`CohortError::Io`].
 pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stored, CohortError> {
     let path = path_of(dir, name)?;
-    let plain = to_parquet(dataset)?;
+    let plain = to_parquet(&dataset.under(key)?)?;
     let sealed = seal(name, &plain, key)?;
     fs::create_dir_all(dir).map_err(|source| CohortError::io(dir, source))?;
     let mut suffix = [0_u8; 8];
@@ -85,6 +85,27 @@ pub fn load(dir: &Path, name: &str, key: &Key) -> Result<Dataset, CohortError> {
     let tampered = |what| CohortError::Tampered { file: path.clone(), what };
     let plain = unseal(name, &sealed, key).map_err(tampered)?;
     from_parquet(name, plain).map_err(|_| tampered("the sealed table cannot be read"))
+}
+
+/// Seals bytes under a centre's key. `place` (64 bytes at most) says what they are; opened under
+/// another one they are nothing.
+///
+/// # Errors
+/// [`CohortError::Internal`] without random numbers.
+pub fn seal_bytes(place: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
+    seal(place, plain, key)
+}
+
+/// Opens what [`seal_bytes`] sealed.
+///
+/// # Errors
+/// [`CohortError::Tampered`] for anything else.
+pub fn open_bytes(
+    place: &str,
+    sealed: &[u8],
+    key: &Key,
+) -> Result<Zeroizing<Vec<u8>>, CohortError> {
+    unseal(place, sealed, key).map_err(|what| CohortError::Tampered { file: place.into(), what })
 }
 
 fn path_of(dir: &Path, name: &str) -> Result<PathBuf, CohortError> {

@@ -144,3 +144,41 @@ fn keys_are_for_their_owner_only() {
         assert!(matches!(Key::open(&path), Err(CohortError::KeyFile { .. })));
     }
 }
+
+// A patient has the same pseudonym in every import of the same centre and another at another; no list
+// of columns shows it, and an empty file has none to show.
+#[test]
+fn patients_are_known_again_by_their_own_centre_only() {
+    use konsil_cohort::{ImportOptions, import, pseudonym_of};
+    let folder = tempfile::tempdir().unwrap();
+    let dictionary = Dictionary::parse(
+        "d",
+        "name,type,sensitivity,min,max\nid,category,identifier,,\nage,integer,,0,120\n",
+    );
+    let dictionary = dictionary.unwrap();
+    let (key, other) = (
+        Key::create(&folder.path().join("a.key")).unwrap(),
+        Key::create(&folder.path().join("b.key")).unwrap(),
+    );
+    let stored = |name: &str, rows: &str, key: &Key| {
+        let path = folder.path().join(format!("{name}.csv"));
+        fs::write(&path, format!("id,age\n{rows}")).unwrap();
+        let dataset = import(&path, &dictionary, &ImportOptions::new(name)).unwrap().0;
+        save(folder.path(), name, &dataset, key).unwrap();
+        load(folder.path(), name, key).unwrap()
+    };
+    let first = stored("first", "P1,50\n P2 ,60\n,70\n", &key);
+    let again = stored("again", "P2,61\nP3,40\n", &key);
+    let elsewhere = stored("elsewhere", "P2,61\n", &other);
+    let (a, b, c) =
+        (first.pseudonyms().unwrap(), again.pseudonyms().unwrap(), elsewhere.pseudonyms().unwrap());
+    assert_eq!(a[1], b[0]);
+    assert_eq!(a[1], pseudonym_of(&key, "P2"));
+    assert_ne!(a[1], c[0]);
+    assert!(a[0] != a[1] && a[1] != a[2]);
+    assert_eq!(first.column_names(), ["age"]);
+    assert!(first.numeric(":patient").is_err());
+    let kept = first.keep(&[false, true]).unwrap();
+    assert_eq!((kept.rows(), kept.pseudonyms().unwrap()), (1, vec![a[1]]));
+    assert_eq!(stored("empty", "", &key).pseudonyms().unwrap().len(), 0);
+}

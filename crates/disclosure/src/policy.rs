@@ -43,6 +43,10 @@ pub struct Policy {
     pub parameters_percent_max: u64,
     /// R7: largest leverage of a patient in a regression, in percent.
     pub leverage_percent_max: u64,
+    /// Largest exposure of a description: independent numbers for a hundred patients. Whoever knows a
+    /// person's values tells members from others by them (likelihood ratio) with a true positive rate of
+    /// `1 - Phi(2.33 - sqrt(exposure / 100))` at 1 % false positives: 2 % at an exposure of 7.
+    pub exposure_percent_max: u64,
     /// How many centres may put their parts of the noise together without taking it away.
     pub noise_colluders: u64,
 }
@@ -59,6 +63,7 @@ impl Default for Policy {
             freedom_min: 10,
             parameters_percent_max: 10,
             leverage_percent_max: 50,
+            exposure_percent_max: 7,
             noise_colluders: 1,
         }
     }
@@ -109,6 +114,7 @@ impl Policy {
             self.patient_percent_max,
             self.parameters_percent_max,
             self.leverage_percent_max,
+            self.exposure_percent_max,
         ];
         if self.threshold < 3 {
             Err(PolicyError::ThresholdTooLow)
@@ -135,6 +141,7 @@ impl Policy {
             && self.freedom_min >= other.freedom_min
             && self.parameters_percent_max <= other.parameters_percent_max
             && self.leverage_percent_max <= other.leverage_percent_max
+            && self.exposure_percent_max <= other.exposure_percent_max
             && self.noise_colluders >= other.noise_colluders
     }
 
@@ -151,6 +158,7 @@ impl Policy {
             freedom_min: self.freedom_min.max(other.freedom_min),
             parameters_percent_max: self.parameters_percent_max.min(other.parameters_percent_max),
             leverage_percent_max: self.leverage_percent_max.min(other.leverage_percent_max),
+            exposure_percent_max: self.exposure_percent_max.min(other.exposure_percent_max),
             noise_colluders: self.noise_colluders.max(other.noise_colluders),
         }
     }
@@ -166,13 +174,14 @@ impl Policy {
         format!(
             "at least {} patients{without} and {} centres behind a number; no centre above {} % of a \
              cohort, no patient above {} % of a sum; {} patients for a parameter; leverage at most \
-             {} %",
+             {} %; {} patients for a described number",
             self.threshold,
             self.centres_min,
             self.centre_percent_max,
             self.patient_percent_max,
             100_u64.div_ceil(self.parameters_percent_max.max(1)),
             self.leverage_percent_max,
+            100_u64.div_ceil(self.exposure_percent_max.max(1)),
         )
     }
 
@@ -186,6 +195,14 @@ impl Policy {
         let freedom = parameters.saturating_add(self.freedom_min);
         let part = parameters.saturating_mul(100).div_ceil(self.parameters_percent_max.max(1));
         self.threshold.max(freedom).max(part)
+    }
+
+    /// Fewest patients behind so many independent numbers that describe them, see
+    /// [`Policy::exposure_percent_max`].
+    #[must_use]
+    pub fn patients_exposed_min(&self, statistics: usize) -> u64 {
+        let statistics = u64::try_from(statistics).unwrap_or(u64::MAX);
+        statistics.saturating_mul(100).div_ceil(self.exposure_percent_max.max(1))
     }
 
     /// R8: fewest patients of a group whose quartiles are shown: a quarter of them is enough.
@@ -255,6 +272,7 @@ mod tests {
             Policy { freedom_min: 9, ..policy.clone() },
             Policy { parameters_percent_max: 11, ..policy.clone() },
             Policy { leverage_percent_max: 51, ..policy.clone() },
+            Policy { exposure_percent_max: 8, ..policy.clone() },
             Policy { noise_colluders: 0, ..policy },
         ];
         for looser in looser {

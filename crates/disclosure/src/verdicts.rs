@@ -146,6 +146,8 @@ pub struct Applicants<'a> {
     pub patients: usize,
     /// Parameters of the model; 0 for a description.
     pub parameters: usize,
+    /// Independent numbers that describe the patients: means, squares, quartiles, counts of levels.
+    pub statistics: usize,
     /// Further counts that must be as large as the threshold: events, say.
     pub also: &'a [u64],
 }
@@ -154,7 +156,7 @@ pub struct Applicants<'a> {
 ///
 /// R1: patients, and each further count, reach the threshold over all centres; enough centres have
 /// any. R2: also without those who subtract. R3: no centre has nearly all patients. R4: enough
-/// patients for the model's parameters. Cost: 5 + 5 + 1 rounds, whatever the cohort.
+/// patients for the model's parameters, and for so many numbers about them. Cost: 5 + 5 + 1 rounds, whatever the cohort.
 ///
 /// # Errors
 /// [`Refusal::TooFew`], [`Refusal::Mpc`].
@@ -175,9 +177,11 @@ pub fn admit(
     // a centre's hundredfold and the allowed part of all: negative where it has too much
     let room = all.times_integer(i128::from(policy.centre_percent_max));
     let room = room.repeat(own.len()).minus(&own.times_integer(100));
+    let exposed = policy.patients_exposed_min(applicants.statistics);
+    let patients_min = policy.patients_min(applicants.parameters).max(exposed);
     let tests = [
         less_than(session, &some, policy.centres_min),
-        less_than(session, &all, policy.patients_min(applicants.parameters)),
+        less_than(session, &all, patients_min),
         room,
     ];
     let below = session.negative(&Shared::concat(&tests))?;

@@ -4,6 +4,7 @@ mod approval;
 pub mod audit;
 pub mod budget;
 mod checks;
+pub mod consent;
 mod duo;
 mod guarantee;
 mod hex;

@@ -4,7 +4,7 @@ use crate::guarantee::{guarantee, noise_statement};
 use crate::study::Study;
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
 use konsil_cohort::Dictionary;
-use konsil_disclosure::Policy;
+use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
 use konsil_mpc::{Audience, Cost, Kind, LedgerLine, SharedSession, Topology};
 use serde::Serialize;
 use thiserror::Error;
@@ -60,6 +60,8 @@ impl std::fmt::Debug for Stage {
 pub struct CentrePlan {
     /// The analyses in order.
     pub stages: Vec<Stage>,
+    /// What the comparison with earlier releases opens.
+    pub compared: Vec<LedgerLine>,
     /// Correlations of the whole session.
     pub kinds: Vec<Kind>,
     /// What this party sends to other centres, and the rounds.
@@ -75,7 +77,7 @@ pub struct CentrePlan {
 pub fn stages(
     study: &Study,
     dictionary: &Dictionary,
-    rows_at_most: &[usize],
+    (rows_at_most, lineage): (&[usize], usize),
     (me, topology): (usize, Topology),
 ) -> Result<CentrePlan, PlanError> {
     let policy = study.policy();
@@ -87,6 +89,10 @@ pub fn stages(
     let noise = study.noise(&[0; 32], b"plan");
     let setting = Setting { policy, rows_at_most: rows_at_most.to_vec(), noise };
     let mut session = SharedSession::dry(me, centres, topology, &[]);
+    session.next_program(&[DIFFERENCES]);
+    compare_cohorts(&mut session, &setting.policy, &vec![0; lineage])
+        .map_err(AnalysisError::from)?;
+    let (compared, _) = session.next_program(&[]);
     let mut stages = Vec::with_capacity(study.analysis.len());
     for request in &study.analysis {
         let analysis = prepare(request, dictionary)?;
@@ -106,6 +112,7 @@ pub fn stages(
     Ok(CentrePlan {
         released: to_researcher.map(|line| line.numbers).sum(),
         kinds: session.kinds().to_vec(),
+        compared: compared.lines().to_vec(),
         cost: konsil_mpc::Session::cost(&session),
         stages,
     })
@@ -169,6 +176,8 @@ pub struct Plan {
     pub rows_at_most: usize,
     /// The analyses.
     pub analyses: Vec<AnalysisPlan>,
+    /// What the comparison with the cohorts of earlier releases opens.
+    pub compared: Vec<Revealed>,
     /// Exchanges that wait for each other.
     pub rounds: u64,
     /// Bytes that each centre sends, in order, the result for the researcher included.
@@ -220,7 +229,7 @@ pub fn witness_bytes(centres: usize) -> u64 {
 pub fn network_plan(
     study: &Study,
     dictionary: &Dictionary,
-    centres: &[(String, usize)],
+    (centres, lineage): (&[(String, usize)], usize),
     (topology, sealed_overhead): (Topology, u64),
 ) -> Result<Plan, PlanError> {
     if !study.cohort.condition.is_empty() {
@@ -231,7 +240,7 @@ pub fn network_plan(
     let mut sent = Vec::with_capacity(rows.len());
     let mut first = None;
     for me in 0..rows.len() {
-        let plan = stages(study, dictionary, &rows, (me, topology))?;
+        let plan = stages(study, dictionary, (&rows, lineage), (me, topology))?;
         sent.push(
             plan.cost.bytes
                 + seed_bytes(me, rows.len())
@@ -241,7 +250,7 @@ pub fn network_plan(
         );
         first.get_or_insert(plan);
     }
-    let (analyses, cost) = first.map_or((Vec::new(), Cost::default()), |plan| {
+    let (analyses, compared, cost) = first.map_or_else(Default::default, |plan| {
         let analysis = |stage: &Stage| AnalysisPlan {
             id: stage.id.clone(),
             kind: stage.kind.clone(),
@@ -249,7 +258,8 @@ pub fn network_plan(
             understood: stage.analysis.understood(),
             ledger: stage.ledger.iter().map(Revealed::from).collect(),
         };
-        (plan.stages.iter().map(analysis).collect(), plan.cost)
+        let compared = plan.compared.iter().map(Revealed::from).collect();
+        (plan.stages.iter().map(analysis).collect::<Vec<_>>(), compared, plan.cost)
     });
     Ok(Plan {
         schema: "konsil.plan.v1",
@@ -258,6 +268,7 @@ pub fn network_plan(
         centres: centres.iter().map(|(name, _)| name.clone()).collect(),
         rows_at_most: rows.iter().sum(),
         analyses,
+        compared,
         rounds: cost.rounds,
         sent_bytes: sent.iter().sum(),
         sent_bytes_by_centre: sent,

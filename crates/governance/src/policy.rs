@@ -30,6 +30,12 @@ pub struct CentrePolicy {
     pub requests_waiting_max: u32,
     /// Whether every study needs a permit.
     pub needs_permit: bool,
+    /// Whether a patient's data are used only where consent for the study's purpose is known.
+    pub consent_required: bool,
+    /// A list of identifiers, one to a line, of people who have opted out: a file in the centre's
+    /// folder. A list that cannot be read stops every study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opt_out: Option<String>,
     /// The disclosure rules: the least that this centre insists on.
     pub rules: Policy,
     /// Bodies whose permits count.
@@ -51,6 +57,8 @@ impl Default for CentrePolicy {
             refusals_per_day: 50,
             requests_waiting_max: 20,
             needs_permit: false,
+            consent_required: false,
+            opt_out: None,
             rules: Policy::default(),
             permit_issuer: Vec::new(),
             steward: Vec::new(),

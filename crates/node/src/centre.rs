@@ -104,6 +104,7 @@ impl CentreNode {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: self.config.dataset.clone(),
             rows_at_most: rows_at_most(dataset.rows()),
+            lineage: self.state.lineage()?,
             rules: self.desk.policy()?.rules,
             dictionary_name: format!("{}@{}", dictionary.name, dictionary.version),
             dictionary: dictionary.to_csv(),

@@ -41,6 +41,9 @@ pub(crate) struct RunRequest {
     pub(crate) dealer: Peer,
     /// Rows of each member's data set at most.
     pub(crate) rows_at_most: Vec<usize>,
+    /// Sessions of earlier releases that the cohort is compared with.
+    #[serde(default)]
+    pub(crate) lineage: Vec<String>,
     /// Whether small vectors go through one combiner.
     pub(crate) star: bool,
     /// The key that results are sealed to, hexadecimal.
@@ -97,6 +100,9 @@ pub struct Description {
     pub rows_at_most: usize,
     /// The disclosure rules that the centre insists on.
     pub rules: konsil_disclosure::Policy,
+    /// Sessions of earlier releases whose cohorts the centre keeps.
+    #[serde(default)]
+    pub lineage: Vec<String>,
     /// Name and version of the dictionary: `hmsp@4`.
     pub dictionary_name: String,
     /// The dictionary as CSV.

@@ -54,7 +54,14 @@ impl Desk {
             request.members.iter().map(|it| (it.name.clone(), it.rows_at_most)).collect();
         let topology = if request.star { Topology::Star } else { Topology::Mesh };
         let dictionary = dataset.dictionary();
-        let plan = network_plan(&study, dictionary, &members, (topology, SEALED_OVERHEAD_BYTES))?;
+        let exact = study.noise_budget().is_none();
+        let lineage = if exact { self.state.lineage()?.len() } else { 0 };
+        let plan = network_plan(
+            &study,
+            dictionary,
+            (&members, lineage),
+            (topology, SEALED_OVERHEAD_BYTES),
+        )?;
         let me = members.iter().position(|(name, _)| *name == self.config.name);
         let own_bytes = me.and_then(|me| plan.sent_bytes_by_centre.get(me)).copied();
         let policy = self.policy()?;

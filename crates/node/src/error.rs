@@ -87,6 +87,9 @@ pub enum NodeError {
     /// This centre's patients.
     #[error(transparent)]
     Cohort(#[from] CohortError),
+    /// Consent cannot be looked up.
+    #[error("{0}")]
+    Consent(String),
     /// Nothing has been imported yet.
     #[error(
         "has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import"
@@ -208,6 +211,7 @@ impl NodeError {
             Self::Cohort(CohortError::Tampered { .. }) => "K0312",
             Self::Cohort(_) => COHORT,
             Self::NoData(_) => "K0313",
+            Self::Consent(_) => "K0650",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
             Self::Expired { .. } => "K0660",

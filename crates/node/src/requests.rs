@@ -62,6 +62,14 @@ impl Desk {
         let coming = Coming { document, study, hash };
         let earlier = self.state.requests_of(&coming.hash, key)?;
         let earlier = earlier.into_iter().find(|it| it.document.body == document.body);
+        // a node that stopped between a request and its standing approval gives it now
+        if let Some(waiting) = earlier.as_ref().filter(|it| it.state == RequestState::Waiting)
+            && let Some(rule) = self.rule(&policy, &coming)
+        {
+            self.approve_by(identity, &policy, (&coming, waiting.number), rule)?;
+            let record = self.state.request(waiting.number)?;
+            return record.map(|it| self.status(it)).ok_or(NodeError::Message("request"));
+        }
         if let Some(earlier) = &earlier
             && self.stands(&policy, (&coming, earlier), again)
         {

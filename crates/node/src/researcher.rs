@@ -16,6 +16,7 @@ use konsil_disclosure::{Release, SealedPart};
 use konsil_governance::{Plan, Revealed, Study, from_hex, network_plan, to_hex};
 use konsil_mpc::{Topology, WireError};
 use konsil_net::{Binding, Channel, Hello, Identity, Options, PartyId, Role, connect};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
@@ -40,6 +41,8 @@ pub struct StudyRun {
     pub plan: Plan,
     pub(crate) members: Vec<usize>,
     pub(crate) topology: Topology,
+    /// Sessions of earlier releases that the cohort is compared with.
+    lineage: Vec<String>,
 }
 
 /// Something that a person may want to see during a run.
@@ -206,14 +209,30 @@ impl Researcher {
             .collect();
         let rules = members.iter().filter_map(|at| Some(&self.descriptions.get(*at)?.rules));
         let study = study.under(rules);
+        let lineage = self.lineage(&study, &members);
         let condition = &study.cohort.condition;
         if !condition.is_empty() {
             konsil_cohort::Predicate::parse(condition, &self.dictionary)
                 .map_err(NodeError::condition)?;
         }
-        let plan =
-            network_plan(&study, &self.dictionary, &centres, (topology, SEALED_OVERHEAD_BYTES))?;
-        Ok(StudyRun { study, plan, members, topology })
+        let plan = network_plan(
+            &study,
+            &self.dictionary,
+            (&centres, lineage.len()),
+            (topology, SEALED_OVERHEAD_BYTES),
+        )?;
+        Ok(StudyRun { study, plan, members, topology, lineage })
+    }
+
+    /// Earlier releases that the members know of; none for a study with noise, whose cohort is exact
+    /// nowhere.
+    fn lineage(&self, study: &Study, members: &[usize]) -> Vec<String> {
+        if study.noise_budget().is_some() {
+            return Vec::new();
+        }
+        let known = members.iter().filter_map(|at| self.descriptions.get(*at));
+        let all: BTreeSet<&String> = known.flat_map(|it| &it.lineage).collect();
+        all.into_iter().cloned().collect()
     }
 
     /// Runs a planned study and adds up what it releases.
@@ -238,6 +257,7 @@ impl Researcher {
             members: peers.collect(),
             dealer: self.network.dealer.clone(),
             rows_at_most: rows.map(|it| it.rows_at_most).collect(),
+            lineage: run.lineage.clone(),
             star: run.topology == Topology::Star,
             result_key: to_hex(key.public()),
         }));

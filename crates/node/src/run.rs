@@ -8,13 +8,14 @@ use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
 use crate::error::NodeError;
 use crate::lifecycle::{admit_by_policy, begin_run, end_run, give_back};
+use crate::lineage::Cohort;
 use crate::membership::check_members;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
-use konsil_disclosure::Policy;
+use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
 use konsil_governance::{
-    CentrePlan, Moment, Revealed, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
+    CentrePlan, Moment, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
 };
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
@@ -92,12 +93,15 @@ fn admitted(
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
     }
+    let dataset = node.consenting(dataset, &checked.study.study.purpose)?;
     let condition = &checked.study.cohort.condition;
     if !condition.is_empty() {
         Predicate::parse(condition, dataset.dictionary()).map_err(NodeError::condition)?;
     }
     let place = (checked.me, checked.topology);
-    let plan = stages(&checked.study, dataset.dictionary(), &setting.rows_at_most, place)?;
+    node.check_lineage(request, &checked.study)?;
+    let sizes = (setting.rows_at_most.as_slice(), request.lineage.len());
+    let plan = stages(&checked.study, dataset.dictionary(), sizes, place)?;
     let admission = match approved {
         Ok(admission) => admission,
         Err(_) => admit_by_policy(node, request, &checked, &dataset)?,
@@ -335,6 +339,10 @@ fn run_stages(
         Some(predicate.apply(dataset)?)
     };
     let patients = selected.as_ref().unwrap_or(dataset);
+    let cohort = Cohort::of(patients);
+    if let Some(withheld) = compare(node, request, session, (checked, setting, &cohort))? {
+        return Ok((all_withheld(plan, &withheld), Vec::new()));
+    }
     let secret = node.noise_secret()?;
     let mut summaries = Vec::with_capacity(plan.stages.len());
     let mut words = Vec::new();
@@ -372,7 +380,44 @@ fn run_stages(
             milliseconds: milliseconds(begin),
         });
     }
+    if !words.is_empty() && checked.study.noise_budget().is_none() {
+        node.keep_cohort(&request.session, &cohort)?;
+    }
     Ok((summaries, words))
+}
+
+/// Compares the cohort with those of earlier releases; gives the reason when nothing may be computed.
+fn compare(
+    node: &CentreNode,
+    request: &RunRequest,
+    session: &mut SharedSession,
+    (checked, setting, cohort): (&Checked, &Setting, &Cohort),
+) -> Result<Option<(String, String)>, NodeError> {
+    let differences = node.differences(cohort, &request.lineage)?;
+    session.next_program(&[DIFFERENCES]);
+    let ended = compare_cohorts(session, &setting.policy, &differences);
+    let (ledger, _) = session.next_program(&[]);
+    let ledger: Vec<Ledgered> =
+        ledger.lines().iter().map(|line| Revealed::from(line).into()).collect();
+    let withheld = match ended {
+        Ok(()) => None,
+        Err(error) => Some(shared_verdict(error.into(), &checked.names)?),
+    };
+    record(node, (&request.session, &checked.study.study.id, "study"), &ledger, &withheld)?;
+    Ok(withheld)
+}
+
+/// Every analysis of a study, withheld for one reason.
+fn all_withheld(plan: &CentrePlan, reason: &(String, String)) -> Vec<StageSummary> {
+    let stage = |stage: &Stage| StageSummary {
+        id: stage.id.clone(),
+        ledger: Vec::new(),
+        withheld: Some(reason.clone()),
+        rounds: 0,
+        bytes: 0,
+        milliseconds: 0,
+    };
+    plan.stages.iter().map(stage).collect()
 }
 
 /// What is asked of whom: the same question to the same patients gets the same noise.

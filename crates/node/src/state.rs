@@ -110,6 +110,8 @@ impl State {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(crate::requests_store::SCHEMA)?;
+        connection.execute_batch(crate::lineage::SCHEMA)?;
+        connection.execute_batch(crate::consent::SCHEMA)?;
         if found < SCHEMA_VERSION {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }

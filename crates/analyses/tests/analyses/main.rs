@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backends;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod gusto1;
 #[cfg(test)]
 mod ist_stroke;

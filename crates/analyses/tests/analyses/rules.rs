@@ -204,7 +204,9 @@ fn a_patient_who_decides_the_fit_is_refused() {
 #[test]
 fn quartiles_need_patients_on_either_side() {
     for (size, shown) in [(13, false), (14, true)] {
-        let run = both(&centres(&[size, size, size], |_, _, _| ()), &summary(&["age"]));
+        let policy = Policy { exposure_percent_max: 100, ..Policy::default() };
+        let network = centres(&[size, size, size], |_, _, _| ()).under(policy);
+        let run = both(&network, &summary(&["age"]));
         let table = run.table("tidy");
         assert!(number(table, 0, "mean") > 30.0);
         assert_eq!(!number(table, 0, "median").is_nan(), shown);
@@ -284,4 +286,13 @@ fn both_noised(network: &Network, request: &Request) -> Run {
     let (ideal, shared) = (network.on_ideal(request), network.on_shares(request));
     assert_eq!(ideal.words("table1.levels"), shared.words("table1.levels"));
     shared
+}
+
+// Many numbers about few patients tell who is among them; the limit is on numbers for a patient.
+#[test]
+fn many_numbers_about_few_are_refused() {
+    let network = centres(&[30, 30, 30], |_, _, _| ());
+    assert_eq!(code(&network, &summary(&["age", "bmi"])), None);
+    assert_eq!(code(&network, &summary(&["age", "bmi", "cost"])), Some("K0501"));
+    assert_eq!(code(&network, &model("table1", "arm ~ age + bmi")), Some("K0501"));
 }

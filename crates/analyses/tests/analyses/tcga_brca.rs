@@ -20,7 +20,12 @@ fn open() -> Option<(Network, Value, PathBuf)> {
     let path = place.path().join("data.csv");
     csv.write(&path);
     let network = Network::split(&path, "centre", None);
-    let policy = Policy { threshold: 3, residual: Residual::None, ..Policy::default() };
+    let policy = Policy {
+        threshold: 3,
+        residual: Residual::None,
+        exposure_percent_max: 100,
+        ..Policy::default()
+    };
     let reference = json(&folder.join("reference.json"));
     Some((network.under(policy), reference, folder))
 }

@@ -142,6 +142,12 @@ pub(super) fn rules(facts: &Facts<'_>) -> Part {
         rule("two_person", policy.two_person, "two different stewards approve"),
         rule("approval_days", policy.approval_days, "days for which an approval holds"),
         rule("needs_permit", policy.needs_permit, "every study needs a permit"),
+        rule("consent_required", policy.consent_required, "only patients with known consent"),
+        rule(
+            "opt_out",
+            if policy.opt_out.is_some() { "a list is applied" } else { "no list" },
+            "people who have opted out are left out",
+        ),
         rule("analyses", listed(&policy.analyses), "kinds of analysis that may run"),
         rule("purposes", listed(&policy.purposes), "purposes that may be pursued"),
         rule("stewards", policy.steward.len(), "people who may approve"),

@@ -10,12 +10,14 @@
 mod approvals;
 mod audit;
 mod canary;
+mod consent;
 mod demo;
 mod joining;
 mod kill;
 mod lab;
 mod life;
 mod limits;
+mod lineage;
 mod papers;
 mod process;
 mod proxy;

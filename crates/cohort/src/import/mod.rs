@@ -16,6 +16,7 @@ pub(crate) use table::{Table, read_table};
 use crate::dataset::{Dataset, batch_of};
 use crate::dictionary::{Dictionary, Kind, Variable, clean_name, suggest};
 use crate::error::CohortError;
+use crate::pseudonym::{self, Pseudonym, fresh, nameless};
 use cell::{Cell, Column, Refusal};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, UInt32Array, new_null_array,
@@ -77,7 +78,15 @@ pub fn import(
     let mut columns = Vec::new();
     for (variable, place) in dictionary.variables.iter().zip(places) {
         match place {
-            Some(place) if variable.is_identifier() => import.identifier(variable, place),
+            Some(place) if variable.is_identifier() => {
+                let patients = import.identifier(variable, place);
+                // the first identifier names the patient
+                if columns.iter().all(|(name, _)| name != pseudonym::FRESH) {
+                    let failed = CohortError::Internal { what: "pseudonyms could not be made" };
+                    let patients = pseudonym::array(&patients).ok_or(failed)?;
+                    columns.push((pseudonym::FRESH.to_owned(), patients));
+                }
+            }
             Some(place) => columns.push((variable.name.clone(), import.column(variable, place))),
             None if variable.is_identifier() => {}
             None => {
@@ -250,13 +259,17 @@ impl Import<'_> {
     }
 
     /// Looks for a patient who stands in the file twice; the column itself is not kept.
-    fn identifier(&mut self, variable: &Variable, place: usize) {
+    /// Looks for doubles; gives a pseudonym of each row's patient.
+    fn identifier(&mut self, variable: &Variable, place: usize) -> Vec<Pseudonym> {
         let mut first_rows: HashMap<&str, usize> = HashMap::new();
         let mut empty = 0_usize;
         let mut repeated = Vec::new();
+        let mut patients = Vec::with_capacity(self.table.rows);
         let table = self.table;
         for (text, row) in table.cells(place).zip(2_usize..) {
             let text = text.trim();
+            let named = !(text.is_empty() || variable.missing.iter().any(|code| code == text));
+            patients.push(if named { fresh(text) } else { nameless(row) });
             if text.is_empty() || variable.missing.iter().any(|code| code == text) {
                 empty += 1;
                 continue;
@@ -281,8 +294,9 @@ impl Import<'_> {
             let note = format!("{name}: {empty} rows have none; doubles among them go unnoticed");
             self.report.notes.push(note);
         }
-        let note = format!("{name}: used to look for doubles, not stored");
+        let note = format!("{name}: used to look for doubles; only a pseudonym is stored");
         self.report.notes.push(note);
+        patients
     }
 }
 

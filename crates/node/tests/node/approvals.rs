@@ -79,10 +79,12 @@ pub(crate) fn code<T>(result: Result<T, NodeError>) -> String {
     result.map_or_else(|error| error.code().to_owned(), |_| "ran".to_owned())
 }
 
-/// Runs over links of its own: where one centre refuses, the others' late answers stay on them.
+/// Plans anew, since releases may have been made, and runs over links of its own: where one centre
+/// refuses, the others' late answers stay on them.
 pub(crate) fn run(network: &Network, run: &StudyRun) -> String {
     let researcher = Researcher::connect(&network.path("network.toml")).unwrap();
-    code(researcher.run(run, &|_| {}))
+    let again = researcher.plan(run.study.clone(), Topology::Mesh).unwrap();
+    code(researcher.run(&again, &|_| {}))
 }
 
 /// Kinds and codes of the events in a centre's log.

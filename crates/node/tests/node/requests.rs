@@ -254,6 +254,7 @@ fn a_session_cannot_be_run_again() {
     let channel = dial(&network, 0, &network.identity("researcher")).unwrap();
     let mut request = request(&network, &canonical(|_| {}));
     request["session"] = json!(outcome.session);
+    request["lineage"] = json!([outcome.session]);
     let (code, text) = refusal(&channel, &request);
     assert!(code == "K0601" && text.contains("session"), "{code} {text}");
     let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();

@@ -1,0 +1,60 @@
+//! Consent and opting out, asked anew at every run.
+
+use crate::lab::{CENTRES, Lab, patients};
+use crate::process::Ran;
+
+const STUDY: &str = "[study]\nid = \"age\"\npurpose = \"dementia\"\n[[analysis]]\nkind = \"summary\"\nvariables = [\"age\"]\n";
+
+/// Runs the study; how many patients had a value.
+fn patients_of(ran: &Ran) -> u64 {
+    ran.json()["analyses"][0]["tables"][0]["rows"][0][2].as_f64().unwrap().round() as u64
+}
+
+fn run(lab: &Lab, out: &str) -> Ran {
+    lab.write("age.toml", STUDY);
+    lab.konsil(&["lab", "run", "lab", "age.toml", "--out", out, "--json"])
+}
+
+/// Identifiers of a centre's patients.
+fn of_centre(centre: &str) -> Vec<String> {
+    let text = patients(360, 61);
+    let rows = text.lines().skip(1).filter(|row| row.starts_with(centre));
+    rows.map(|row| row.split(',').nth(1).unwrap().to_owned()).collect()
+}
+
+// Cases 50 to 52: only who has consented to the purpose counts, a withdrawal works from the next run
+// on, what cannot be understood leaves its person out, a list that cannot be read stops everything.
+#[test]
+fn only_who_consents_is_in_a_run_and_withdrawal_works_from_the_next() {
+    let lab = Lab::with_patients(360, 61);
+    assert_eq!(patients_of(&run(&lab, "all").exits(0)), 360);
+    let first = CENTRES[0];
+    let folder = lab.centre(first);
+    let dir = folder.to_string_lossy().into_owned();
+    let policy = |text: &str| std::fs::write(folder.join("policy.toml"), text).unwrap();
+    policy("consent_required = true\n");
+    // nobody at the first centre has said anything: two centres are too few
+    run(&lab, "none").exits(6).says(&["K0501"]);
+    let ids = of_centre(first);
+    let mut table = "id,purpose,from,to\n".to_owned();
+    for (at, id) in ids.iter().enumerate() {
+        let row = match at {
+            0..20 => format!("{id},cancer,2020-01-01,\n"),
+            20..40 => format!("{id},dementia,2020-01-01,2021-01-01\n"),
+            40 => format!("{id},dementia,soon,\n"),
+            _ => format!("{id},dementia,2020-01-01,\n"),
+        };
+        table.push_str(&row);
+    }
+    lab.write("consent.csv", &table);
+    let imported = lab.konsil(&["consent", "import", "consent.csv", "-C", &dir, "--json"]).exits(0);
+    assert_eq!(imported.json()["flaws"], 1);
+    assert_eq!(patients_of(&run(&lab, "some").exits(0)), 360 - 41);
+    lab.write("ids.txt", &ids[60..85].join("\n"));
+    lab.konsil(&["consent", "withdraw", "--id-file", "ids.txt", "-C", &dir]).exits(0);
+    assert_eq!(patients_of(&run(&lab, "fewer").exits(0)), 360 - 41 - 25);
+    policy("consent_required = true\nopt_out = \"out.txt\"\n");
+    run(&lab, "unreachable").exits(5).says(&["K0650", "out.txt"]);
+    std::fs::write(folder.join("out.txt"), ids[90..115].join("\n")).unwrap();
+    assert_eq!(patients_of(&run(&lab, "out").exits(0)), 360 - 41 - 50);
+}

@@ -1,0 +1,183 @@
+//! Cohorts of earlier releases, and how a new cohort differs from them (R6, R13).
+//!
+//! A release keeps its cohort at each centre: the pseudonyms of the centre's own patients, sorted and
+//! sealed under the centre's key. Before a later study computes anything, the centres count the
+//! patients who are in one of both cohorts only; whether the pooled counts are 0 or large enough is
+//! decided on shares.
+
+use crate::centre::CentreNode;
+use crate::control::RunRequest;
+use crate::desk::Desk;
+use crate::error::NodeError;
+use crate::state::{RunRecord, State};
+use konsil_cohort::{Dataset, Key, Pseudonym, open_bytes, pseudonym_of, seal_bytes};
+use konsil_governance::Study;
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+/// Most earlier releases that a study is compared with: the newest.
+pub(crate) const LINEAGE_MAX: usize = 2000;
+
+pub(crate) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS cohorts (
+        session TEXT PRIMARY KEY, digest BLOB NOT NULL, members BLOB NOT NULL) STRICT;
+";
+
+impl State {
+    /// Sessions whose cohorts are kept, the oldest first.
+    pub(crate) fn lineage(&self) -> Result<Vec<String>, NodeError> {
+        let connection = self.lock();
+        let newest = "SELECT session FROM (SELECT session, rowid AS at FROM cohorts ORDER BY rowid DESC LIMIT ?) ORDER BY at";
+        let mut query = connection.prepare(newest)?;
+        let most = i64::try_from(LINEAGE_MAX).unwrap_or(i64::MAX);
+        let rows = query.query_map([most], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn cohort_digest(&self, session: &str) -> Result<Option<Vec<u8>>, NodeError> {
+        let which = "SELECT digest FROM cohorts WHERE session = ?";
+        Ok(self.lock().query_row(which, [session], |row| row.get(0)).optional()?)
+    }
+
+    fn cohort_members(&self, session: &str) -> Result<Vec<u8>, NodeError> {
+        let which = "SELECT members FROM cohorts WHERE session = ?";
+        Ok(self.lock().query_row(which, [session], |row| row.get(0))?)
+    }
+}
+
+/// This centre's part of a cohort.
+pub(crate) struct Cohort {
+    members: Vec<Pseudonym>,
+    digest: Vec<u8>,
+}
+
+impl Cohort {
+    /// The patients of a data set. Without identifiers a patient is a row, so that only files that
+    /// grow at their end are known again.
+    pub(crate) fn of(patients: &Dataset) -> Self {
+        let row = |row: usize| {
+            let digest: [u8; 32] = Sha256::digest(format!("row {row}")).into();
+            digest.first_chunk().copied().unwrap_or_default()
+        };
+        let rows = || (0..patients.rows()).map(row).collect();
+        let mut members: Vec<Pseudonym> = patients.pseudonyms().unwrap_or_else(rows);
+        members.sort_unstable();
+        let digest = Sha256::digest(members.as_flattened()).to_vec();
+        Self { members, digest }
+    }
+
+    /// How many patients are in one of both only. Both are sorted.
+    fn differs(&self, other: &[Pseudonym]) -> u64 {
+        let (mut at, mut common) = (0, 0_u64);
+        for member in other {
+            while self.members.get(at).is_some_and(|own| own < member) {
+                at += 1;
+            }
+            if self.members.get(at) == Some(member) {
+                common += 1;
+                at += 1;
+            }
+        }
+        let size = |members: &[Pseudonym]| u64::try_from(members.len()).unwrap_or(u64::MAX);
+        size(&self.members) + size(other) - 2 * common
+    }
+}
+
+fn place(session: &str) -> String {
+    format!("cohort-{session}")
+}
+
+impl CentreNode {
+    /// Checks that a request names every release that this centre knows of; a study with noise names
+    /// none, because its results have no exact difference.
+    pub(crate) fn check_lineage(
+        &self,
+        request: &RunRequest,
+        study: &Study,
+    ) -> Result<(), NodeError> {
+        let exact = study.noise_budget().is_none();
+        let known = if exact { self.state.lineage()? } else { Vec::new() };
+        if request.lineage.len() <= if exact { LINEAGE_MAX } else { 0 }
+            && known.iter().all(|session| request.lineage.contains(session))
+        {
+            return Ok(());
+        }
+        let what = "results were released since the plan was made; plan again";
+        Err(NodeError::Refused(what.to_owned()))
+    }
+
+    /// For each earlier release, how many of this centre's patients are in one cohort only.
+    pub(crate) fn differences(
+        &self,
+        cohort: &Cohort,
+        lineage: &[String],
+    ) -> Result<Vec<u64>, NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let mut differences = Vec::with_capacity(lineage.len());
+        for session in lineage {
+            differences.push(match self.state.cohort_digest(session)? {
+                Some(digest) if digest == cohort.digest => 0,
+                Some(_) => {
+                    let sealed = self.state.cohort_members(session)?;
+                    let bytes = open_bytes(&place(session), &sealed, &key)?;
+                    cohort.differs(bytes.as_chunks().0)
+                }
+                // this centre took no part: its patients were not in it
+                None => cohort.differs(&[]),
+            });
+        }
+        Ok(differences)
+    }
+
+    /// Keeps the cohort of a release, before anything of it leaves.
+    pub(crate) fn keep_cohort(&self, session: &str, cohort: &Cohort) -> Result<(), NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let sealed = seal_bytes(&place(session), cohort.members.as_flattened(), &key)?;
+        self.state.change(|connection| {
+            connection.execute(
+                "INSERT OR IGNORE INTO cohorts (session, digest, members) VALUES (?, ?, ?)",
+                params![session, cohort.digest, sealed],
+            )
+        })?;
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// Releases whose cohorts a patient of this centre was in, the newest last.
+    ///
+    /// # Errors
+    /// [`NodeError::Cohort`] when key or cohorts cannot be opened, [`NodeError::Database`].
+    pub fn releases_with(&self, identifier: &str) -> Result<Vec<RunRecord>, NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let patient = pseudonym_of(&key, identifier);
+        let mut found = Vec::new();
+        for run in self.state.runs()? {
+            if self.state.cohort_digest(&run.session)?.is_none() {
+                continue;
+            }
+            let sealed = self.state.cohort_members(&run.session)?;
+            let bytes = open_bytes(&place(&run.session), &sealed, &key)?;
+            let members: &[Pseudonym] = bytes.as_chunks().0;
+            if members.binary_search(&patient).is_ok() {
+                found.push(run);
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_count_those_in_one_cohort_only() {
+        let of = |numbers: &[u8]| numbers.iter().map(|it| [*it; 16]).collect::<Vec<Pseudonym>>();
+        let cohort = Cohort { members: of(&[1, 3, 5, 7]), digest: Vec::new() };
+        assert_eq!(cohort.differs(&of(&[1, 3, 5, 7])), 0);
+        assert_eq!(cohort.differs(&of(&[1, 2, 3, 7, 9])), 3);
+        assert_eq!(cohort.differs(&[]), 4);
+        assert_eq!(Cohort { members: Vec::new(), digest: Vec::new() }.differs(&of(&[4])), 1);
+    }
+}
