@@ -2,12 +2,17 @@
 
 use crate::audit::AuditCommand;
 use crate::budget::BudgetCommand;
+use crate::dict::VersionCommand;
+use crate::dossier::DossierOptions;
 use crate::failure::Failure;
+use crate::joining::JoiningCommand;
+use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
 use crate::request::RequestCommand;
 use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
 use crate::submit::{Patience, SubmitOptions};
+use crate::transparency::TransparencyOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -98,18 +103,28 @@ pub(crate) enum Command {
     /// A centre's data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// A network's members: for its administrator.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// A centre's node.
     #[command(subcommand)]
     Node(NodeCommand),
     /// The dealer of correlated randomness.
     #[command(subcommand)]
     Dealer(DealerCommand),
+    /// A researcher's folder: key, network.
+    #[command(subcommand)]
+    Researcher(JoiningCommand),
     /// A centre's log: what happened, and that nothing of it was changed.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// A centre's privacy budget.
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// What a data-protection officer asks for, as Markdown and HTML.
+    Dossier(DossierOptions),
+    /// A page for patients: which studies there were, and what protects them.
+    Transparency(TransparencyOptions),
     /// Measure the secure engine on this computer.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -275,6 +290,8 @@ pub(crate) enum LabCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DictCommand {
+    #[command(flatten)]
+    Version(VersionCommand),
     /// Make a dictionary from a data file; read it over before you share it.
     Init {
         /// Name of the dictionary; the file is NAME.csv.
@@ -336,6 +353,14 @@ pub(crate) enum DataCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
+    #[command(flatten)]
+    Joining(JoiningCommand),
+    /// Look for what is wrong: files, keys, data, peers, clocks, last days.
+    Doctor {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Run a centre's node.
     Serve {
         /// The centre's folder.
@@ -355,6 +380,14 @@ pub(crate) enum NodeCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DealerCommand {
+    #[command(flatten)]
+    Joining(JoiningCommand),
+    /// Look for what is wrong: files, keys, last days.
+    Doctor {
+        /// The dealer's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Run the dealer.
     Serve {
         /// The dealer's folder.

@@ -17,6 +17,7 @@ pub(crate) fn read_dictionary(path: &Path) -> Result<Dictionary, Failure> {
 
 pub(crate) fn dict(command: DictCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
+        DictCommand::Version(command) => crate::dict::version(command, screen),
         DictCommand::Init { name, from, out } => {
             let dictionary = Dictionary::infer(&name, &from)?;
             let out = out.unwrap_or_else(|| format!("{name}.csv").into());

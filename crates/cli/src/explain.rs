@@ -1,5 +1,7 @@
 //! `konsil explain`: what every code means and what to do.
 
+mod network;
+
 use crate::failure::Failure;
 use crate::screen::Screen;
 use serde_json::json;
@@ -385,14 +387,19 @@ const CODES: &[(&str, &str, &str)] = &[
 
 const EXITS: &str = "exit status  0 done · 1 failed · 2 wrong use · 5 refused · 6 withheld by disclosure control\n             7 budget exhausted · 8 a party is away, run again · 9 integrity · 10 data failed their check";
 
+/// All codes.
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    CODES.iter().chain(network::CODES)
+}
+
 pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure> {
     match code {
         None => {
-            for (code, meaning, _) in CODES {
+            for (code, meaning, _) in all() {
                 screen.table(&format!("{code}  {meaning}"));
             }
             screen.table(&format!("\n{EXITS}"));
-            let all: Vec<_> = CODES.iter().map(entry).collect();
+            let all: Vec<_> = all().map(entry).collect();
             screen.json_line(&json!({"schema": "konsil.explain.v1", "codes": all}));
             Ok(())
         }
@@ -406,7 +413,7 @@ pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure
         }
         Some(code) => {
             let code = code.to_uppercase();
-            let known = CODES.iter().find(|(it, _, _)| *it == code);
+            let known = all().find(|(it, _, _)| *it == code);
             let Some(found) = known else {
                 let what = format!("no code `{code}`;  konsil explain  lists all");
                 return Err(Failure::usage(what));

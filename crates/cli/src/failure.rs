@@ -1,6 +1,7 @@
 //! What ends a command: a text for people, a code for `explain`, an exit status for scripts.
 
 use konsil_cohort::{CohortError, FormulaError};
+use konsil_governance::network::NetworkError;
 use konsil_node::NodeError;
 use std::path::Path;
 
@@ -41,6 +42,11 @@ impl Failure {
         Self { text: text.into(), code: "K0620".to_owned(), exit: 5 }
     }
 
+    /// Any other code, with its exit status.
+    pub(crate) fn coded(code: &str, text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: code.to_owned(), exit: exit_of(code) }
+    }
+
     /// All results were withheld.
     pub(crate) fn withheld(code: &str, text: &str) -> Self {
         Self { text: text.to_owned(), code: code.to_owned(), exit: 6 }
@@ -52,11 +58,12 @@ pub(crate) fn exit_of(code: &str) -> u8 {
     let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
     match number {
         101..=199 | 310 | 311 | 313 => 10,
-        201..=213 | 220 | 301..=309 | 704 | 705 | 801 => 2,
+        201..=213 | 220 | 301..=309 | 664 | 704 | 705 | 801 => 2,
         217 | 218 | 501..=509 => 6,
         411 | 412 | 421 | 423 | 424 => 8,
         312 | 413..=420 | 422 | 425 | 426 | 430 | 431 | 630..=632 | 634 | 642 => 9,
-        601..=626 => 5,
+        661..=663 | 665 | 667 | 668 => 9,
+        601..=626 | 660 => 5,
         640 | 641 => 7,
         650 => 5,
         _ => 1,
@@ -67,6 +74,12 @@ impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let code = error.code().to_owned();
         Self { text: error.to_string(), exit: exit_of(&code), code }
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        NodeError::from(error).into()
     }
 }
 

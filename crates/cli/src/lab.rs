@@ -132,8 +132,7 @@ impl Lab {
             return Err(Failure::usage(what));
         }
         let lab = Self { folder: folder.to_owned(), centres: centres.to_vec() };
-        let peer =
-            |name: &str, key: String| Peer { name: name.to_owned(), key, address: String::new() };
+        let peer = |name: &str, key: String| Peer { name: name.to_owned(), key, ..Peer::default() };
         let mut members = Vec::with_capacity(centres.len());
         for centre in centres {
             let own = lab.centre_folder(centre);

@@ -7,9 +7,15 @@ mod budget;
 mod consent;
 mod data;
 mod demo;
+mod dict;
+mod doctor;
+mod documents;
+mod dossier;
 mod explain;
 mod failure;
+mod joining;
 mod lab;
+mod network;
 mod permit;
 mod processes;
 mod render;
@@ -21,10 +27,13 @@ mod steward;
 mod study;
 mod subject;
 mod submit;
+mod transparency;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, DealerCommand, NodeCommand};
 use clap::Parser;
 use failure::Failure;
+use konsil_governance::network::MemberRole;
+use konsil_node::Patient;
 use screen::Screen;
 use std::process::ExitCode;
 
@@ -65,13 +74,12 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Km(one) => study::one_line("km", one, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
-        Command::Node(arguments::NodeCommand::Runs { dir }) => data::runs(&dir, screen),
-        Command::Node(arguments::NodeCommand::Serve { dir, attached }) => {
-            processes::serve(&dir, attached, konsil_node::serve_centre)
-        }
-        Command::Dealer(arguments::DealerCommand::Serve { dir, attached }) => {
-            processes::serve(&dir, attached, konsil_node::serve_dealer)
-        }
+        Command::Network(command) => network::network(command, screen),
+        Command::Node(command) => node(command, screen),
+        Command::Dealer(command) => dealer(command, screen),
+        Command::Researcher(command) => joining::joining(command, MemberRole::Researcher, screen),
+        Command::Dossier(options) => dossier::dossier(&options, screen),
+        Command::Transparency(options) => transparency::transparency(&options, screen),
         Command::Audit(command) => audit::audit(command, screen),
         Command::Budget(command) => budget::budget(command, screen),
         Command::Bench(arguments::BenchCommand::Primitives(options)) => {
@@ -85,5 +93,26 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Explain { code } => explain::explain(code.as_deref(), screen),
         Command::Completion { shell } => arguments::completion(shell, screen),
         Command::Man { dir } => arguments::man(&dir, screen),
+    }
+}
+
+fn node(command: NodeCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        NodeCommand::Joining(command) => joining::joining(command, MemberRole::Centre, screen),
+        NodeCommand::Doctor { dir } => doctor::doctor(&dir, Patient::Centre, screen),
+        NodeCommand::Runs { dir } => data::runs(&dir, screen),
+        NodeCommand::Serve { dir, attached } => {
+            processes::serve(&dir, attached, konsil_node::serve_centre)
+        }
+    }
+}
+
+fn dealer(command: DealerCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        DealerCommand::Joining(command) => joining::joining(command, MemberRole::Dealer, screen),
+        DealerCommand::Doctor { dir } => doctor::doctor(&dir, Patient::Dealer, screen),
+        DealerCommand::Serve { dir, attached } => {
+            processes::serve(&dir, attached, konsil_node::serve_dealer)
+        }
     }
 }

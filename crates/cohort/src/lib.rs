@@ -20,7 +20,7 @@ pub use dataset::Dataset;
 pub use design::{
     Design, DesignColumn, DesignMatrix, GroupedRows, GroupedSurvival, Response, SurvivalTimes,
 };
-pub use dictionary::{Dictionary, Kind, Level, Sensitivity, Variable, suggest};
+pub use dictionary::{Dictionary, Difference, Kind, Level, Sensitivity, Variable, suggest};
 pub use error::{CohortError, Diagnostic};
 pub use formula::{Formula, FormulaError};
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};

@@ -8,9 +8,11 @@ pub mod consent;
 mod duo;
 mod guarantee;
 mod hex;
+pub mod network;
 mod permit;
 mod plan;
 mod policy;
+mod proposal;
 mod refusal;
 mod signing;
 mod study;
@@ -26,6 +28,7 @@ pub use plan::{
     witness_bytes,
 };
 pub use policy::{CentrePolicy, Person, PolicyFileError, StandingRule};
+pub use proposal::{PROPOSAL, Proposal, ProposalError, check_proposal};
 pub use refusal::Refusal;
 pub use signing::{SignatureError, Signed, canonical, hash_of};
 pub use study::{Centres, Cohort, ReleaseRules, Study, StudyError, StudyHead};

@@ -5,9 +5,13 @@ use crate::config::{NodeConfig, read_toml};
 use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
 use crate::desk::Desk;
 use crate::error::NodeError;
+use crate::membership::{check_joined, check_members, warn_of_ends};
+use crate::presence;
+use crate::requests::RequestStatus;
 use crate::run::run;
 use crate::state::State;
 use konsil_cohort::{Dataset, Dictionary, Key};
+use konsil_governance::{Signed, StudyRequest};
 use konsil_net::{
     Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
 };
@@ -52,6 +56,7 @@ impl CentreNode {
             path: folder.join("konsil.toml"),
             what: format!("[policy]: {error}"),
         })?;
+        check_joined(folder, &config)?;
         let state = State::open(&folder.join("node.sqlite"))?;
         let desk = Desk::new(folder, config.clone(), state.clone(), clock.clone());
         desk.policy()?;
@@ -81,6 +86,16 @@ impl CentreNode {
         Ok(Key::open(&self.folder.join("data.key"))?.derive("noise"))
     }
 
+    /// Takes a request in, if the researcher is still a member.
+    fn submit(
+        &self,
+        request: &Signed<StudyRequest>,
+        (key, again): (&str, bool),
+    ) -> Result<RequestStatus, NodeError> {
+        check_members(&self.config, &[], key, self.desk.today())?;
+        self.desk.submit(&self.identity, request, (key, again))
+    }
+
     fn describe(&self) -> Result<Description, NodeError> {
         let dataset = self.patients()?;
         let dictionary: &Dictionary = dataset.dictionary();
@@ -91,7 +106,7 @@ impl CentreNode {
             rows_at_most: rows_at_most(dataset.rows()),
             lineage: self.state.lineage()?,
             rules: self.desk.policy()?.rules,
-            dictionary_name: dictionary.name.clone(),
+            dictionary_name: format!("{}@{}", dictionary.name, dictionary.version),
             dictionary: dictionary.to_csv(),
             dictionary_hash: dataset.dictionary_hash().to_owned(),
         })
@@ -134,6 +149,7 @@ pub fn serve_centre_by(
     crate::process::no_core_dumps()?;
     let node = Arc::new(CentreNode::open(folder, clock)?);
     node.log_start()?;
+    warn_of_ends(&node.config, node.desk.today());
     let peers = node.config.centre.iter().chain(&node.config.researcher);
     let keys: Vec<PublicKey> = peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
     let allow: Allow = Arc::new(move |key| keys.contains(key));
@@ -165,6 +181,10 @@ pub(crate) fn wait_for_ever() -> Result<(), NodeError> {
 /// Serves one researcher's connection until it closes.
 fn answer(node: &CentreNode, incoming: Incoming) {
     let key = incoming.peer_key.to_string();
+    if node.config.centre.iter().any(|peer| peer.key == key) {
+        let _gone = presence::answer(incoming, (Role::Centre, &node.clock), &node.options);
+        return;
+    }
     if !node.config.researcher.iter().any(|peer| peer.key == key) {
         incoming.refuse("identity-mismatch");
         return;
@@ -180,12 +200,11 @@ fn answer(node: &CentreNode, incoming: Incoming) {
                 Ok(description) => send(&channel, &Answer::Description(description)),
                 Err(error) => fail(&channel, &error),
             },
-            Ask::Submit { request, again } => {
-                match node.desk.submit(&node.identity, &request, (&key, again)) {
-                    Ok(status) => send(&channel, &Answer::Requested(status)),
-                    Err(error) => fail(&channel, &error),
-                }
-            }
+            Ask::Presence => send(&channel, &presence::mine(&node.clock)),
+            Ask::Submit { request, again } => match node.submit(&request, (&key, again)) {
+                Ok(status) => send(&channel, &Answer::Requested(status)),
+                Err(error) => fail(&channel, &error),
+            },
             Ask::Run(request) => serve_run(node, &channel, (&request, &key)),
         };
         if answered.is_err() {

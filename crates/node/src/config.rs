@@ -1,6 +1,7 @@
 //! Configuration files: a node's `konsil.toml`, the network's list, and how they are written.
 
 use crate::error::NodeError;
+use jiff::civil::Date;
 use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -10,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// A member of the network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {
     /// Name, as people say it.
@@ -20,6 +21,9 @@ pub struct Peer {
     /// `host:port`; empty where it is told with each run.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
+    /// Last day of its membership; none in labs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Date>,
 }
 
 /// A centre's `konsil.toml`.
@@ -48,7 +52,8 @@ pub struct NodeConfig {
     /// All centres of the network, this one included.
     #[serde(default)]
     pub centre: Vec<Peer>,
-    /// The dealer.
+    /// The dealer; none before a network was joined.
+    #[serde(default)]
     pub dealer: Peer,
     /// Who may send studies.
     #[serde(default)]

@@ -13,6 +13,8 @@ use std::time::Instant;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Ask {
+    /// Are you there? The only thing that centres ask outside a run.
+    Presence,
     /// Which data do you have?
     Describe,
     /// Will you let this run?
@@ -52,6 +54,8 @@ pub(crate) struct RunRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Answer {
+    /// To `Presence`.
+    Presence(Presence),
     /// To `Describe`.
     Description(Description),
     /// To `Submit`.
@@ -74,6 +78,15 @@ pub(crate) enum Answer {
     },
 }
 
+/// That a node is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Version of the program.
+    pub version: String,
+    /// Its clock, in seconds since 1970.
+    pub time: i64,
+}
+
 /// A centre's public description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
@@ -90,7 +103,7 @@ pub struct Description {
     /// Sessions of earlier releases whose cohorts the centre keeps.
     #[serde(default)]
     pub lineage: Vec<String>,
-    /// Name of the dictionary.
+    /// Name and version of the dictionary: `hmsp@4`.
     pub dictionary_name: String,
     /// The dictionary as CSV.
     pub dictionary: String,

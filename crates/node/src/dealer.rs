@@ -1,8 +1,10 @@
 //! The dealer's daemon: for each session it gives a fresh seed to every centre and the corrections
 //! to one of them. It keeps nothing and writes nothing.
 
+use crate::clock::Clock;
 use crate::config::{DealerConfig, read_toml};
 use crate::error::NodeError;
+use crate::presence;
 use konsil_governance::from_hex;
 use konsil_mpc::{Dealer, Kind as Correlation, Seed, WireError};
 use konsil_net::{
@@ -62,11 +64,15 @@ pub fn serve_dealer(folder: &Path, ready: impl FnOnce(String)) -> Result<(), Nod
     let options = Options::default();
     let network = crate::centre::network_id(&config.network);
     let handler = {
-        let options = options.clone();
+        let (options, clock) = (options.clone(), Clock::system());
         move |incoming: Result<Incoming, konsil_net::Refused>| {
             let Ok(incoming) = incoming else { return };
             if incoming.hello.binding.network != network {
                 incoming.refuse(WireError::SessionMismatch { party: 0 }.name());
+                return;
+            }
+            if incoming.hello.role == Role::Researcher {
+                let _gone = presence::answer(incoming, (Role::Dealer, &clock), &options);
                 return;
             }
             // a centre that misbehaves loses its session; the dealer goes on

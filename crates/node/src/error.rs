@@ -3,6 +3,7 @@
 use konsil_analyses::AnalysisError;
 use konsil_cohort::{CohortError, Diagnostic};
 use konsil_governance::budget::BudgetError;
+use konsil_governance::network::NetworkError;
 use konsil_governance::{PlanError, Refusal, StudyError};
 use konsil_mpc::{MpcError, WireError};
 use std::path::{Path, PathBuf};
@@ -105,6 +106,20 @@ pub enum NodeError {
     /// This centre says no.
     #[error("refused: {0}")]
     Refused(String),
+    /// A membership is over.
+    #[error(
+        "membership-expired: the membership of {name} ended on {last}; the administrator of the \
+         network renews it with  konsil network renew {name}  and sends network.json to all"
+    )]
+    Expired {
+        /// Whose.
+        name: String,
+        /// Its last day.
+        last: jiff::civil::Date,
+    },
+    /// A document of the network that is refused.
+    #[error(transparent)]
+    Network(Box<NetworkError>),
     /// There is no approval that holds, or the policy does not allow what is asked.
     #[error(transparent)]
     Governance(#[from] Refusal),
@@ -199,6 +214,8 @@ impl NodeError {
             Self::Consent(_) => "K0650",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
+            Self::Expired { .. } => "K0660",
+            Self::Network(error) => error.code(),
             Self::Governance(refusal) => refusal.code(),
             Self::Lost { .. } => "K0411",
             Self::Centre { code, .. } => code,
@@ -206,6 +223,12 @@ impl NodeError {
             Self::Sealed => "K0431",
             Self::Random => "K0432",
         }
+    }
+}
+
+impl From<NetworkError> for NodeError {
+    fn from(error: NetworkError) -> Self {
+        Self::Network(Box::new(error))
     }
 }
 

@@ -112,12 +112,31 @@ impl Outcome {
     }
 }
 
+/// A link to each centre, and what it says of itself.
+type Answered = Vec<(Channel, Description)>;
+
 impl Researcher {
     /// Connects to every centre of a network file and asks for their descriptions.
     ///
     /// # Errors
     /// [`NodeError`] when a centre cannot be reached, or the dictionaries differ.
     pub fn connect(file: &Path) -> Result<Self, NodeError> {
+        let (network, identity, answers) = Self::call(file)?;
+        let (channels, descriptions): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        let dictionary = common_dictionary(&descriptions)?;
+        Ok(Self { network, identity, channels, descriptions, dictionary })
+    }
+
+    /// What the centres of a network say of themselves, whether their dictionaries fit or not.
+    ///
+    /// # Errors
+    /// [`NodeError`] when a centre cannot be reached.
+    pub fn describe(file: &Path) -> Result<Vec<Description>, NodeError> {
+        Ok(Self::call(file)?.2.into_iter().map(|(_, description)| description).collect())
+    }
+
+    /// Connects to every centre and asks for its description.
+    fn call(file: &Path) -> Result<(NetworkFile, Identity, Answered), NodeError> {
         let network: NetworkFile = crate::config::read_toml(file)?;
         let folder = file.parent().unwrap_or_else(|| Path::new("."));
         let path = folder.join(&network.identity);
@@ -150,9 +169,7 @@ impl Researcher {
             let joined = threads.into_iter().map(|it| it.join().map_err(|_| NodeError::Random)?);
             joined.collect::<Result<Vec<_>, NodeError>>()
         })?;
-        let (channels, descriptions): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        let dictionary = common_dictionary(&descriptions)?;
-        Ok(Self { network, identity, channels, descriptions, dictionary })
+        Ok((network, identity, answers))
     }
 
     /// The dictionary that all centres share.
@@ -424,7 +441,7 @@ fn follow(
             Answer::Failed { code, text } => {
                 return Err(NodeError::Centre { centre: centre.to_owned(), code, text });
             }
-            Answer::Description(_) | Answer::Requested(_) => {
+            Answer::Presence(_) | Answer::Description(_) | Answer::Requested(_) => {
                 return Err(NodeError::Message("answer"));
             }
         }

@@ -9,6 +9,7 @@ use crate::dealer::{Order, digest_of, key_of};
 use crate::error::NodeError;
 use crate::lifecycle::{admit_by_policy, begin_run, end_run, give_back};
 use crate::lineage::Cohort;
+use crate::membership::check_members;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate};
@@ -189,6 +190,7 @@ fn check(node: &CentreNode, request: &RunRequest, key: &str) -> Result<Checked, 
     if request.dealer.key != node.config.dealer.key || !fit {
         return Err(refuse("dealer or sizes are not those of the network"));
     }
+    check_members(&node.config, &names, key, node.desk.today())?;
     let session: Option<[u8; 16]> = from_hex(&request.session).and_then(|it| it.try_into().ok());
     let session = session.ok_or(NodeError::Message("session"))?;
     let result_key = from_hex(&request.result_key).ok_or(NodeError::Message("result key"))?;

@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* no attribute and no path of an SVG holds a number that is not finite.
 
+pub mod document;
 pub mod number;
 pub mod report;
 pub mod svg;

@@ -4,10 +4,12 @@
 //! category come from the dictionary and never from rows, because a level seen at one centre
 //! already says something about that centre's patients.
 
+mod diff;
 mod infer;
 mod read;
 mod suggest;
 
+pub use diff::Difference;
 pub use suggest::suggest;
 
 use crate::error::CohortError;

@@ -78,7 +78,7 @@ fn meet(
 ) -> (Result<(), NodeError>, Result<(Claim, Answer), WireError>) {
     let peer = |name: &str, identity: &Identity| {
         let key = identity.public_key().to_string();
-        Peer { name: name.to_owned(), key, address: String::new() }
+        Peer { name: name.to_owned(), key, ..Peer::default() }
     };
     let members = [peer("birke", &node.identity), peer("eiche", &foe.identity)];
     let mut meshes = memory::mesh(2);

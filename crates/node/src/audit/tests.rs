@@ -19,7 +19,7 @@ pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::create(&folder.path().join("identity.key")).unwrap();
     let key = identity.public_key().to_string();
-    let peer = |name: &str| Peer { name: name.into(), key: key.clone(), address: String::new() };
+    let peer = |name: &str| Peer { name: name.into(), key: key.clone(), ..Peer::default() };
     let config = NodeConfig {
         name: "birke".to_owned(),
         network: "test".to_owned(),

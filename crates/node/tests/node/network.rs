@@ -70,7 +70,7 @@ fn new_peer(name: &str, folder: &Path) -> Peer {
     fs::create_dir_all(folder).unwrap();
     let identity = Identity::create(&folder.join("identity.key")).unwrap();
     let key = identity.public_key().to_string();
-    Peer { name: name.to_owned(), key, address: String::new() }
+    Peer { name: name.to_owned(), key, ..Peer::default() }
 }
 
 impl Network {

@@ -1,7 +1,7 @@
 //! A report: everything that was asked, found, sent and revealed, on one page.
 
 mod html;
-mod style;
+pub(crate) mod style;
 
 use crate::svg::{ForestPlot, KmPlot};
 use crate::table::Table;

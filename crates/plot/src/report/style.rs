@@ -1,7 +1,7 @@
 //! The report's look.
 
 /// Style sheet of the page: light, dark and print. Text keeps a contrast of 4.5 or more.
-pub(super) const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 :root{color-scheme:light dark;--page:#f5f7f9;--card:#fff;--ink:#17212b;--soft:#52606d;--line:#dbe1e7;
 --accent:#0b7285;--ok:#24703a;--bad:#b02a37;--series-1:#0072b2;--series-2:#d55e00;--series-3:#00875f;
 --series-4:#b5579a;--series-5:#94690a;--series-6:#6b7380}
