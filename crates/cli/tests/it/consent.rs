@@ -5,9 +5,10 @@ use crate::process::Ran;
 
 const STUDY: &str = "[study]\nid = \"age\"\npurpose = \"dementia\"\n[[analysis]]\nkind = \"summary\"\nvariables = [\"age\"]\n";
 
-/// Runs the study; how many patients had a value.
-fn patients_of(ran: &Ran) -> u64 {
-    ran.json()["analyses"][0]["tables"][0]["rows"][0][2].as_f64().unwrap().round() as u64
+/// How many patients had a value.
+fn patients_of(ran: &Ran) -> i32 {
+    let text = ran.json()["analyses"][0]["tables"][0]["rows"][0][2].to_string();
+    text.trim_end_matches(".0").parse().unwrap()
 }
 
 fn run(lab: &Lab, out: &str) -> Ran {

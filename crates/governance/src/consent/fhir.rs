@@ -160,9 +160,11 @@ mod tests {
         let (collect, used) =
             (provision("permit", "6", "2027-03-01"), provision("permit", "8", long));
         let whole = consent("A", "active", &[collect.clone(), used.clone()]);
-        assert_eq!(decided(&[whole.clone()], "A"), Decision::Permitted);
-        let halves =
-            [consent("A", "active", &[collect.clone()]), consent("A", "active", &[used.clone()])];
+        assert_eq!(decided(std::slice::from_ref(&whole), "A"), Decision::Permitted);
+        let halves = [
+            consent("A", "active", std::slice::from_ref(&collect)),
+            consent("A", "active", std::slice::from_ref(&used)),
+        ];
         assert_eq!(decided(&halves, "A"), Decision::NotGiven);
         let over =
             consent("A", "active", &[collect.clone(), provision("permit", "8", "2026-01-01")]);
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(decided(&[whole.clone(), inactive], "A"), Decision::Permitted);
         // the modifier for earlier data elsewhere changes nothing
         let retro = consent("A", "active", &[provision("permit", "45", long)]);
-        assert_eq!(decided(&[whole.clone(), retro], "A"), Decision::Permitted);
+        assert_eq!(decided(&[whole, retro], "A"), Decision::Permitted);
         // biological material is not medical data
         let material = consent("B", "active", &[collect, provision("permit", "22", long)]);
         assert_eq!(decided(&[material], "B"), Decision::NotGiven);
