@@ -408,7 +408,7 @@ pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure
             Ok(())
         }
         Some("guarantee") => {
-            screen.table(&konsil_governance::guarantee(6));
+            screen.table(&konsil_governance::guarantee(6, false));
             Ok(())
         }
         Some(code) => {

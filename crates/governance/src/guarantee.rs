@@ -4,15 +4,19 @@ use crate::study::{ReleaseRules, Study};
 use konsil_disclosure::{Mechanism, NANO};
 
 /// What has to happen for a centre's patients to become readable, with `centres` centres, a dealer,
-/// and parties that follow the protocol.
+/// and parties that follow the protocol; and what the results give away, with noise or without.
 #[must_use]
-pub fn guarantee(centres: usize) -> String {
+pub fn guarantee(centres: usize, noised: bool) -> String {
+    let released = if noised {
+        "What is released has noise, of which a centre can take its own part away only"
+    } else {
+        "What is released is exact: all other centres together can subtract their own patients from it"
+    };
     let others = centres.saturating_sub(1);
     format!(
         "A centre's data stay unreadable unless all other {others} centres work together against it, \
          or the dealer together with one centre. All parties are taken to follow the protocol; a \
-         party that sends wrong numbers can spoil the result and is not caught in this mode. What is \
-         released is exact: all other centres together can subtract their own patients from it."
+         party that sends wrong numbers can spoil the result and is not caught in this mode. {released}."
     )
 }
 
@@ -43,7 +47,9 @@ mod tests {
     // Leaving out the dealer would be false.
     #[test]
     fn the_dealer_is_always_named() {
-        assert!(guarantee(6).contains("all other 5 centres"));
-        assert!(guarantee(6).contains("the dealer together with one centre"));
+        assert!(guarantee(6, false).contains("all other 5 centres"));
+        assert!(guarantee(6, false).contains("the dealer together with one centre"));
+        assert!(guarantee(6, true).contains("the dealer together with one centre"));
+        assert!(guarantee(6, true).contains("noise") && guarantee(6, false).contains("exact"));
     }
 }

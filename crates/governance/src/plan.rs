@@ -276,7 +276,7 @@ pub fn network_plan(
         correlations: cost.correlations,
         clear_patient_bytes: 0,
         rules: study.policy(),
-        guarantee: guarantee(centres.len()),
+        guarantee: guarantee(centres.len(), study.noise_budget().is_some()),
         noise: noise_statement(study),
     })
 }

@@ -250,6 +250,19 @@ impl Study {
         Some((mechanism, nano))
     }
 
+    /// What the study's noise costs every patient, in billionths of rho: of Laplace noise
+    /// `epsilon^2 / 2` (Bun and Steinke 2016, proposition 1.4), rounded up. `None` for exact results.
+    #[must_use]
+    pub fn rho_nano(&self) -> Option<u64> {
+        match self.noise_budget()? {
+            (Mechanism::Gaussian, rho) => Some(rho),
+            (_, epsilon) => {
+                let squared = u128::from(epsilon) * u128::from(epsilon);
+                u64::try_from(squared.div_ceil(2_000_000_000)).ok()
+            }
+        }
+    }
+
     /// The noise of one analysis, an equal part of the study's. `secret` is a centre's own;
     /// `question` says what is asked of whom, and the same question gets the same noise.
     #[must_use]

@@ -193,6 +193,11 @@ pub(crate) fn exact_cost(
     })
 }
 
+/// What a release with noise costs.
+pub(crate) fn noisy_cost(exact: Cost, rho_nano: u64) -> Cost {
+    Cost { currency: Currency::Dp, amount: Amount(rho_nano), ..exact }
+}
+
 /// What a node's budgets have spent, and the reservations that are still open. The node may run.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! How a run begins and ends in the centre's books: approval, budget, log.
 
 use crate::admission::Admission;
-use crate::budget::exact_cost;
+use crate::budget::{exact_cost, noisy_cost};
 use crate::centre::CentreNode;
 use crate::config::Peer;
 use crate::control::RunRequest;
@@ -23,7 +23,11 @@ pub(crate) fn begin_run(
     let size = (plan.released, u64::try_from(rows).unwrap_or(u64::MAX));
     let now = node.clock.now();
     let cohort = (node.config.dataset.as_str(), snapshot.as_str());
-    let cost = exact_cost((study, &request.session), size, cohort, now)?;
+    let exact = exact_cost((study, &request.session), size, cohort, now)?;
+    let cost = match checked.study.rho_nano() {
+        Some(rho) => noisy_cost(exact, rho),
+        None => exact,
+    };
     let event = (node.event("run", study).with("session", &request.session))
         .with("study_hash", &hash)
         .with("researcher", &node.desk.researcher(&checked.key))

@@ -115,8 +115,9 @@ fn admitted(
     begin_run(node, request, (&checked, &plan, &admission), planned)?;
     *begun = true;
     progress("connect", "");
-    let result =
-        compute(node, request, (&checked, &admission), (&plan, &dataset, &setting), progress);
+    let result = node.charged(dataset, &checked.study).and_then(|dataset| {
+        compute(node, request, (&checked, &admission), (&plan, &dataset, &setting), progress)
+    });
     match result {
         Ok(mut summary) => {
             summary.planned_bytes = planned;

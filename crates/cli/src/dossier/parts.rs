@@ -14,7 +14,7 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 
 /// The guarantee of the protocol in force, with as many centres as there are.
 pub(super) fn guarantee_text(facts: &Facts<'_>) -> String {
-    in_words(facts.config.centre.len())
+    in_words(facts.config.centre.len(), false)
 }
 
 pub(super) fn guarantee(facts: &Facts<'_>) -> Part {

@@ -59,3 +59,38 @@ fn only_who_consents_is_in_a_run_and_withdrawal_works_from_the_next() {
     std::fs::write(folder.join("out.txt"), ids[90..115].join("\n")).unwrap();
     assert_eq!(patients_of(&run(&lab, "out").exits(0)), 360 - 41 - 50);
 }
+
+// With noise every patient is charged; whose own budget is used up is left out, untold; what the
+// cohort's budget does not allow is not computed.
+#[test]
+fn patients_with_a_full_counter_are_left_out_and_budgets_end() {
+    let lab = Lab::with_patients(360, 62);
+    let noise = |id: &str| {
+        let text = format!(
+            "[study]\nid = \"{id}\"\n[release]\nepsilon = 0.5\n[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n"
+        );
+        lab.write("noise.toml", &text);
+        lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", id, "--json"])
+    };
+    let limit = |centre: &str, line: &str| {
+        let path = lab.centre(centre).join("konsil.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("[budget]\n", &format!("[budget]\n{line}\n"))).unwrap();
+    };
+    // epsilon 0.5 at delta 1e-6 is a rho of 0.0044
+    limit(CENTRES[0], "patient_rho = \"0.005\"");
+    let first = noise("first").exits(0);
+    let again = noise("again");
+    // two centres are left: too few
+    again.exits(6).says(&["K0501"]);
+    assert!(first.json()["analyses"][0]["tables"][0]["rows"].as_array().unwrap().len() > 2);
+    let lab = Lab::with_patients(360, 63);
+    let path = lab.centre(CENTRES[1]).join("konsil.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let limited = text.replace("[budget]\n", "[budget]\nlineage_year_rho = \"0.006\"\n");
+    std::fs::write(&path, limited).unwrap();
+    let noise = "[study]\nid = \"n\"\n[release]\nepsilon = 0.5\n[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n";
+    lab.write("noise.toml", noise);
+    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "one"]).exits(0);
+    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "two"]).exits(7).says(&["K0640"]);
+}
