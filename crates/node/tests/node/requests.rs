@@ -239,11 +239,18 @@ fn strangers_and_wrong_roles_get_no_answer() {
     let stranger = Identity::generate().unwrap();
     assert!(dial(&network, 0, &stranger).is_err());
     let centre = network.identity(NAMES[1]);
-    // a centre may ask whether another one is there, and nothing else
-    let channel = dial(&network, 0, &centre).unwrap();
-    assert_eq!(ask(&channel, br#"{"type":"describe"}"#).unwrap()["type"], "failed");
-    let channel = dial(&network, 0, &centre).unwrap();
-    assert_eq!(ask(&channel, br#"{"type":"presence"}"#).unwrap()["type"], "presence");
+    let told = dial(&network, 0, &centre).unwrap_err();
+    assert_eq!(told, konsil_mpc::WireError::IdentityMismatch);
+    // as a centre it may ask whether another one is there, and nothing else
+    let hello = Hello { binding: binding(), from: PartyId(1), to: PartyId(0), role: Role::Centre };
+    let key: PublicKey = network.centres[0].key.parse().unwrap();
+    let knock = |message: &[u8]| {
+        let address = &network.centres[0].address;
+        let channel = connect(address, &centre, key, &hello, &Options::default()).unwrap();
+        ask(&channel, message).unwrap()["type"].clone()
+    };
+    assert_eq!(knock(br#"{"type":"presence"}"#), "presence");
+    assert_eq!(knock(br#"{"type":"describe"}"#), "failed");
 }
 
 // A session is used once: what was masked with its randomness is never masked again.
