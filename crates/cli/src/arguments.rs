@@ -332,6 +332,14 @@ pub(crate) enum DataCommand {
         #[arg(long)]
         allow_missing_columns: bool,
     },
+    /// Make a data set, as its file is now, the one that studies use. Import does so by itself.
+    Freeze {
+        /// Name of the data set.
+        name: String,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Check a file against the dictionary without importing it.
     Check {
         /// The file.

@@ -4,7 +4,7 @@ use crate::arguments::{DataCommand, DictCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use konsil_cohort::{Dictionary, ImportOptions, Key, import, load, save};
-use konsil_node::State;
+use konsil_node::{Clock, State, freeze};
 use std::fs;
 use std::path::Path;
 
@@ -63,13 +63,12 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             };
             let stored = save(&dir.join("data"), &name, &dataset, &key)?;
             screen.note(&format!(
-                "✓ {name}  {} patients, {} variables, {} bytes, sha256 {}…",
+                "✓ {name}  {} patients, {} variables, {} bytes",
                 dataset.rows(),
                 dataset.column_names().len(),
-                stored.bytes,
-                stored.sha256.get(..8).unwrap_or_default()
+                stored.bytes
             ));
-            Ok(())
+            freeze_named(&dir, &name, screen)
         }
         DataCommand::Check { file, dict, map } => {
             let dictionary = read_dictionary(&dict)?;
@@ -78,8 +77,17 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             screen.result(report.to_text().trim_end());
             Ok(())
         }
+        DataCommand::Freeze { name, dir } => freeze_named(&dir, &name, screen),
         DataCommand::List { dir } => list(&dir, screen),
     }
+}
+
+fn freeze_named(dir: &Path, name: &str, screen: &Screen) -> Result<(), Failure> {
+    let snapshot = freeze(dir, name, &Clock::system())?;
+    let root = snapshot.root.get(..12).unwrap_or_default();
+    screen.note(&format!("✓ {name}  frozen as {root}…; studies use this file and no other"));
+    screen.json_line(&serde_json::json!({"schema": "konsil.snapshot.v1", "snapshot": snapshot}));
+    Ok(())
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {

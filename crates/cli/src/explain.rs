@@ -142,6 +142,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "A centre has no data set yet.",
         "Import one: konsil lab import, or konsil data import at the centre.",
     ),
+    (
+        "K0314",
+        "snapshot-mismatch: the file of a data set is not the one that was frozen.",
+        "It was changed, or an older file was put back. Restore the frozen file from a backup, or import again; if it was replaced on purpose: konsil data freeze NAME.",
+    ),
     ("K0401", "The secure computation stopped.", "Run again; nothing was released."),
     (
         "K0402",

@@ -61,7 +61,7 @@ pub(crate) fn exit_of(code: &str) -> u8 {
         201..=213 | 220 | 301..=309 | 664 | 704 | 705 | 801 => 2,
         217 | 218 | 501..=509 => 6,
         411 | 412 | 421 | 423 | 424 => 8,
-        312 | 413..=420 | 422 | 425 | 426 | 430 | 431 | 630..=632 | 634 | 642 => 9,
+        312 | 314 | 413..=420 | 422 | 425 | 426 | 430 | 431 | 630..=632 | 634 | 642 => 9,
         661..=663 | 665 | 667 | 668 => 9,
         601..=626 | 660 => 5,
         640 | 641 => 7,
@@ -95,6 +95,7 @@ impl From<CohortError> for Failure {
                 ("K0701", error.to_string())
             }
             CohortError::Tampered { .. } => ("K0312", error.to_string()),
+            CohortError::SnapshotMismatch { .. } => ("K0314", error.to_string()),
             CohortError::Mapping { .. } | CohortError::DatasetName { .. } => {
                 ("K0801", error.to_string())
             }

@@ -13,8 +13,8 @@ use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
-    DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, read_toml,
-    write_private, write_toml,
+    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, freeze,
+    read_toml, write_private, write_toml,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -285,6 +285,7 @@ impl Lab {
         let folder = self.centre_folder(centre);
         let key = Key::open(&folder.join("data.key"))?;
         save(&folder.join("data"), DATASET, dataset, &key)?;
+        freeze(&folder, DATASET, &Clock::system())?;
         Ok(())
     }
 

@@ -126,6 +126,18 @@ pub enum CohortError {
         /// What does not fit.
         what: &'static str,
     },
+    /// A sealed data set is not, byte for byte, the one that was frozen.
+    #[error(
+        "{}: snapshot-mismatch: the file is not the one that was frozen; put the frozen file back, \
+         or, if it was replaced on purpose, freeze it:  konsil data freeze {dataset}",
+        file.display()
+    )]
+    SnapshotMismatch {
+        /// The file.
+        file: PathBuf,
+        /// Name of the data set.
+        dataset: String,
+    },
     /// A key file may be read by others.
     #[error("{}: key-file-mode: mode {mode:03o} lets others use the key; run chmod 600", path.display())]
     KeyFileMode {

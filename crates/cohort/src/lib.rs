@@ -26,4 +26,6 @@ pub use formula::{Formula, FormulaError};
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
 pub use pseudonym::{Pseudonym, pseudonym_of};
-pub use store::{Key, Stored, load, open_bytes, save, seal_bytes};
+pub use store::{
+    Key, Snapshot, Stored, load, open_bytes, rows_at_most, save, seal_bytes, snapshot_root,
+};

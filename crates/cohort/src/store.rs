@@ -4,14 +4,16 @@
 //! key file and a random salt in the header, so that it serves one file only. Chunk `i` has the
 //! nonce `prefix (4 bytes) | i (7 bytes) | 1 if last else 0`, and every chunk is bound to the whole
 //! header, which holds the data set's name: cutting, changing, swapping chunks and renaming the
-//! file are all found. Putting back an older file of the same name is not found here; the audit
-//! log keeps the digest that [`save`] returns.
+//! file are all found. Putting back an older file of the same name is not found by [`load`], but by a
+//! [`Snapshot`].
 //!
 //! The plain text exists in memory only.
 
 mod key;
+mod snapshot;
 
 pub use key::Key;
+pub use snapshot::{Snapshot, rows_at_most, snapshot_root};
 
 use crate::dataset::{Dataset, batch_of};
 use crate::dictionary::{Dictionary, hex};

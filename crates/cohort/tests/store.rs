@@ -182,3 +182,45 @@ fn patients_are_known_again_by_their_own_centre_only() {
     assert_eq!((kept.rows(), kept.pseudonyms().unwrap()), (1, vec![a[1]]));
     assert_eq!(stored("empty", "", &key).pseudonyms().unwrap().len(), 0);
 }
+
+// Case 27: a snapshot is of one file, byte for byte. One flipped bit anywhere, a cut, a file saved
+// anew and an older file put back are all found, without the key.
+#[test]
+fn a_snapshot_finds_bit_rot_and_older_files() {
+    use konsil_cohort::{Snapshot, snapshot_root};
+    let dir = tempfile::tempdir().unwrap();
+    let key = Key::create(&dir.path().join("key")).unwrap();
+    let stored = save(dir.path(), "clinic", &dataset(dir.path(), 20_000), &key).unwrap();
+    let good = fs::read(&stored.path).unwrap();
+    assert!(good.len() > 3 * CHUNK);
+    let snapshot = Snapshot::of(dir.path(), "clinic", &key).unwrap();
+    assert_eq!(snapshot.root, snapshot_root(dir.path(), "clinic").unwrap());
+    assert_eq!((snapshot.rows_at_most, snapshot.columns.len()), (20_032, 4));
+    snapshot.verify(dir.path()).unwrap();
+    let frozen = snapshot.load(dir.path(), &key).unwrap();
+    let mismatch = |what: &str| {
+        let error = snapshot.verify(dir.path()).unwrap_err();
+        assert!(matches!(error, CohortError::SnapshotMismatch { .. }), "{what}: {error}");
+        let error = snapshot.load(dir.path(), &key).unwrap_err();
+        assert!(matches!(error, CohortError::SnapshotMismatch { .. }), "{what}: {error}");
+    };
+    let places = [0, 8, 9, 20, 47, 60, CHUNK - 1, CHUNK + 51, 2 * CHUNK, good.len() - 1];
+    for (bit, place) in places.into_iter().enumerate() {
+        let mut bad = good.clone();
+        bad[place] ^= 1 << (bit % 8);
+        fs::write(&stored.path, &bad).unwrap();
+        mismatch(&format!("byte {place}"));
+    }
+    for end in [0, 5, 40, CHUNK, good.len() - 1] {
+        fs::write(&stored.path, &good[..end]).unwrap();
+        mismatch(&format!("cut at {end}"));
+    }
+    save(dir.path(), "clinic", &frozen, &key).unwrap();
+    mismatch("saved anew");
+    let later = Snapshot::of(dir.path(), "clinic", &key).unwrap();
+    fs::write(&stored.path, &good).unwrap();
+    snapshot.verify(dir.path()).unwrap();
+    assert!(load(dir.path(), "clinic", &key).is_ok());
+    let error = later.verify(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("data freeze clinic"), "{error}");
+}

@@ -101,7 +101,7 @@ impl Desk {
             request: record.number,
             nonce,
             permit: request.permit.clone(),
-            dataset: self.dataset_digest()?,
+            dataset: self.dataset_root()?,
         })
     }
 
@@ -164,7 +164,7 @@ impl Desk {
 
     /// Whether the data set is still the one that was looked at when the run was admitted.
     pub(crate) fn unchanged(&self, admission: &Admission) -> Result<(), NodeError> {
-        if self.dataset_digest()? == admission.dataset {
+        if self.dataset_root()? == admission.dataset {
             Ok(())
         } else {
             Err(Refusal::Dataset.into())

@@ -10,7 +10,7 @@ use crate::presence;
 use crate::requests::RequestStatus;
 use crate::run::run;
 use crate::state::State;
-use konsil_cohort::{Dataset, Dictionary, Key};
+use konsil_cohort::{Dataset, Dictionary, Key, rows_at_most};
 use konsil_governance::{Signed, StudyRequest};
 use konsil_net::{
     Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
@@ -20,9 +20,6 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Rows are told to others rounded up to a multiple of this.
-const ROWS_BUCKET: usize = 64;
 
 /// One centre: configuration, keys, data, state.
 #[derive(Debug)]
@@ -111,11 +108,6 @@ impl CentreNode {
             dictionary_hash: dataset.dictionary_hash().to_owned(),
         })
     }
-}
-
-/// The public bucket of a number of rows.
-pub(crate) fn rows_at_most(rows: usize) -> usize {
-    rows.div_ceil(ROWS_BUCKET).max(1) * ROWS_BUCKET
 }
 
 /// What frames carry of the network's name.

@@ -7,18 +7,16 @@ use crate::error::NodeError;
 use crate::state::State;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use konsil_cohort::{CohortError, Dataset, Key};
 use konsil_disclosure::Policy;
 use konsil_governance::audit::Event;
-use konsil_governance::{Bound, CentrePolicy, SignatureError, StandingRule, to_hex};
-use sha2::{Digest, Sha256};
+use konsil_governance::{Bound, CentrePolicy, SignatureError, StandingRule};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Time of change, size, digest.
+/// Time of change, size, root.
 type Known = (SystemTime, u64, String);
 
 /// A centre's folder, for whoever decides there.
@@ -28,7 +26,7 @@ pub struct Desk {
     pub(crate) folder: PathBuf,
     pub(crate) state: State,
     pub(crate) clock: Clock,
-    digest: Arc<Mutex<Option<Known>>>,
+    root: Arc<Mutex<Option<Known>>>,
 }
 
 impl Desk {
@@ -43,7 +41,7 @@ impl Desk {
     }
 
     pub(crate) fn new(folder: &Path, config: NodeConfig, state: State, clock: Clock) -> Self {
-        Self { config, folder: folder.to_owned(), state, clock, digest: Arc::default() }
+        Self { config, folder: folder.to_owned(), state, clock, root: Arc::default() }
     }
 
     /// Name of the centre.
@@ -52,26 +50,13 @@ impl Desk {
         &self.config.name
     }
 
-    /// This centre's patients, opened with its key.
+    /// Root over the file of the data set, computed anew when the file's time or size has changed,
+    /// or another file was frozen.
     ///
     /// # Errors
-    /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
-    pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
-        let name = &self.config.dataset;
-        konsil_cohort::load(&self.folder.join("data"), name, &key).map_err(|error| match error {
-            CohortError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-                NodeError::NoData(name.clone())
-            }
-            other => other.into(),
-        })
-    }
-
-    /// SHA-256 of the sealed data set, computed anew when the file's time or size has changed.
-    ///
-    /// # Errors
-    /// [`NodeError::NoData`], [`NodeError::File`].
-    pub fn dataset_digest(&self) -> Result<String, NodeError> {
+    /// [`NodeError::NoData`], [`NodeError::File`]; [`NodeError::Cohort`] when the file is not the
+    /// frozen one.
+    pub fn dataset_root(&self) -> Result<String, NodeError> {
         let path = self.folder.join("data").join(format!("{}.konsil", self.config.dataset));
         let fail = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound => NodeError::NoData(self.config.dataset.clone()),
@@ -79,15 +64,17 @@ impl Desk {
         };
         let about = fs::metadata(&path).map_err(fail)?;
         let (time, size) = (about.modified().map_err(fail)?, about.len());
-        let mut known = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, bytes, digest)) = known.as_ref()
+        let frozen = self.frozen_root()?;
+        let mut known = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, bytes, root)) = known.as_ref()
             && (*at, *bytes) == (time, size)
+            && frozen.is_none_or(|frozen| frozen == *root)
         {
-            return Ok(digest.clone());
+            return Ok(root.clone());
         }
-        let digest = to_hex(&Sha256::digest(fs::read(&path).map_err(fail)?));
-        *known = Some((time, size, digest.clone()));
-        Ok(digest)
+        let root = self.fresh_root()?;
+        *known = Some((time, size, root.clone()));
+        Ok(root)
     }
 
     /// Where the centre's policy is.
@@ -151,7 +138,7 @@ impl Desk {
             centre: self.config.name.clone(),
             network: self.config.network.clone(),
             study: study.to_owned(),
-            dataset: self.dataset_digest()?,
+            dataset: self.dataset_root()?,
             policy: policy.hash().map_err(unwritable)?,
             permit: permit.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{DealerConfig, NodeConfig, Peer, read_toml};
 use crate::error::NodeError;
 use crate::presence::knock;
+use crate::snapshots::check_frozen;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use konsil_cohort::Key;
@@ -176,6 +177,10 @@ fn check_data(folder: &Path, dataset: &str, findings: &mut Vec<Finding>) {
         Ok(data) => {
             let title = data.dictionary().title();
             findings.push(fine(format!("data set `{dataset}` opens, dictionary {title}")));
+            if let Err(error) = check_frozen(folder, dataset) {
+                let fix = "restore the frozen file, or import again";
+                findings.push(wrong(error.to_string(), fix));
+            }
         }
         Err(error) => findings.push(wrong(error.to_string(), "restore it, or import again")),
     }

@@ -4,11 +4,9 @@ use crate::audit::last_event;
 use crate::centre::CentreNode;
 use crate::control::{Ledgered, RunRequest};
 use crate::error::NodeError;
+use konsil_cohort::CohortError;
 use konsil_governance::audit::Event;
-use konsil_governance::{Revealed, Stage, to_hex};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use konsil_governance::{Revealed, Stage};
 
 impl CentreNode {
     /// An event of this node.
@@ -22,27 +20,29 @@ impl CentreNode {
         let start = self.event("start", &self.config.network);
         let start = start.with("version", &env!("CARGO_PKG_VERSION"));
         self.state.log(self.clock.now(), &start)?;
-        self.log_dataset()?;
+        match self.log_dataset() {
+            // the node starts, and refuses every study
+            Err(NodeError::Cohort(CohortError::SnapshotMismatch { .. })) => {}
+            other => drop(other?),
+        }
         self.signed_checkpoint().map(drop)
     }
 
-    /// Logs the digest of the data set's file when it is not the one logged last; gives the digest,
+    /// Logs the root over the data set's file when it is not the one logged last; gives the root,
     /// empty when there is no file.
     pub(crate) fn log_dataset(&self) -> Result<String, NodeError> {
         let name = &self.config.dataset;
-        let path = self.folder.join("data").join(format!("{name}.konsil"));
-        let digest = match File::open(&path) {
-            Ok(file) => digest_of(file).map_err(|error| NodeError::io(&path, &error))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(NodeError::io(&path, &error)),
+        let root = match self.desk.fresh_root() {
+            Err(NodeError::NoData(_)) => return Ok(String::new()),
+            root => root?,
         };
         let last = last_event(&self.state.lock(), "dataset", name)?;
-        let known = last.is_some_and(|it| it.facts.get("sha256") == Some(&digest));
+        let known = last.is_some_and(|it| it.facts.get("root") == Some(&root));
         if !known {
-            let event = self.event("dataset", name).with("sha256", &digest);
+            let event = self.event("dataset", name).with("root", &root);
             self.state.log(self.clock.now(), &event)?;
         }
-        Ok(digest)
+        Ok(root)
     }
 
     /// What is about to be opened by an analysis, as planned.
@@ -76,17 +76,5 @@ impl CentreNode {
         let event = self.event("refuse", session.unwrap_or("-")).with("code", &error.code());
         // a log that cannot be written has closed the node, and the request was refused already
         let _closed = self.state.log(self.clock.now(), &event);
-    }
-}
-
-/// SHA-256 of a file, in hexadecimal.
-fn digest_of(mut file: File) -> std::io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(to_hex(&hasher.finalize())),
-            read => hasher.update(piece.get(..read).unwrap_or_default()),
-        }
     }
 }

@@ -28,6 +28,7 @@ mod requests_store;
 mod researcher;
 mod run;
 mod seal;
+mod snapshots;
 mod state;
 mod transparency;
 
@@ -50,5 +51,6 @@ pub use requests::RequestStatus;
 pub use requests_store::RequestRecord;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};
 pub use seal::SEALED_OVERHEAD_BYTES;
+pub use snapshots::freeze;
 pub use state::{RunRecord, State};
 pub use transparency::{PublicRelease, PublicStudy};

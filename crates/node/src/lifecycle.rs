@@ -32,7 +32,7 @@ pub(crate) fn begin_run(
         .with("study_hash", &hash)
         .with("researcher", &node.desk.researcher(&checked.key))
         .with("members", &checked.names.join(" "))
-        .with("dataset_sha256", &snapshot)
+        .with("dataset_root", &snapshot)
         .with("planned_bytes", &planned);
     let approval = (admission.request, admission.nonce.as_str());
     node.state.begin((now, event), &request.session, (study, &hash), approval)?;

@@ -2,7 +2,7 @@
 
 use crate::admission::{Admission, Asker};
 use crate::audit::exchange;
-use crate::centre::{CentreNode, network_id, rows_at_most};
+use crate::centre::{CentreNode, network_id};
 use crate::config::Peer;
 use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
@@ -12,7 +12,7 @@ use crate::lineage::Cohort;
 use crate::membership::check_members;
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
-use konsil_cohort::{Dataset, Predicate};
+use konsil_cohort::{Dataset, Predicate, rows_at_most};
 use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
 use konsil_governance::{
     CentrePlan, Moment, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,

@@ -112,6 +112,7 @@ impl State {
         connection.execute_batch(crate::requests_store::SCHEMA)?;
         connection.execute_batch(crate::lineage::SCHEMA)?;
         connection.execute_batch(crate::consent::SCHEMA)?;
+        connection.execute_batch(crate::snapshots::SCHEMA)?;
         if found < SCHEMA_VERSION {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }

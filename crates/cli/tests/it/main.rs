@@ -12,6 +12,7 @@ mod audit;
 mod canary;
 mod consent;
 mod demo;
+mod frozen;
 mod joining;
 mod kill;
 mod lab;

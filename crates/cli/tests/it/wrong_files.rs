@@ -50,7 +50,7 @@ fn changed_data_sets_are_refused() {
     let other = fs::read(lab.centre("ahorn").join("data/patients.konsil")).unwrap();
     for bad in [flipped, good[..good.len() - 1].to_vec(), Vec::new(), other] {
         fs::write(&path, bad).unwrap();
-        let ran = run(&lab).exits(9).says(&["K0312", "eiche"]);
+        let ran = run(&lab).exits(9).says(&["K0314", "eiche"]);
         assert!(!ran.err.contains("patients.konsil"), "{}", ran.err);
         lab.konsil(&["lab", "status", "lab"]).exits(9).says(&["K0312", "eiche", "import again"]);
     }

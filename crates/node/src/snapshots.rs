@@ -1,0 +1,141 @@
+//! Frozen data sets: which sealed file is the centre's data set, byte for byte.
+//!
+//! Who imports a data set freezes it: the root over its file is written into the database and into
+//! the log. A run opens the frozen file or nothing.
+
+use crate::audit::last_event;
+use crate::clock::Clock;
+use crate::config::{NodeConfig, read_toml};
+use crate::desk::Desk;
+use crate::error::NodeError;
+use crate::state::State;
+use konsil_cohort::{CohortError, Dataset, Key, Snapshot, snapshot_root};
+use konsil_governance::audit::Event;
+use rusqlite::{OptionalExtension, params};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+pub(crate) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS snapshots (
+        seq INTEGER PRIMARY KEY, dataset TEXT NOT NULL, document TEXT NOT NULL) STRICT;
+";
+
+/// Makes the sealed data set, as its file is now, the one that studies use. A node may be running.
+///
+/// # Errors
+/// [`NodeError::NoData`] without such a data set, [`NodeError::Cohort`] when it cannot be opened with
+/// the centre's key, [`NodeError::Database`].
+pub fn freeze(folder: &Path, name: &str, clock: &Clock) -> Result<Snapshot, NodeError> {
+    let key = Key::open(&folder.join("data.key"))?;
+    let snapshot = Snapshot::of(&folder.join("data"), name, &key).map_err(missing(name))?;
+    let document = serde_json::to_string(&snapshot).map_err(|_| NodeError::Message("snapshot"))?;
+    let path = folder.join("konsil.toml");
+    let steward = if path.exists() {
+        format!("steward@{}", read_toml::<NodeConfig>(&path)?.name)
+    } else {
+        "steward".to_owned()
+    };
+    let event = Event::new("freeze", name, &steward)
+        .with("root", &snapshot.root)
+        .with("rows_at_most", &snapshot.rows_at_most)
+        .with("dictionary_sha256", &snapshot.dictionary_hash);
+    let state = State::join(&folder.join("node.sqlite"))?;
+    state.log_with(clock.now(), &[event], |transaction, _| {
+        let insert = "INSERT INTO snapshots (dataset, document) VALUES (?, ?)";
+        transaction.execute(insert, params![name, document])?;
+        Ok(())
+    })?;
+    Ok(snapshot)
+}
+
+/// Whether the file of a data set is the frozen one, if any was frozen.
+///
+/// # Errors
+/// [`CohortError::SnapshotMismatch`] when it is not.
+pub(crate) fn check_frozen(folder: &Path, name: &str) -> Result<(), NodeError> {
+    let (path, data) = (folder.join("node.sqlite"), folder.join("data"));
+    if !path.exists() {
+        return Ok(());
+    }
+    match State::read(&path)?.snapshot((&data, name))? {
+        Some(frozen) => Ok(frozen.verify(&data)?),
+        None => Ok(()),
+    }
+}
+
+impl State {
+    /// What a data set was frozen as last. The log must say the same.
+    fn snapshot(&self, (folder, name): (&Path, &str)) -> Result<Option<Snapshot>, NodeError> {
+        let connection = self.lock();
+        let query = "SELECT document FROM snapshots WHERE dataset = ? ORDER BY seq DESC LIMIT 1";
+        let document: Option<String> =
+            connection.query_row(query, [name], |row| row.get(0)).optional()?;
+        let logged = last_event(&connection, "freeze", name)?;
+        let (document, logged) = match (document, logged) {
+            (None, None) => return Ok(None),
+            (document, logged) => (document.unwrap_or_default(), logged),
+        };
+        let logged = logged.and_then(|it| it.facts.get("root").cloned());
+        let snapshot: Option<Snapshot> = serde_json::from_str(&document).ok();
+        match snapshot.filter(|it| Some(&it.root) == logged.as_ref() && it.dataset == name) {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => {
+                let (file, dataset) = (folder.join(name), name.to_owned());
+                Err(CohortError::SnapshotMismatch { file, dataset }.into())
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn data_folder(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// This centre's patients, opened with its key: of the frozen file, where one was frozen.
+    ///
+    /// # Errors
+    /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
+    pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
+        let dataset = match self.state.snapshot((&folder, name))? {
+            Some(snapshot) => snapshot.load(&folder, &key),
+            None => konsil_cohort::load(&folder, name, &key),
+        };
+        dataset.map_err(missing(name))
+    }
+
+    /// Root of the file that was frozen last, if any was.
+    pub(crate) fn frozen_root(&self) -> Result<Option<String>, NodeError> {
+        let folder = self.data_folder();
+        let frozen = self.state.snapshot((&folder, self.config.dataset.as_str()))?;
+        Ok(frozen.map(|it| it.root))
+    }
+
+    /// Root over the file of the data set, read anew.
+    ///
+    /// # Errors
+    /// [`NodeError::NoData`]; [`CohortError::SnapshotMismatch`] when it is not the frozen one.
+    pub(crate) fn fresh_root(&self) -> Result<String, NodeError> {
+        let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
+        let root = snapshot_root(&folder, name).map_err(missing(name))?;
+        match self.frozen_root()? {
+            Some(frozen) if frozen != root => {
+                let (file, dataset) = (folder.join(format!("{name}.konsil")), name.to_owned());
+                Err(CohortError::SnapshotMismatch { file, dataset }.into())
+            }
+            _ => Ok(root),
+        }
+    }
+}
+
+/// A file that is not there as a data set that is not there.
+fn missing(name: &str) -> impl Fn(CohortError) -> NodeError {
+    move |error| match error {
+        CohortError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            NodeError::NoData(name.to_owned())
+        }
+        other => other.into(),
+    }
+}
