@@ -1,28 +1,58 @@
-//! Consent at a centre: import, withdrawal.
+//! Consent at a centre: import, withdrawal, what is known.
 
 use crate::failure::Failure;
 use crate::screen::Screen;
-use clap::Subcommand;
-use konsil_governance::consent::{Said, Statement, read_fhir, read_table};
-use konsil_node::{Clock, Desk};
+use clap::{Subcommand, ValueEnum};
+use konsil_governance::consent::{ANY_PURPOSE, Said, Statement, read_fhir, read_ids, read_table};
+use konsil_node::{Clock, Desk, Source};
 use serde_json::json;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Most flaws that are listed.
+const FLAWS_MAX: usize = 20;
+
+/// How a file about consent is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table `id,purpose,from,to`.
+    Csv,
+    /// FHIR R4 Consent resources: NDJSON or a Bundle.
+    Fhir,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConsentCommand {
-    /// Add what people have said: a table `id,purpose,from,to` (.csv) or FHIR R4 Consent resources
-    /// (.ndjson). It holds from the next run on.
+    /// Take in what people have said: a table `id,purpose,from,to` (.csv) or FHIR R4 Consent
+    /// resources (.ndjson, .json), in place of the last file of that kind. What was forbidden stays
+    /// forbidden. It holds from the next run on.
     Import {
         /// The file.
         file: PathBuf,
+        /// How it is written; otherwise its name says so.
+        #[arg(long)]
+        format: Option<Format>,
+        /// Keep what the last file permitted: this one has other people.
+        #[arg(long)]
+        add: bool,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// How many people permit a purpose today. For the centre's own eyes.
+    Show {
+        /// The purpose, as studies name it.
+        #[arg(long, default_value = ANY_PURPOSE)]
+        purpose: String,
         /// The centre's folder.
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
     /// Withdraw: no later run uses the data of these people.
     Withdraw {
-        /// A file with identifiers, one to a line. Not on the command line, which others can see.
+        /// A file with identifiers, one to a line; `-` reads standard input. Not on the command line,
+        /// which others can see.
         #[arg(long, value_name = "FILE")]
         id_file: PathBuf,
         /// The centre's folder.
@@ -32,28 +62,50 @@ pub(crate) enum ConsentCommand {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    text.map_err(|error| Failure::file(path, &error))
 }
 
 pub(crate) fn consent(command: ConsentCommand, screen: &Screen) -> Result<(), Failure> {
-    let (said, dir) = match command {
-        ConsentCommand::Import { file, dir } => {
+    match command {
+        ConsentCommand::Import { file, format, add, dir } => {
             let text = read(&file)?;
-            let fhir = file.extension().is_some_and(|it| it == "ndjson" || it == "json");
-            (if fhir { read_fhir(&text) } else { read_table(&text) }, dir)
+            let named = file.extension().is_some_and(|it| it == "ndjson" || it == "json");
+            let fhir = format.map_or(named, |format| format == Format::Fhir);
+            if fhir {
+                take(&read_fhir(&text), (Source::Fhir, add), &dir, screen)
+            } else {
+                take(&read_table(&text), (Source::Table, add), &dir, screen)
+            }
         }
+        ConsentCommand::Show { purpose, dir } => show(&purpose, &dir, screen),
         ConsentCommand::Withdraw { id_file, dir } => {
-            let text = read(&id_file)?;
-            let ids = text.lines().map(str::trim).filter(|it| !it.is_empty());
+            let wrong =
+                |what| Failure::coded("K0652", format!("{}: the list {what}", id_file.display()));
+            let ids = read_ids(&read(&id_file)?).map_err(wrong)?;
             let withdrawal = Statement::withdrawal(jiff::civil::Date::MIN);
-            let statements = ids.map(|id| (id.to_owned(), withdrawal.clone())).collect();
-            (Said { statements, flaws: Vec::new() }, dir)
+            let statements = ids.into_iter().map(|id| (id, withdrawal.clone())).collect();
+            let said = Said { statements, ..Said::default() };
+            take(&said, (Source::Withdrawal, true), &dir, screen)
         }
-    };
-    let people = Desk::open(&dir, Clock::system())?.add_consent(&said)?;
-    for flaw in said.flaws.iter().take(20) {
+    }
+}
+
+fn take(
+    said: &Said,
+    (source, add): (Source, bool),
+    dir: &Path,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    for flaw in said.flaws.iter().take(FLAWS_MAX) {
         screen.note(&format!("! {flaw}; its person is left out"));
     }
+    let people = Desk::open(dir, Clock::system())?.take_consent(said, source, add)?;
     screen.note(&format!(
         "✓ {} statements about {people} people, {} not understood; they hold from the next run on",
         said.statements.len(),
@@ -64,6 +116,24 @@ pub(crate) fn consent(command: ConsentCommand, screen: &Screen) -> Result<(), Fa
         "statements": said.statements.len(),
         "people": people,
         "flaws": said.flaws.len(),
+    }));
+    Ok(())
+}
+
+fn show(purpose: &str, dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    let counts = Desk::open(dir, Clock::system())?.consent_counts(purpose)?;
+    screen.table(&format!(
+        "{:>7} people known\n{:>7} permit {purpose} today\n{:>7} do not permit it\n{:>7} forbid it, \
+         of {} of whom something else permits it\n{:>7} on the opt-out list",
+        counts.people,
+        counts.permitted,
+        counts.not_given,
+        counts.denied,
+        counts.contradictory,
+        counts.opted_out
+    ));
+    screen.json_line(&json!({
+        "schema": "konsil.consent.counts.v1", "purpose": purpose, "counts": counts,
     }));
     Ok(())
 }

@@ -370,6 +370,16 @@ const CODES: &[(&str, &str, &str)] = &[
         "The text says why: an opt-out list that cannot be read, or a data set without identifiers.",
     ),
     (
+        "K0651",
+        "A file about consent has places that cannot be read and may be anybody's.",
+        "One of them may be a withdrawal: nothing was taken over. The lines are listed; correct the file. Look at the header, and at quotes that do not end.",
+    ),
+    (
+        "K0652",
+        "A list of identifiers cannot be read.",
+        "One identifier to a line, or a CSV with a column id. Nothing was taken over.",
+    ),
+    (
         "K0701",
         "A file or folder cannot be used.",
         "The text names it. Key files must be readable by their owner only.",

@@ -30,16 +30,22 @@ pub(crate) fn report(options: &SubjectOptions, screen: &Screen) -> Result<(), Fa
     if text.trim().is_empty() {
         return Err(Failure::usage("the file has no identifier"));
     }
-    let runs = Desk::open(&options.dir, Clock::system())?.releases_with(text.trim())?;
+    let runs = Desk::open(&options.dir, Clock::system())?.uses_of(text.trim())?;
     if runs.is_empty() {
-        screen.note("no release has used data of a patient with this identifier");
+        screen.note("no run has used data of a patient with this identifier");
     }
     for run in &runs {
         screen.table(&format!(
-            "{}  {:<24} {:<9} {:>6} numbers opened, about all patients together",
-            run.session, run.study, run.state, run.opened
+            "{}  {:<20} {:<16} {:<20} {:<9} {:>6} numbers opened, about all patients together  {}",
+            run.run.session,
+            run.run.study,
+            run.purpose,
+            run.began,
+            run.run.state,
+            run.run.opened,
+            run.budget
         ));
     }
-    screen.json_line(&json!({"schema": "konsil.subject.v1", "releases": runs}));
+    screen.json_line(&json!({"schema": "konsil.subject.v2", "runs": runs}));
     Ok(())
 }

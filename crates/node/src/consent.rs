@@ -4,32 +4,94 @@ use crate::centre::CentreNode;
 use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::State;
+use jiff::civil::Date;
 use konsil_cohort::{Dataset, Key, Predicate, Pseudonym, pseudonym_of};
 use konsil_governance::audit::Event;
 use konsil_governance::budget::Amount;
-use konsil_governance::consent::{Decision, Said, Statement, decide};
+use konsil_governance::consent::{Decision, Said, Statement, decide, is_contradictory, read_ids};
 use konsil_governance::{Study, to_hex};
-use rusqlite::params;
+use rusqlite::{Connection, params};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-pub(crate) const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS consent (
-        patient BLOB NOT NULL, statement TEXT NOT NULL,
-        PRIMARY KEY (patient, statement)) STRICT;
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS consent_statements (
+        patient BLOB NOT NULL, source TEXT NOT NULL, lasting INTEGER NOT NULL,
+        statement TEXT NOT NULL,
+        PRIMARY KEY (patient, source, lasting, statement)) STRICT;
 ";
 
+/// Statements of earlier versions, which had no source: they stay until the next import, denials
+/// for ever.
+const EARLIER: &str = "
+    INSERT OR IGNORE INTO consent_statements
+        SELECT patient, 'earlier', statement LIKE '%\"deny\":true%', statement FROM consent;
+    DROP TABLE consent;
+";
+
+/// Makes the tables, and fills them from those of earlier versions.
+pub(crate) fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    if transaction.table_exists(None, "consent")? {
+        transaction.execute_batch(EARLIER)?;
+    }
+    transaction.commit()
+}
+
+/// Where statements come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A table.
+    Table,
+    /// FHIR resources.
+    Fhir,
+    /// A withdrawal at this centre.
+    Withdrawal,
+}
+
+impl Source {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Fhir => "fhir",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+}
+
+/// How many people of the consent register have said what. Local: it never leaves the centre.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConsentCounts {
+    /// People of whom anything is known.
+    pub people: usize,
+    /// Their data may be used.
+    pub permitted: usize,
+    /// Nothing permits it.
+    pub not_given: usize,
+    /// Something forbids it.
+    pub denied: usize,
+    /// Of those, people of whom something else permits it.
+    pub contradictory: usize,
+    /// People on the opt-out list.
+    pub opted_out: usize,
+}
+
+type Register = BTreeMap<Vec<u8>, Vec<Statement>>;
+
 impl State {
-    fn consent(&self) -> Result<BTreeMap<Vec<u8>, Vec<Statement>>, NodeError> {
+    fn consent(&self) -> Result<Register, NodeError> {
         let connection = self.lock();
-        let mut query = connection.prepare("SELECT patient, statement FROM consent")?;
+        let mut query = connection.prepare("SELECT patient, statement FROM consent_statements")?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let mut all: BTreeMap<Vec<u8>, Vec<Statement>> = BTreeMap::new();
+        let mut all = Register::new();
         for row in rows {
             let (patient, text) = row?;
             // what cannot be read any more forbids
-            let statement = serde_json::from_str(&text)
-                .unwrap_or_else(|_| Statement::withdrawal(jiff::civil::Date::MIN));
+            let statement =
+                serde_json::from_str(&text).unwrap_or_else(|_| Statement::withdrawal(Date::MIN));
             all.entry(patient).or_default().push(statement);
         }
         Ok(all)
@@ -37,34 +99,68 @@ impl State {
 }
 
 impl Desk {
-    /// Adds what people have said. With `replace`, all that was known before but withdrawals goes.
-    /// Gives how many people it is about.
+    /// Takes in what people have said, in place of what the same source said before, or with `add`
+    /// besides it. What a source forbids stays, whatever it says later. Gives how many people it is
+    /// about.
     ///
     /// # Errors
-    /// [`NodeError::Cohort`] without the centre's key, [`NodeError::Database`].
-    pub fn add_consent(&self, said: &Said) -> Result<usize, NodeError> {
+    /// [`NodeError::ConsentFile`] when anything in it may be anybody's; [`NodeError::Cohort`] without
+    /// the centre's key, [`NodeError::Database`].
+    pub fn take_consent(&self, said: &Said, source: Source, add: bool) -> Result<usize, NodeError> {
+        if said.unattributed > 0 {
+            return Err(NodeError::ConsentFile(said.unattributed));
+        }
         let key = Key::open(&self.folder.join("data.key"))?;
+        let unreadable = Statement::withdrawal(Date::MIN);
+        let lasting = said.statements.iter().map(|(id, it)| (id, it, it.deny));
+        let all = lasting.chain(said.unreadable.iter().map(|id| (id, &unreadable, false)));
         let mut rows = Vec::with_capacity(said.statements.len());
-        for (id, statement) in &said.statements {
+        for (id, statement, lasting) in all {
             let text =
                 serde_json::to_string(statement).map_err(|_| NodeError::Message("consent"))?;
-            rows.push((pseudonym_of(&key, id), text));
+            rows.push((pseudonym_of(&key, id), lasting, text));
         }
-        let people: BTreeSet<&Pseudonym> = rows.iter().map(|(patient, _)| patient).collect();
+        let people: BTreeSet<&Pseudonym> = rows.iter().map(|(patient, ..)| patient).collect();
         let people = people.len();
         let event =
             Event::new("consent", &self.config.dataset, &format!("steward@{}", self.centre()))
-                .with("statements", &rows.len())
+                .with("source", &source.word())
+                .with("statements", &said.statements.len())
                 .with("flaws", &said.flaws.len());
         self.state.log_with(self.clock.now(), &[event], |transaction, _| {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO consent VALUES (?, ?)")?;
-            for (patient, text) in &rows {
-                insert.execute(params![patient.as_slice(), text])?;
+            if !add {
+                let old = "DELETE FROM consent_statements
+                    WHERE lasting = 0 AND source IN (?, 'earlier')";
+                transaction.execute(old, [source.word()])?;
+            }
+            let insert = "INSERT OR IGNORE INTO consent_statements VALUES (?, ?, ?, ?)";
+            let mut insert = transaction.prepare_cached(insert)?;
+            for (patient, lasting, text) in &rows {
+                insert.execute(params![patient.as_slice(), source.word(), lasting, text])?;
             }
             Ok(())
         })?;
         Ok(people)
+    }
+
+    /// How many people of the register permit a purpose today.
+    ///
+    /// # Errors
+    /// [`NodeError::Consent`] when the opt-out list cannot be read, [`NodeError::Database`].
+    pub fn consent_counts(&self, purpose: &str) -> Result<ConsentCounts, NodeError> {
+        let (said, today) = (self.state.consent()?, self.today());
+        let opted_out = self.opted_out()?.len();
+        let mut counts =
+            ConsentCounts { people: said.len(), opted_out, ..ConsentCounts::default() };
+        for own in said.values() {
+            counts.contradictory += usize::from(is_contradictory(own, purpose, today));
+            *match decide(own, purpose, today) {
+                Decision::Permitted => &mut counts.permitted,
+                Decision::Denied => &mut counts.denied,
+                _ => &mut counts.not_given,
+            } += 1;
+        }
+        Ok(counts)
     }
 
     /// Identifiers that a centre's opt-out list names; none without a list.
@@ -73,15 +169,17 @@ impl Desk {
             return Ok(BTreeSet::new());
         };
         let path = self.folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| {
+        let unreachable = |what: &str| {
             NodeError::Consent(format!(
-                "opt-out-unreachable: the list {} cannot be read ({error}); no study starts without it",
+                "opt-out-unreachable: the list {} {what}; no study starts without it",
                 path.display()
             ))
-        })?;
+        };
+        let text = fs::read_to_string(&path)
+            .map_err(|error| unreachable(&format!("cannot be read ({error})")))?;
+        let ids = read_ids(&text).map_err(|what| unreachable(&what))?;
         let key = Key::open(&self.folder.join("data.key"))?;
-        let ids = text.lines().map(str::trim).filter(|id| !id.is_empty() && *id != "id");
-        Ok(ids.map(|id| pseudonym_of(&key, id)).collect())
+        Ok(ids.iter().map(|id| pseudonym_of(&key, id)).collect())
     }
 
     /// The patients whose data may be used for a purpose today.
@@ -96,7 +194,7 @@ impl Desk {
                         it with its identifier column";
             return Err(NodeError::Consent(what.to_owned()));
         };
-        let said = if required { self.state.consent()? } else { BTreeMap::new() };
+        let said = if required { self.state.consent()? } else { Register::new() };
         let today = self.today();
         let may = |patient: &Pseudonym| {
             let own = said.get(patient.as_slice()).map(Vec::as_slice).unwrap_or_default();
@@ -136,5 +234,37 @@ impl CentreNode {
             cohort.iter().zip(room).filter(|(_, room)| !room).map(|(it, _)| *it).collect();
         let keep: Vec<bool> = all.iter().map(|it| !full.contains(it)).collect();
         Ok(dataset.keep(&keep)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A database of an earlier version keeps what it knows: permits until the next import, denials
+    // for ever.
+    #[test]
+    fn statements_of_earlier_versions_are_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.sqlite");
+        let permit = Statement { deny: false, ..Statement::withdrawal(Date::MIN) };
+        let earlier = Connection::open(&path).unwrap();
+        let table = "CREATE TABLE consent (patient BLOB NOT NULL, statement TEXT NOT NULL,
+            PRIMARY KEY (patient, statement)) STRICT";
+        earlier.execute(table, []).unwrap();
+        for (patient, statement) in [(1_u8, &permit), (2, &Statement::withdrawal(Date::MIN))] {
+            let text = serde_json::to_string(statement).unwrap();
+            let insert = "INSERT INTO consent VALUES (?, ?)";
+            earlier.execute(insert, params![[patient; 16], text]).unwrap();
+        }
+        drop(earlier);
+        for _ in 0..2 {
+            let state = State::open(&path).unwrap();
+            let known = state.consent().unwrap();
+            assert_eq!((known.len(), &known[&vec![1; 16]]), (2, &vec![permit.clone()]));
+            let count = "SELECT count(*) FROM consent_statements WHERE lasting = 1";
+            let lasting: i64 = state.lock().query_row(count, [], |row| row.get(0)).unwrap();
+            assert_eq!(lasting, 1);
+        }
     }
 }

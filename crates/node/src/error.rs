@@ -90,6 +90,12 @@ pub enum NodeError {
     /// Consent cannot be looked up.
     #[error("{0}")]
     Consent(String),
+    /// A file about consent that says something of nobody in particular.
+    #[error(
+        "{0} places of the file cannot be read and may be anybody's, a withdrawal among them; \
+         nothing was taken over, correct the file"
+    )]
+    ConsentFile(usize),
     /// Nothing has been imported yet.
     #[error(
         "has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import"
@@ -213,6 +219,7 @@ impl NodeError {
             Self::Cohort(_) => COHORT,
             Self::NoData(_) => "K0313",
             Self::Consent(_) => "K0650",
+            Self::ConsentFile(_) => "K0651",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
             Self::Expired { .. } => "K0660",

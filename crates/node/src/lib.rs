@@ -21,6 +21,7 @@ mod events;
 mod lifecycle;
 mod lineage;
 mod membership;
+mod memberships;
 mod presence;
 mod process;
 mod requests;
@@ -40,12 +41,14 @@ pub use clock::{Clock, rfc_3339};
 pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };
+pub use consent::{ConsentCounts, Source};
 pub use control::{Description, Presence, RunSummary};
 pub use dealer::serve_dealer;
 pub use decisions::RequestView;
 pub use desk::Desk;
 pub use doctor::{Finding, Mark, Patient, examine};
 pub use error::NodeError;
+pub use memberships::{Membership, SubjectUse};
 pub use presence::knock;
 pub use requests::RequestStatus;
 pub use requests_store::RequestRecord;

@@ -9,8 +9,8 @@ use crate::centre::CentreNode;
 use crate::control::RunRequest;
 use crate::desk::Desk;
 use crate::error::NodeError;
-use crate::state::{RunRecord, State};
-use konsil_cohort::{Dataset, Key, Pseudonym, open_bytes, pseudonym_of, seal_bytes};
+use crate::state::State;
+use konsil_cohort::{Dataset, Key, Pseudonym, open_bytes, seal_bytes};
 use konsil_governance::Study;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -64,6 +64,11 @@ impl Cohort {
         members.sort_unstable();
         let digest = Sha256::digest(members.as_flattened()).to_vec();
         Self { members, digest }
+    }
+
+    /// The patients, sorted.
+    pub(crate) fn members(&self) -> &[Pseudonym] {
+        &self.members
     }
 
     /// How many patients are in one of both only. Both are sorted.
@@ -144,26 +149,20 @@ impl CentreNode {
 }
 
 impl Desk {
-    /// Releases whose cohorts a patient of this centre was in, the newest last.
-    ///
-    /// # Errors
-    /// [`NodeError::Cohort`] when key or cohorts cannot be opened, [`NodeError::Database`].
-    pub fn releases_with(&self, identifier: &str) -> Result<Vec<RunRecord>, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
-        let patient = pseudonym_of(&key, identifier);
-        let mut found = Vec::new();
-        for run in self.state.runs()? {
-            if self.state.cohort_digest(&run.session)?.is_none() {
-                continue;
-            }
-            let sealed = self.state.cohort_members(&run.session)?;
-            let bytes = open_bytes(&place(&run.session), &sealed, &key)?;
-            let members: &[Pseudonym] = bytes.as_chunks().0;
-            if members.binary_search(&patient).is_ok() {
-                found.push(run);
-            }
+    /// Whether a patient was in the cohort of a release.
+    pub(crate) fn released_with(
+        &self,
+        session: &str,
+        patient: &Pseudonym,
+        key: &Key,
+    ) -> Result<bool, NodeError> {
+        if self.state.cohort_digest(session)?.is_none() {
+            return Ok(false);
         }
-        Ok(found)
+        let sealed = self.state.cohort_members(session)?;
+        let bytes = open_bytes(&place(session), &sealed, key)?;
+        let members: &[Pseudonym] = bytes.as_chunks().0;
+        Ok(members.binary_search(patient).is_ok())
     }
 }
 

@@ -341,6 +341,9 @@ fn run_stages(
     };
     let patients = selected.as_ref().unwrap_or(dataset);
     let cohort = Cohort::of(patients);
+    if patients.pseudonyms().is_some() {
+        node.keep_membership(&request.session, &checked.study.study, cohort.members())?;
+    }
     if let Some(withheld) = compare(node, request, session, (checked, setting, &cohort))? {
         return Ok((all_withheld(plan, &withheld), Vec::new()));
     }

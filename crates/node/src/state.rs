@@ -111,7 +111,8 @@ impl State {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(crate::requests_store::SCHEMA)?;
         connection.execute_batch(crate::lineage::SCHEMA)?;
-        connection.execute_batch(crate::consent::SCHEMA)?;
+        crate::consent::make_tables(&connection)?;
+        connection.execute_batch(crate::memberships::SCHEMA)?;
         connection.execute_batch(crate::snapshots::SCHEMA)?;
         if found < SCHEMA_VERSION {
             connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;

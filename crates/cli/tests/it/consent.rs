@@ -18,7 +18,11 @@ fn run(lab: &Lab, out: &str) -> Ran {
 
 /// Identifiers of a centre's patients.
 fn of_centre(centre: &str) -> Vec<String> {
-    let text = patients(360, 61);
+    of_centre_of(centre, 61)
+}
+
+fn of_centre_of(centre: &str, seed: u64) -> Vec<String> {
+    let text = patients(360, seed);
     let rows = text.lines().skip(1).filter(|row| row.starts_with(centre));
     rows.map(|row| row.split(',').nth(1).unwrap().to_owned()).collect()
 }
@@ -58,6 +62,76 @@ fn only_who_consents_is_in_a_run_and_withdrawal_works_from_the_next() {
     run(&lab, "unreachable").exits(5).says(&["K0650", "out.txt"]);
     std::fs::write(folder.join("out.txt"), ids[90..115].join("\n")).unwrap();
     assert_eq!(patients_of(&run(&lab, "out").exits(0)), 360 - 41 - 50);
+}
+
+// Case 50 through files: a newer export is the truth. Who no longer permits, by a missing row or a
+// resource that is no longer active, is out from the next run on; what was forbidden stays forbidden.
+// Case 51: contradictions are counted at the centre. Files that may hide anybody's withdrawal, and
+// lists that nobody can be found on, are refused whole.
+#[test]
+fn a_newer_export_takes_the_place_of_the_older_one() {
+    let lab = Lab::with_patients(360, 64);
+    let folder = lab.centre(CENTRES[0]);
+    let dir = folder.to_string_lossy().into_owned();
+    std::fs::write(folder.join("policy.toml"), "consent_required = true\n").unwrap();
+    let ids = of_centre_of(CENTRES[0], 64);
+    let all = 360 - i32::try_from(ids.len()).unwrap();
+    let import = |name: &str, text: &str, more: &[&str]| {
+        lab.write(name, text);
+        let import = ["consent", "import", name, "-C", &dir, "--json"];
+        lab.konsil(&[&import[..], more].concat())
+    };
+    let resource = |id: &String, status: &str, kind: &str| {
+        let provision = |code: u8| {
+            format!(
+                r#"{{"type":"{kind}","period":{{"start":"2020-01-01"}},"code":[{{"coding":[{{"code":"2.16.840.1.113883.3.1937.777.24.5.3.{code}"}}]}}]}}"#
+            )
+        };
+        format!(
+            r#"{{"resourceType":"Consent","status":"{status}","patient":{{"identifier":{{"value":"{id}"}}}},"provision":{{"type":"deny","provision":[{},{}]}}}}"#,
+            provision(6),
+            provision(8)
+        )
+    };
+    let export = |inactive: usize, denied: usize| {
+        let line = |(at, id): (usize, &String)| match at {
+            _ if at < inactive => resource(id, "inactive", "permit"),
+            _ if at < inactive + denied => resource(id, "active", "deny"),
+            _ => resource(id, "active", "permit"),
+        };
+        ids.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let used = |out: &str| patients_of(&run(&lab, out).exits(0)) - all;
+    let known = i32::try_from(ids.len()).unwrap();
+    import("all.ndjson", &export(0, 0), &[]).exits(0);
+    assert_eq!(used("all"), known);
+    let entries = export(25, 22).replace('\n', "},{\"resource\":");
+    let bundle = format!("{{\"resourceType\":\"Bundle\",\"entry\":[{{\"resource\":{entries}}}]}}");
+    import("later.json", &bundle, &["--format", "fhir"]).exits(0);
+    assert_eq!(used("later"), known - 25 - 22);
+    // an export that permits everything again does not undo what was forbidden
+    import("all.ndjson", &export(0, 0), &[]).exits(0);
+    assert_eq!(used("again"), known - 22);
+    let show = ["consent", "show", "--purpose", "dementia", "-C", &dir, "--json"];
+    let shown = lab.konsil(&show).exits(0).json();
+    assert_eq!(
+        (&shown["counts"]["denied"], &shown["counts"]["contradictory"]),
+        (&22.into(), &22.into())
+    );
+    // nothing of a file that may hide somebody's withdrawal is taken over
+    import("cut.ndjson", &export(30, 0)[..4000], &[]).exits(10).says(&["K0651", "line"]);
+    import("odd.csv", "id;purpose\n", &[]).exits(10).says(&["K0651", "header"]);
+    lab.write("none.txt", "");
+    let withdraw = ["consent", "withdraw", "--id-file", "none.txt", "-C", &dir];
+    lab.konsil(&withdraw).exits(10).says(&["K0652"]);
+    assert_eq!(used("same"), known - 22);
+    let policy = "consent_required = true\nopt_out = \"out.csv\"\n";
+    std::fs::write(folder.join("policy.toml"), policy).unwrap();
+    let list = format!("\u{feff}id,since\n{}", ids[47..69].join(",2024-01-01\n"));
+    std::fs::write(folder.join("out.csv"), list).unwrap();
+    assert_eq!(used("out"), known - 44);
+    std::fs::write(folder.join("out.csv"), "").unwrap();
+    run(&lab, "empty").exits(5).says(&["K0650", "out.csv"]);
 }
 
 // With noise every patient is charged; whose own budget is used up is left out, untold; what the

@@ -54,10 +54,21 @@ fn a_patient_is_told_what_their_data_were_used_for() {
         lab.write("id.txt", &format!("{id}\n"));
         let dir = folder.to_string_lossy();
         let ran = lab.konsil(&["subject-report", "-C", &dir, "--id-file", "id.txt", "--json"]);
-        ran.exits(0).json()["releases"].as_array().unwrap().clone()
+        ran.exits(0).json()["runs"].as_array().unwrap().clone()
     };
     let found = report(&of(true));
     assert_eq!((found.len(), found[0]["study"].as_str()), (1, Some("first")));
+    assert!(found[0]["budget"].as_str().unwrap().ends_with("exposure"), "{found:?}");
+    assert!(found[0]["began"].as_str().unwrap().ends_with('Z'), "{found:?}");
     assert!(report(&of(false)).is_empty());
+    // runs with noise use data too
+    lab.write(
+        "noise.toml",
+        "[study]\nid = \"noise\"\npurpose = \"dementia\"\n[release]\nepsilon = 1.0\n[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n",
+    );
+    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "noise"]).exits(0);
+    let found = report(&of(false));
+    assert_eq!((found.len(), found[0]["purpose"].as_str()), (1, Some("dementia")));
+    assert!(found[0]["budget"].as_str().unwrap().ends_with("rho"), "{found:?}");
     assert!(report("nobody").is_empty());
 }

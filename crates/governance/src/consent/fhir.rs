@@ -2,85 +2,131 @@
 //!
 //! A person permits by a resource that holds both the use of medical data (code 8) and their
 //! collection (code 6), both permitted; how long the use is permitted is the period of code 8. A deny
-//! of either in any active resource wins. Other codes have no effect here.
+//! of either in any active resource wins, and so does a deny that names no code. Other codes have no
+//! effect here: storing (7), third parties (9), material (22), earlier data (45), contact (46, 47).
 
-use super::{ANY_PURPOSE, Flaw, Said, Statement};
+use super::json::{parse, parse_bundle};
+use super::{ANY_PURPOSE, Said, Statement};
 use jiff::civil::Date;
 use serde_json::Value;
 
-/// Medical data: to collect, to use for science.
+/// The codes: to collect medical data, to use them for science.
+const CODES: &str = "2.16.840.1.113883.3.1937.777.24.5.3";
 const COLLECT: &str = "2.16.840.1.113883.3.1937.777.24.5.3.6";
 const USE: &str = "2.16.840.1.113883.3.1937.777.24.5.3.8";
 
-/// Longest resource, in bytes, and deepest nesting of provisions.
-const BYTES_MAX: usize = 1 << 20;
+/// Largest file and longest line, in bytes, and deepest nesting of provisions.
+const FILE_BYTES_MAX: usize = 1 << 28;
+const LINE_BYTES_MAX: usize = 1 << 20;
 const DEPTH_MAX: usize = 4;
 
-/// What one resource says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FhirConsent {
-    /// The patient, as the resource refers to them.
-    pub patient: String,
-    /// What follows from it.
-    pub statements: Vec<Statement>,
-}
+/// States of a resource that says nothing: it is not in force.
+const NOT_ACTIVE: [&str; 5] = ["draft", "proposed", "rejected", "inactive", "entered-in-error"];
 
-/// Reads resources, one to a line (NDJSON).
+/// Reads resources: one to a line (NDJSON), one alone, or the entries of a `Bundle`. Lines, or
+/// entries of a bundle, are counted from 1.
+///
+/// A resource that cannot be understood leaves its person out.
 #[must_use]
 pub fn read_fhir(text: &str) -> Said {
     let mut said = Said::default();
-    for (line, number) in text.lines().zip(1_usize..).filter(|(line, _)| !line.trim().is_empty()) {
-        match resource(line) {
-            Ok(Some(consent)) => {
-                let patient = consent.patient;
-                said.statements
-                    .extend(consent.statements.into_iter().map(|it| (patient.clone(), it)));
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.is_empty() || text.len() > FILE_BYTES_MAX {
+        said.flaw(1, "is empty or larger than 256 MiB", &[]);
+        return said;
+    }
+    let first = text.lines().next().unwrap_or_default();
+    let lines = first.len() < text.trim_end().len() && first.trim_end().ends_with('}');
+    if lines {
+        for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
+            match parse(line) {
+                _ if line.len() > LINE_BYTES_MAX => said.flaw(number, "is longer than 1 MiB", &[]),
+                Ok(value) => take(&mut said, number, &value),
+                Err(_) => said.flaw(number, "is no JSON, or says a key twice", &[]),
             }
-            Ok(None) => {}
-            Err((patient, what)) => {
-                said.flaws.push(Flaw { line: number, what: what.to_owned() });
-                said.statements.extend(patient.map(|it| (it, Statement::withdrawal(Date::MIN))));
-            }
+        }
+        return said;
+    }
+    let in_bundle = parse_bundle(text, |number, resource| {
+        if kind(resource) == Some("Consent") {
+            take(&mut said, number, resource);
+        }
+    });
+    if in_bundle.is_err() {
+        // what was read of a bundle that breaks off is not all that it says
+        said = Said::default();
+        match parse(text) {
+            Ok(value) => take(&mut said, 1, &value),
+            Err(_) => said.flaw(1, "is neither resources nor a Bundle", &[]),
         }
     }
     said
 }
 
-type Misread = (Option<String>, &'static str);
+fn kind(value: &Value) -> Option<&str> {
+    value.get("resourceType").and_then(Value::as_str)
+}
 
-/// One resource; `None` for one that is not active.
-fn resource(line: &str) -> Result<Option<FhirConsent>, Misread> {
-    if line.len() > BYTES_MAX {
-        return Err((None, "is longer than 1 MiB"));
+/// Adds what one resource says.
+fn take(said: &mut Said, number: usize, value: &Value) {
+    if kind(value) != Some("Consent") {
+        // a resource of another type forbids nothing; what has no type may be anything
+        let what = "is no Consent resource";
+        match kind(value) {
+            Some("Bundle") | None => said.flaw(number, what, &[]),
+            Some(_) => said.skip(number, what),
+        }
+        return;
     }
-    let value: Value = serde_json::from_str(line).map_err(|_| (None, "is no JSON"))?;
+    let status = value.get("status").and_then(Value::as_str);
+    if status.is_some_and(|it| NOT_ACTIVE.contains(&it)) {
+        return;
+    }
+    let people = people(value);
+    if people.is_empty() {
+        said.flaw(number, "names no patient", &[]);
+        return;
+    }
+    let read = if status == Some("active") { statements(value) } else { Err("has no status") };
+    match read {
+        Ok(statements) => {
+            for statement in statements {
+                // a permit is for who is named first, a deny for everybody who may be meant
+                let meant = if statement.deny { people.len() } else { 1 };
+                let named = people.iter().take(meant);
+                said.statements.extend(named.map(|it| (it.clone(), statement.clone())));
+            }
+        }
+        Err(what) => said.flaw(number, what, &people),
+    }
+}
+
+/// Names of the patient: the identifier, and what the reference ends with.
+fn people(value: &Value) -> Vec<String> {
     let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-    if text("/resourceType") != Some("Consent") {
-        return Err((None, "is no Consent resource"));
-    }
-    let patient = text("/patient/identifier/value")
-        .or_else(|| text("/patient/reference").and_then(|it| it.rsplit('/').next()));
-    let Some(patient) = patient.filter(|it| !it.is_empty()).map(str::to_owned) else {
-        return Err((None, "names no patient"));
-    };
-    if text("/status") != Some("active") {
-        return Ok(None);
-    }
-    let flaw = |what| (Some(patient.clone()), what);
+    let reference = text("/patient/reference").map(|it| {
+        let own = it.split("/_history/").next().unwrap_or(it);
+        own.rsplit('/').next().unwrap_or(own)
+    });
+    let names = [text("/patient/identifier/value"), reference].into_iter().flatten();
+    names.map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+fn statements(value: &Value) -> Result<Vec<Statement>, &'static str> {
+    let root = value.get("provision").filter(|it| it.is_object());
+    let root = root.ok_or("has no provision")?;
     let mut found = Vec::new();
-    let root = value.get("provision").ok_or_else(|| flaw("has no provision"))?;
-    provisions(root, 0, &mut found).map_err(flaw)?;
+    unmodified(value)?;
+    provisions(root, 0, &mut found)?;
     let of = |code: &str, deny: bool| {
         found.iter().filter(move |it| it.code == code && it.deny == deny).collect::<Vec<_>>()
     };
-    let mut statements = Vec::new();
-    for denied in of(USE, true).into_iter().chain(of(COLLECT, true)) {
-        statements.push(denied.statement());
-    }
+    let denied = of(USE, true).into_iter().chain(of(COLLECT, true));
+    let mut statements: Vec<Statement> = denied.map(Provision::statement).collect();
     if !of(COLLECT, false).is_empty() {
         statements.extend(of(USE, false).into_iter().map(Provision::statement));
     }
-    Ok(Some(FhirConsent { patient, statements }))
+    Ok(statements)
 }
 
 struct Provision {
@@ -97,36 +143,77 @@ impl Provision {
     }
 }
 
+/// Whoever does not know a modifier must not use what it modifies.
+fn unmodified(value: &Value) -> Result<(), &'static str> {
+    match value.get("modifierExtension") {
+        Some(_) => Err("has an extension that changes its meaning"),
+        None => Ok(()),
+    }
+}
+
 fn provisions(value: &Value, depth: usize, found: &mut Vec<Provision>) -> Result<(), &'static str> {
     if depth > DEPTH_MAX {
         return Err("nests provisions too deeply");
     }
-    let codes = value.get("code").and_then(Value::as_array).into_iter().flatten();
-    let codings = codes.filter_map(|it| it.get("coding")?.as_array()).flatten();
-    let codes: Vec<&str> = codings.filter_map(|it| it.get("code")?.as_str()).collect();
+    unmodified(value)?;
+    let inner = match value.get("provision") {
+        None => &[],
+        Some(Value::Array(inner)) => inner.as_slice(),
+        Some(_) => return Err("has provisions that are no list"),
+    };
+    let kind = value.get("type").and_then(Value::as_str);
+    let mut codes = codes(value);
+    if codes.is_empty() && inner.is_empty() && kind == Some("deny") {
+        // it forbids whatever it is about
+        codes.push(USE.to_owned());
+    }
     if !codes.is_empty() {
-        let deny = match value.get("type").and_then(Value::as_str) {
+        let deny = match kind {
             Some("permit") => false,
             Some("deny") => true,
             _ => return Err("has a provision that neither permits nor denies"),
         };
-        let day = |name: &str| -> Result<Option<Date>, &'static str> {
-            let text = value.get("period").and_then(|it| it.get(name)).and_then(Value::as_str);
-            let day = text.map(|it| it.get(..10).unwrap_or(it).parse());
-            day.transpose().map_err(|_| "has a period without readable dates")
-        };
-        let (from, to) = (day("start")?, day("end")?);
+        let (from, to) = period(value)?;
         // what forbids without a beginning forbids always; what permits needs one
         let from = match (from, deny) {
             (Some(from), _) => from,
             (None, true) => Date::MIN,
             (None, false) => return Err("permits without a beginning"),
         };
-        let provision = |code: &str| Provision { code: code.to_owned(), deny, from, to };
-        found.extend(codes.into_iter().map(provision));
+        found.extend(codes.into_iter().map(|code| Provision { code, deny, from, to }));
     }
-    let inner = value.get("provision").and_then(Value::as_array);
-    inner.into_iter().flatten().try_for_each(|it| provisions(it, depth + 1, found))
+    inner.iter().try_for_each(|it| provisions(it, depth + 1, found))
+}
+
+/// The codes of a provision, written in full.
+fn codes(value: &Value) -> Vec<String> {
+    let codes = value.get("code").and_then(Value::as_array).into_iter().flatten();
+    let codings = codes.filter_map(|it| it.get("coding")?.as_array()).flatten();
+    let full = |coding: &Value| {
+        let system = coding.get("system").and_then(Value::as_str).unwrap_or_default();
+        let code = coding.get("code")?.as_str()?.trim();
+        let code = code.strip_prefix("urn:oid:").unwrap_or(code);
+        let short = system.ends_with(CODES) && code.bytes().all(|it| it.is_ascii_digit());
+        Some(if short { format!("{CODES}.{code}") } else { code.to_owned() })
+    };
+    codings.filter_map(full).collect()
+}
+
+fn period(value: &Value) -> Result<(Option<Date>, Option<Date>), &'static str> {
+    let flaw = "has a period without readable dates";
+    let period = match value.get("period") {
+        None => return Ok((None, None)),
+        Some(Value::Object(period)) => period,
+        Some(_) => return Err(flaw),
+    };
+    let day = |name: &str| match period.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => {
+            text.get(..10).unwrap_or(text).parse().map(Some).map_err(|_| flaw)
+        }
+        Some(_) => Err(flaw),
+    };
+    Ok((day("start")?, day("end")?))
 }
 
 #[cfg(test)]
@@ -150,8 +237,7 @@ mod tests {
 
     fn decided(lines: &[String], patient: &str) -> Decision {
         let said = read_fhir(&lines.join("\n"));
-        let own = said.statements.iter().filter(|(it, _)| it == patient).map(|(_, it)| it.clone());
-        decide(&own.collect::<Vec<_>>(), "dementia", date(2026, 11, 24))
+        decide(&said.of(patient), "dementia", date(2026, 11, 24))
     }
 
     #[test]
@@ -194,9 +280,22 @@ mod tests {
         assert_eq!(decided(&[whole.clone(), bad], "A"), Decision::Denied);
         let bad = whole.replace("2022-03-01", "sometime");
         assert_eq!(decided(&[bad], "A"), Decision::Denied);
-        for line in ["{", "[]", r#"{"resourceType":"Patient"}"#, r#"{"resourceType":"Consent"}"#] {
+        // what might be anybody's is counted, so that the file can be refused
+        let twice = whole.replacen("{", r#"{"status":"inactive","#, 1);
+        let anybody = ["", "{", "[]", r#"{"resourceType":"Consent"}"#, &twice];
+        for line in anybody {
             let said = read_fhir(line);
-            assert_eq!((said.flaws.len(), said.statements.len()), (1, 0), "{line}");
+            let counts = (said.flaws.len(), said.statements.len(), said.unattributed);
+            assert_eq!(counts, (1, 0, 1), "{line}");
+        }
+        let said = read_fhir(r#"{"resourceType":"Patient"}"#);
+        assert_eq!((said.flaws.len(), said.unattributed), (1, 0));
+        let modified = whole.replacen("{", r#"{"modifierExtension":[],"#, 1);
+        let no_list = whole.replace(r#""provision":["#, r#""provision":{"a":["#);
+        let no_list = no_list.replace("]}}", "]}}}");
+        let no_status = whole.replace("active", "agreed");
+        for bad in [modified, no_list, no_status] {
+            assert_eq!(decided(&[whole.clone(), bad.clone()], "A"), Decision::Denied, "{bad}");
         }
         let mut deep = r#"{"type":"deny"}"#.to_owned();
         for _ in 0..60 {
@@ -206,5 +305,73 @@ mod tests {
             r#"{{"resourceType":"Consent","status":"active","patient":{{"reference":"Patient/A"}},"provision":{deep}}}"#
         );
         assert_eq!(decided(&[whole, line], "A"), Decision::Denied);
+    }
+
+    // A deny counts however it is written: without code, with a short code, for a patient under either
+    // name, in a resource that permits.
+    #[test]
+    fn denials_are_found_in_any_form() {
+        let long = "2052-03-01";
+        let whole = consent(
+            "A",
+            "active",
+            &[provision("permit", "6", long), provision("permit", "8", long)],
+        );
+        let denied = |other: String| decided(&[whole.clone(), other], "A") == Decision::Denied;
+        assert!(denied(consent("A", "active", &[])));
+        assert!(denied(consent("A", "active", &[r#"{"type":"deny"}"#.to_owned()])));
+        let codes = |code: &str| {
+            let own = r#""code":"2.16.840.1.113883.3.1937.777.24.5.3.8""#;
+            provision("deny", "8", long).replace(own, &format!(r#""code":"{code}""#))
+        };
+        assert!(denied(consent("A", "active", &[codes("8")])));
+        let full = "urn:oid:2.16.840.1.113883.3.1937.777.24.5.3.8";
+        assert!(denied(consent("A", "active", &[codes(full)])));
+        let deny = consent("A", "active", &[provision("deny", "8", long)]);
+        let history = deny.replace("Patient/A", "https://x.example/fhir/Patient/A/_history/3");
+        assert!(denied(history));
+        let both = r#""patient":{"identifier":{"value":"local-7"},"reference""#;
+        assert!(denied(deny.replace(r#""patient":{"reference""#, both)));
+        // storing, third parties, earlier data and contact have no effect
+        for code in ["7", "9", "22", "45", "46", "47"] {
+            assert!(!denied(consent("A", "active", &[provision("deny", code, long)])), "{code}");
+        }
+        // an inactive refusal is none; the one patient's is not another's
+        assert!(!denied(consent("A", "inactive", &[])));
+        assert!(!denied(consent("B", "active", &[])));
+    }
+
+    // A bundle says what its resources say, however it is laid out; one that is cut says nothing.
+    #[test]
+    fn bundles_are_read_whole_or_not_at_all() {
+        let long = "2052-03-01";
+        let whole = consent(
+            "A",
+            "active",
+            &[provision("permit", "6", long), provision("permit", "8", long)],
+        );
+        let deny = consent("B", "active", &[provision("deny", "8", long)]);
+        let bundle = format!(
+            "{{\"resourceType\":\"Bundle\",\"entry\":[{{\"resource\":{whole}}},\n{{\"resource\":{{\"resourceType\":\"Patient\"}}}},{{\"resource\":{deny}}}]}}"
+        );
+        let pretty = {
+            let value: Value = serde_json::from_str(&bundle).unwrap();
+            serde_json::to_string_pretty(&value).unwrap()
+        };
+        for text in [bundle.clone(), bundle.replace('\n', ""), pretty] {
+            let said = read_fhir(&text);
+            assert_eq!((said.flaws.len(), said.unattributed), (0, 0), "{text}");
+            let today = date(2026, 11, 24);
+            assert_eq!(decide(&said.of("A"), "x", today), Decision::Permitted, "{text}");
+            assert_eq!(decide(&said.of("B"), "x", today), Decision::Denied, "{text}");
+        }
+        let cut = read_fhir(&bundle[..bundle.len() - 2]);
+        assert_eq!((cut.statements.len(), cut.unattributed), (0, 1));
+        let mut deep = "0".to_owned();
+        for _ in 0..10_000 {
+            deep = format!("[{deep}]");
+        }
+        let said = read_fhir(&bundle.replacen(&whole, &format!(r#"{{"a":{deep}}}"#), 1));
+        assert_eq!((said.statements.len(), said.unattributed), (0, 1));
     }
 }

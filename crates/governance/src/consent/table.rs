@@ -1,56 +1,70 @@
 //! Consent as a table: `id,purpose,from,to`, one row for each statement.
 
-use super::{Flaw, Said, Statement};
+use super::{Said, Statement};
+use csv::{ReaderBuilder, StringRecord};
 
 /// Longest table, in bytes.
 const BYTES_MAX: usize = 1 << 28;
 
+/// Columns, in any order of capitals and spaces.
+const COLUMNS: [&str; 4] = ["id", "purpose", "from", "to"];
+
 /// Reads a table. `purpose` may be `*`; `to` may be empty; a purpose that begins with `!` forbids.
 ///
-/// A row that cannot be understood is a flaw, and a person with a flaw should be left out: the
-/// identifier of such a row, where it has one, gets a statement that forbids everything.
+/// A row that cannot be understood is a flaw, and leaves its person out.
 #[must_use]
 pub fn read_table(text: &str) -> Said {
     let mut said = Said::default();
-    let mut lines = text.trim_start_matches('\u{feff}').lines().zip(1_usize..);
-    let header = lines.next().map(|(line, _)| line.replace(' ', "").to_ascii_lowercase());
-    if header.as_deref() != Some("id,purpose,from,to") || text.len() > BYTES_MAX {
-        let what = "the header must be id,purpose,from,to".to_owned();
-        said.flaws.push(Flaw { line: 1, what });
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut rows = reader.records();
+    let header = rows.next().and_then(Result::ok).unwrap_or_default();
+    let columns: Vec<String> = header.iter().map(|it| it.trim().to_ascii_lowercase()).collect();
+    if columns != COLUMNS || text.len() > BYTES_MAX {
+        let odd = columns.iter().find(|it| !COLUMNS.contains(&it.as_str()));
+        let odd = odd.map(|it| format!(", not `{it}`")).unwrap_or_default();
+        said.flaw(1, &format!("the header must be id,purpose,from,to{odd}"), &[]);
         return said;
     }
-    for (line, number) in lines.filter(|(line, _)| !line.trim().is_empty()) {
-        let cells: Vec<&str> = line.split(',').map(|cell| cell.trim().trim_matches('"')).collect();
-        match statement(&cells) {
-            Ok((id, statement)) => said.statements.push((id, statement)),
-            Err(what) => {
-                said.flaws.push(Flaw { line: number, what: what.to_owned() });
-                if let Some(id) = cells.first().filter(|id| !id.is_empty()) {
-                    said.statements
-                        .push(((*id).to_owned(), Statement::withdrawal(jiff::civil::Date::MIN)));
-                }
-            }
+    for row in rows {
+        let Ok(row) = row else {
+            said.flaw(1, "the table cannot be read", &[]);
+            return said;
+        };
+        let line = row.position().map_or(0, csv::Position::line);
+        let line = usize::try_from(line).unwrap_or(usize::MAX);
+        let id = row.get(0).unwrap_or_default().trim().to_owned();
+        if id.contains(['\n', '\r']) {
+            said.flaw(line, "has a quote that does not end", &[]);
+            return said;
+        }
+        match statement(&row) {
+            Ok(statement) => said.statements.push((id, statement)),
+            Err(what) if id.is_empty() => said.flaw(line, what, &[]),
+            Err(what) => said.flaw(line, what, &[id]),
         }
     }
     said
 }
 
-fn statement(cells: &[&str]) -> Result<(String, Statement), &'static str> {
-    let [id, purpose, from, to] = cells else {
+fn statement(row: &StringRecord) -> Result<Statement, &'static str> {
+    let cells: Vec<&str> = row.iter().map(str::trim).collect();
+    let [id, purpose, from, to] = cells.as_slice() else {
         return Err("needs four cells: id, purpose, from, to");
     };
-    if id.is_empty() || purpose.is_empty() {
+    let (deny, purpose) =
+        purpose.strip_prefix('!').map_or((false, *purpose), |purpose| (true, purpose));
+    if id.is_empty() || purpose.is_empty() || purpose.contains(['\n', '\r']) {
         return Err("has no id or no purpose");
     }
     let day = |text: &str| text.parse().map_err(|_| "dates are written 2026-11-24");
-    let (deny, purpose) =
-        purpose.strip_prefix('!').map_or((false, *purpose), |purpose| (true, purpose));
     let from = day(from)?;
     let to = if to.is_empty() { None } else { Some(day(to)?) };
     if to.is_some_and(|to| to < from) {
         return Err("ends before it begins");
     }
-    Ok(((*id).to_owned(), Statement { purpose: purpose.to_owned(), from, to, deny }))
+    Ok(Statement { purpose: purpose.to_owned(), from, to, deny })
 }
 
 #[cfg(test)]
@@ -63,24 +77,33 @@ mod tests {
     fn rows_are_read_and_flaws_leave_the_person_out() {
         let text = "id,purpose,from,to\nP1,dementia,2024-01-01,\nP2,*,2024-01-01,2024-12-31\n\
             P3,dementia,2024-13-01,\nP3,dementia,2024-01-01,\nP4,dementia,2025-01-01,2024-01-01\n\
-            P1,!cancer,2024-01-01,\nP5\n";
+            P1,!cancer,2024-01-01,\nP5\n\"Doe, J\",dementia,2024-01-01,\n";
         let said = read_table(text);
-        assert_eq!(said.flaws.len(), 3);
+        assert_eq!((said.flaws.len(), said.unattributed), (3, 0));
         assert_eq!(said.flaws[0].line, 4);
-        let of = |id: &str, purpose: &str| {
-            let own: Vec<Statement> = said
-                .statements
-                .iter()
-                .filter(|(it, _)| it == id)
-                .map(|(_, it)| it.clone())
-                .collect();
-            decide(&own, purpose, date(2025, 6, 1))
-        };
+        let of = |id: &str, purpose: &str| decide(&said.of(id), purpose, date(2025, 6, 1));
         assert_eq!(of("P1", "dementia"), Decision::Permitted);
         assert_eq!(of("P1", "cancer"), Decision::Denied);
         assert_eq!(of("P2", "dementia"), Decision::NotGiven);
         assert_eq!(of("P3", "dementia"), Decision::Denied);
         assert_eq!(of("P4", "dementia"), Decision::Denied);
-        assert_eq!(read_table("who,why\n").flaws.len(), 1);
+        assert_eq!(of("Doe, J", "dementia"), Decision::Permitted);
+    }
+
+    // What a row says of nobody in particular may be somebody's withdrawal: it is counted, so that the
+    // file can be refused.
+    #[test]
+    fn rows_of_nobody_are_counted() {
+        let header = "id,purpose,from,to\n";
+        for bad in [
+            "who,why\n".to_owned(),
+            "id,purpose,from,to,withdrawn\n".to_owned(),
+            String::new(),
+            format!("{header},!*,2024-01-01,\n"),
+            format!("{header}P1,*,2024-01-01,\n\"P2,*,2024-01-01,\nP1,!*,2024-01-01,\n"),
+        ] {
+            assert_eq!(read_table(&bad).unattributed, 1, "{bad:?}");
+        }
+        assert!(read_table("id;purpose\n").flaws[0].what.contains("id;purpose"));
     }
 }

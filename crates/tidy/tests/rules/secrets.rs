@@ -3,7 +3,7 @@
 use super::{Source, assert_none, has_word, is_word, line_of, parts, sources};
 
 /// Types that hold shares, keys, masks, patients, or sums of one centre's patients.
-const SECRET: [&str; 14] = [
+const SECRET: [&str; 16] = [
     "Shared",
     "Bits",
     "Seed",
@@ -11,6 +11,8 @@ const SECRET: [&str; 14] = [
     "Masked",
     "DesignMatrix",
     "Dataset",
+    "Membership",
+    "Said",
     "Key",
     "Identity",
     "Rows",
