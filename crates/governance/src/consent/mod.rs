@@ -147,10 +147,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 35_000, failure_persistence: None, ..ProptestConfig::default() })]
 
         // Case 50: whatever was said before or after, a withdrawal ends every use from its day on.
-        // Five later days and purposes for each of 20,000 histories: 100,000 decisions.
+        // Five later days and purposes for each of 35,000 histories: 175,000 decisions.
         #[test]
         fn after_a_withdrawal_nothing_is_permitted(
             before in prop::collection::vec(statement(), 0..8),
@@ -169,7 +169,7 @@ mod tests {
 
         // Case 50, from files: wherever and whenever the withdrawal comes from (a table, a FHIR resource,
         // a row or resource that is damaged, the centre itself), no later decision permits. Five later
-        // days for each of 20,000 histories.
+        // days for each of 35,000 histories.
         #[test]
         fn a_withdrawal_from_any_source_ends_every_use(
             before in prop::collection::vec(statement(), 0..4),
