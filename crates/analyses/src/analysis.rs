@@ -75,6 +75,12 @@ pub trait Analysis: Send + Sync {
     /// How the question was understood (the expanded design), for the plan.
     fn understood(&self) -> Vec<String>;
 
+    /// Independent numbers about the patients that are described exactly; 0 for models and curves,
+    /// which other rules limit.
+    fn statistics(&self) -> usize {
+        0
+    }
+
     /// Whether results can be noised; otherwise a study that asks for noise is refused.
     fn takes_noise(&self) -> bool {
         false

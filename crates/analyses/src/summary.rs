@@ -87,13 +87,6 @@ pub fn prepare(
     Ok(Box::new(Summary { variables: variables.map_err(error)? }))
 }
 
-impl Summary {
-    /// Independent numbers about the patients; with noise there is another limit.
-    fn statistics(&self, setting: &Setting) -> usize {
-        if setting.noise.is_some() { 0 } else { STATISTICS_EACH * self.variables.len() }
-    }
-}
-
 impl Analysis for Summary {
     fn openings(&self) -> &'static [Opening] {
         &OPENINGS
@@ -110,6 +103,10 @@ impl Analysis for Summary {
         self.variables.iter().map(|it| format!("{} ({})", it.name, it.label)).collect()
     }
 
+    fn statistics(&self) -> usize {
+        STATISTICS_EACH * self.variables.len()
+    }
+
     fn takes_noise(&self) -> bool {
         true
     }
@@ -121,11 +118,8 @@ impl Analysis for Summary {
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
         let rows = patients.map_or(0, konsil_cohort::Dataset::rows);
-        let applicants = Applicants {
-            patients: rows,
-            statistics: self.statistics(setting),
-            ..Applicants::default()
-        };
+        let statistics = if setting.noise.is_some() { 0 } else { self.statistics() };
+        let applicants = Applicants { patients: rows, statistics, ..Applicants::default() };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut cells = Vec::with_capacity(self.variables.len());
         for numeric in &self.variables {

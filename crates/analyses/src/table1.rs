@@ -168,15 +168,6 @@ impl Table1 {
         self.categorical().map(|it| it.levels.len()).max().map_or(0, |levels| levels + 1)
     }
 
-    /// Independent numbers about the patients, over all groups; with noise there is another limit.
-    fn statistics(&self, setting: &Setting) -> usize {
-        if setting.noise.is_some() {
-            return 0;
-        }
-        let levels: usize = self.categorical().map(|it| it.levels.len().saturating_sub(1)).sum();
-        self.groups().len() * (levels + STATISTICS_EACH * self.numeric().count())
-    }
-
     /// Numbers of one patient's that are released with noise: the group, a level of each variable, and
     /// those of numeric variables.
     fn queries(&self) -> usize {
@@ -271,6 +262,11 @@ impl Analysis for Table1 {
         by.into_iter().chain(rows).collect()
     }
 
+    fn statistics(&self) -> usize {
+        let levels: usize = self.categorical().map(|it| it.levels.len().saturating_sub(1)).sum();
+        self.groups().len() * (levels + STATISTICS_EACH * self.numeric().count())
+    }
+
     fn takes_noise(&self) -> bool {
         true
     }
@@ -286,11 +282,8 @@ impl Analysis for Table1 {
             None => Vec::new(),
         };
         let known = groups.iter().flatten().count();
-        let applicants = Applicants {
-            patients: known,
-            statistics: self.statistics(setting),
-            ..Applicants::default()
-        };
+        let statistics = if setting.noise.is_some() { 0 } else { self.statistics() };
+        let applicants = Applicants { patients: known, statistics, ..Applicants::default() };
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let mut sizes = vec![0; self.groups().len()];
         groups.iter().flatten().for_each(|group| sizes[*group] += 1);

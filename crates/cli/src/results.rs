@@ -75,10 +75,37 @@ pub(crate) fn write(
     let plan = serde_json::to_value(&run.plan).unwrap_or_default();
     write_private(&out.join("plan.json"), text(&plan).as_bytes())?;
     write_private(&out.join("ledger.json"), text(&ledger(run, outcome)).as_bytes())?;
+    let audit = privacy_audit(run, outcome);
+    write_private(&out.join("privacy-audit.json"), text(&audit).as_bytes())?;
     write_private(&out.join("study.json"), run.study.canonical().as_bytes())?;
     let page = report::page(run, outcome, elapsed);
     write_private(&out.join("report.html"), page.as_bytes())?;
     Ok(())
+}
+
+/// What was judged before anything was released, and with which numbers.
+fn privacy_audit(run: &StudyRun, outcome: &Outcome) -> Value {
+    let analyses = run.plan.analyses.iter().zip(&outcome.analyses).map(|(plan, result)| {
+        let refused = result.findings.as_ref().err().map(|(code, _)| code);
+        json!({
+            "id": plan.id,
+            "kind": plan.kind,
+            "verdict": if refused.is_some() { "refused" } else { "pass" },
+            "code": refused,
+            "membership_by_likelihood_ratio": plan.exposure,
+        })
+    });
+    json!({
+        "schema": "konsil.privacy-audit.v1",
+        "study_hash": run.plan.study_hash,
+        "rules": run.plan.rules,
+        "noise": run.plan.noise,
+        "analyses": analyses.collect::<Vec<_>>(),
+        "earlier_releases_compared": run.plan.compared.iter().map(|it| it.numbers).sum::<u64>() > 0,
+        "version": env!("CARGO_PKG_VERSION"),
+        "says": "Rates are averages for one known attack, from public numbers alone. That no attack \
+                 is found is no guarantee.",
+    })
 }
 
 /// The folder for the results, made before a run, so that no result is lost for want of a place.

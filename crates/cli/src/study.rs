@@ -159,6 +159,15 @@ pub(crate) fn show_plan(plan: &Plan, screen: &Screen) {
                 writeln!(text, "  {:>7}  {to:<14} {:<24} {}", line.numbers, line.name, line.says);
         }
     }
+    for analysis in &plan.analyses {
+        if let Some(it) = &analysis.exposure {
+            let _ok = writeln!(
+                text,
+                "  {:<10} {} numbers about the patients, of whom there must be {}: a membership test with 1 % false alarms finds at most {:.1} %",
+                analysis.id, it.statistics, it.patients_min, it.found_at_1_percent
+            );
+        }
+    }
     text.push_str("\nHow the question was understood\n");
     for analysis in &plan.analyses {
         for line in &analysis.understood {

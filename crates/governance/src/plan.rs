@@ -1,5 +1,6 @@
 //! Plans: what a study will reveal and cost, found by running it on nothing.
 
+use crate::exposure::{Exposure, exposure};
 use crate::guarantee::{guarantee, noise_statement};
 use crate::study::Study;
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
@@ -147,7 +148,7 @@ impl From<&LedgerLine> for Revealed {
 }
 
 /// One analysis in a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnalysisPlan {
     /// Its id.
     pub id: String,
@@ -159,10 +160,13 @@ pub struct AnalysisPlan {
     pub understood: Vec<String>,
     /// Everything that will be opened, with counts.
     pub ledger: Vec<Revealed>,
+    /// How well the results tell patients from others; nothing for models, curves and noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
 }
 
 /// The plan that a person reads before a run. Exact in bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// `konsil.plan.v1`.
     pub schema: &'static str,
@@ -250,6 +254,7 @@ pub fn network_plan(
         );
         first.get_or_insert(plan);
     }
+    let (noised, policy) = (study.noise_budget().is_some(), study.policy());
     let (analyses, compared, cost) = first.map_or_else(Default::default, |plan| {
         let analysis = |stage: &Stage| AnalysisPlan {
             id: stage.id.clone(),
@@ -257,6 +262,7 @@ pub fn network_plan(
             reveals: stage.analysis.reveals(),
             understood: stage.analysis.understood(),
             ledger: stage.ledger.iter().map(Revealed::from).collect(),
+            exposure: exposure(if noised { 0 } else { stage.analysis.statistics() }, &policy),
         };
         let compared = plan.compared.iter().map(Revealed::from).collect();
         (plan.stages.iter().map(analysis).collect::<Vec<_>>(), compared, plan.cost)

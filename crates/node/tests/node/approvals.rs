@@ -1,6 +1,6 @@
 //! Studies at centres that approve by hand or by standing rules.
 
-use crate::network::{NAMES, Network, data_set, patients};
+use crate::network::{NAMES, Network, STUDY, data_set, patients};
 use jiff::Timestamp;
 use konsil_cohort::{Dictionary, ImportOptions, Key, import, save};
 use konsil_governance::{CentrePolicy, Person, RequestState, StandingRule, Study};
@@ -12,15 +12,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-
-pub(crate) const STUDY: &str = r#"
-    [study]
-    id = "short"
-    [[analysis]]
-    id = "summary"
-    kind = "summary"
-    variables = ["age"]
-"#;
 
 /// 1 March 2026.
 pub(crate) const MARCH: i64 = 1_772_323_200;

@@ -1,21 +1,12 @@
 //! The log over a real run.
 
-use crate::network::{NAMES, Network};
+use crate::network::{NAMES, Network, STUDY};
 use konsil_governance::Study;
 use konsil_governance::audit::{EntryProof, to_syslog};
 use konsil_governance::budget::Currency;
 use konsil_mpc::Topology;
 use konsil_net::PublicKey;
 use konsil_node::{Researcher, audit_entries, audit_proof, budget_balances, verify_audit};
-
-const STUDY: &str = r#"
-    [study]
-    id = "short"
-    [[analysis]]
-    id = "summary"
-    kind = "summary"
-    variables = ["age"]
-"#;
 
 // A run is logged before it takes effect, opening by opening; every centre's log is then held by all
 // others, and the budget is committed.

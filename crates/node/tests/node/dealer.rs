@@ -1,20 +1,11 @@
 //! Centres that tell the dealer nonsense.
 
-use crate::network::{NAMES, Network};
+use crate::network::{NAMES, Network, STUDY};
 use crate::requests::binding;
 use konsil_governance::Study;
 use konsil_mpc::{Topology, WireError};
 use konsil_net::{Channel, Hello, Identity, Kind, Options, PartyId, PublicKey, Role, connect};
 use konsil_node::Researcher;
-
-const STUDY: &str = r#"
-    [study]
-    id = "short"
-    [[analysis]]
-    id = "summary"
-    kind = "summary"
-    variables = ["age"]
-"#;
 
 fn dial(
     network: &Network,

@@ -15,6 +15,16 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The shortest study.
+pub(crate) const STUDY: &str = r#"
+    [study]
+    id = "short"
+    [[analysis]]
+    id = "summary"
+    kind = "summary"
+    variables = ["age"]
+"#;
+
 pub(crate) const NAMES: [&str; 3] = ["ahorn", "birke", "eiche"];
 
 const DICTIONARY: &str = "\

@@ -1,7 +1,7 @@
 //! Permits: their days, and the use that they claim.
 
-use crate::approvals::{MARCH, STUDY, approve_all, by_hand, code, logged, moved_clock, plan};
-use crate::network::NAMES;
+use crate::approvals::{MARCH, approve_all, by_hand, code, logged, moved_clock, plan};
+use crate::network::{NAMES, STUDY};
 use jiff::Timestamp;
 use jiff::civil::date;
 use konsil_governance::{

@@ -1,7 +1,7 @@
 //! Any order of submitting, approving, revoking, editing and running.
 
-use crate::approvals::{STUDY, by_hand, desk, moved_clock, plan, run, steward};
-use crate::network::NAMES;
+use crate::approvals::{by_hand, desk, moved_clock, plan, run, steward};
+use crate::network::{NAMES, STUDY};
 use konsil_governance::RequestState;
 use konsil_node::{RequestRecord, State};
 use proptest::collection::vec;

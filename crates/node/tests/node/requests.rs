@@ -1,6 +1,6 @@
 //! Requests that a centre must refuse, whoever sends them.
 
-use crate::network::{NAMES, Network};
+use crate::network::{NAMES, Network, STUDY};
 use konsil_governance::Study;
 use konsil_mpc::Topology;
 use konsil_net::{
@@ -12,15 +12,6 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-const STUDY: &str = r#"
-    [study]
-    id = "short"
-    [[analysis]]
-    id = "summary"
-    kind = "summary"
-    variables = ["age"]
-"#;
 
 pub(crate) fn binding() -> Binding {
     let digest: [u8; 32] = Sha256::digest(b"test").into();
