@@ -63,10 +63,11 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             };
             let stored = save(&dir.join("data"), &name, &dataset, &key)?;
             screen.note(&format!(
-                "✓ {name}  {} patients, {} variables, {} bytes",
+                "✓ {name}  {} patients, {} variables, {} bytes, sha256 {}…",
                 dataset.rows(),
                 dataset.column_names().len(),
-                stored.bytes
+                stored.bytes,
+                stored.sha256.get(..8).unwrap_or_default()
             ));
             freeze_named(&dir, &name, screen)
         }
