@@ -87,8 +87,20 @@ impl Dataset {
     /// The pseudonym of each patient, where the imported file had an identifier.
     #[must_use]
     pub fn pseudonyms(&self) -> Option<Vec<Pseudonym>> {
-        let column = [pseudonym::KEYED, pseudonym::FRESH].into_iter();
-        let column = column.filter_map(|name| self.batch.column_by_name(name)).next()?;
+        self.hidden(&[pseudonym::KEYED, pseudonym::FRESH])
+    }
+
+    /// What each patient is known again by: the pseudonym, or, without identifiers, the row's place in
+    /// the imported file, whatever was left out since.
+    #[must_use]
+    pub fn members(&self) -> Vec<Pseudonym> {
+        let rows = || (0..self.rows()).map(pseudonym::nameless).collect();
+        let known = self.pseudonyms().or_else(|| self.hidden(&[pseudonym::ROWS]));
+        known.unwrap_or_else(rows)
+    }
+
+    fn hidden(&self, names: &[&str]) -> Option<Vec<Pseudonym>> {
+        let column = names.iter().find_map(|name| self.batch.column_by_name(name))?;
         Some(pseudonym::values(column))
     }
 
@@ -239,7 +251,7 @@ fn exact(value: i64) -> f64 {
 }
 
 fn is_hidden(name: &str) -> bool {
-    [pseudonym::KEYED, pseudonym::FRESH].contains(&name)
+    [pseudonym::KEYED, pseudonym::FRESH, pseudonym::ROWS].contains(&name)
 }
 
 fn wrong(name: &str, what: &str) -> CohortError {

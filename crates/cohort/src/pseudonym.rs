@@ -17,9 +17,11 @@ pub type Pseudonym = [u8; PSEUDONYM_BYTES];
 /// Bytes of a pseudonym.
 pub const PSEUDONYM_BYTES: usize = 16;
 
-/// Columns that hold them: as imported, and under a centre's key. No variable can have such a name.
+/// Columns that hold them: as imported, under a centre's key, and, without identifiers, the places of
+/// rows in the imported file. No variable can have such a name.
 pub(crate) const FRESH: &str = ":patient-fresh";
 pub(crate) const KEYED: &str = ":patient";
+pub(crate) const ROWS: &str = ":row";
 
 const LABEL: &str = "pseudonyms";
 

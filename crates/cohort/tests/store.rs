@@ -224,3 +224,24 @@ fn a_snapshot_finds_bit_rot_and_older_files() {
     let error = later.verify(dir.path()).unwrap_err();
     assert!(error.to_string().contains("data freeze clinic"), "{error}");
 }
+
+// Without identifiers a row is known by its place in the file, also after others were left out.
+#[test]
+fn rows_without_identifiers_keep_their_places() {
+    use konsil_cohort::{ImportOptions, Predicate, import};
+    let folder = tempfile::tempdir().unwrap();
+    let dictionary = Dictionary::parse("d", "name,type,min,max\nage,integer,0,120\n").unwrap();
+    let path = folder.path().join("rows.csv");
+    fs::write(&path, "age\n50\n60\n70\n").unwrap();
+    let dataset = import(&path, &dictionary, &ImportOptions::new("rows")).unwrap().0;
+    let key = Key::create(&folder.path().join("a.key")).unwrap();
+    save(folder.path(), "rows", &dataset, &key).unwrap();
+    let stored = load(folder.path(), "rows", &key).unwrap();
+    let all = stored.members();
+    let older = Predicate::parse("age >= 60", &dictionary).unwrap().apply(&stored).unwrap();
+    assert_eq!(older.members(), all[1..]);
+    let younger = Predicate::parse("age < 70", &dictionary).unwrap().apply(&stored).unwrap();
+    assert_eq!(younger.members(), all[..2]);
+    assert!(stored.pseudonyms().is_none());
+    assert_eq!(stored.column_names(), ["age"]);
+}

@@ -52,15 +52,10 @@ pub(crate) struct Cohort {
 }
 
 impl Cohort {
-    /// The patients of a data set. Without identifiers a patient is a row, so that only files that
-    /// grow at their end are known again.
+    /// The patients of a data set. Without identifiers a patient is a row of the imported file, so
+    /// that of later imports only files that grow at their end are known again.
     pub(crate) fn of(patients: &Dataset) -> Self {
-        let row = |row: usize| {
-            let digest: [u8; 32] = Sha256::digest(format!("row {row}")).into();
-            digest.first_chunk().copied().unwrap_or_default()
-        };
-        let rows = || (0..patients.rows()).map(row).collect();
-        let mut members: Vec<Pseudonym> = patients.pseudonyms().unwrap_or_else(rows);
+        let mut members: Vec<Pseudonym> = patients.members();
         members.sort_unstable();
         let digest = Sha256::digest(members.as_flattened()).to_vec();
         Self { members, digest }

@@ -82,9 +82,7 @@ pub fn import(
                 let patients = import.identifier(variable, place);
                 // the first identifier names the patient
                 if columns.iter().all(|(name, _)| name != pseudonym::FRESH) {
-                    let failed = CohortError::Internal { what: "pseudonyms could not be made" };
-                    let patients = pseudonym::array(&patients).ok_or(failed)?;
-                    columns.push((pseudonym::FRESH.to_owned(), patients));
+                    columns.push((pseudonym::FRESH.to_owned(), pseudonym_column(&patients)?));
                 }
             }
             Some(place) => columns.push((variable.name.clone(), import.column(variable, place))),
@@ -95,6 +93,10 @@ pub fn import(
             }
         }
     }
+    if columns.iter().all(|(name, _)| name != pseudonym::FRESH) {
+        let rows: Vec<Pseudonym> = (0..table.rows).map(nameless).collect();
+        columns.push((pseudonym::ROWS.to_owned(), pseudonym_column(&rows)?));
+    }
     let report = import.report;
     if report.findings_total > 0 {
         return Err(CohortError::CheckFailed(Box::new(report)));
@@ -102,6 +104,11 @@ pub fn import(
     let batch = batch_of(columns, table.rows)?;
     let dataset = Dataset::new(&options.name, Arc::new(dictionary.clone()), batch)?;
     Ok((dataset, report))
+}
+
+fn pseudonym_column(pseudonyms: &[Pseudonym]) -> Result<ArrayRef, CohortError> {
+    pseudonym::array(pseudonyms)
+        .ok_or(CohortError::Internal { what: "pseudonyms could not be made" })
 }
 
 type Replacements<'a> = HashMap<&'a str, HashMap<&'a str, Option<&'a str>>>;
