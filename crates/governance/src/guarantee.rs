@@ -33,10 +33,11 @@ pub fn noise_statement(study: &Study) -> Option<String> {
     };
     Some(format!(
         "Every released number has discrete {shape} noise: {loss} for the whole study. Unit: one \
-         patient with all records at all centres, added or removed. Each centre draws a part by exact \
+         patient of one centre, added or removed; who is known to two centres counts at both. Each centre draws a part by exact \
          integer arithmetic and adds it to its share; what {colluders} of them take away again is made \
          up for. Nobody sees a number without noise. Not covered: whether the cohort of an analysis is \
-         large enough, one exact bit each. The same question to the same patients gets the same noise."
+         large enough, one exact bit each. The same question to the same patients gets the same noise; \
+         when any centre's patients change, the noise of all does."
     ))
 }
 

@@ -26,8 +26,8 @@ pub use guarantee::{guarantee, noise_statement};
 pub use hex::{from_hex, to_hex};
 pub use permit::{Format, Moment, PERMIT, Permit, PermitFault, PermitFlaw, PermitUse, Purpose};
 pub use plan::{
-    AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, network_plan, seed_bytes, stages,
-    witness_bytes,
+    AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, TOKEN_BYTES, network_plan,
+    seed_bytes, stages, token_bytes, witness_bytes,
 };
 pub use policy::{CentrePolicy, Person, PolicyFileError, StandingRule};
 pub use proposal::{PROPOSAL, Proposal, ProposalError, check_proposal};

@@ -224,6 +224,19 @@ pub fn witness_bytes(centres: usize) -> u64 {
     others * messages.map(bytes).iter().sum::<u64>()
 }
 
+/// Bytes of what one centre tells another of its patients for a study with noise: a digest that only
+/// says whether they are the same as before.
+pub const TOKEN_BYTES: usize = 32;
+
+/// Bytes that each of `centres` parties sends for a study with noise before the first round; none
+/// for exact results.
+#[must_use]
+pub fn token_bytes(study: &Study, centres: usize) -> u64 {
+    let others = u64::try_from(centres.saturating_sub(1)).unwrap_or(0);
+    let each = TOKEN_BYTES as u64 + konsil_mpc::FRAME_OVERHEAD_BYTES;
+    if study.noise_budget().is_some() { others * each } else { 0 }
+}
+
 /// Plans a study for all its centres.
 ///
 /// `sealed_overhead` is what sealing adds to the released numbers of each centre, in bytes.
@@ -249,6 +262,7 @@ pub fn network_plan(
             plan.cost.bytes
                 + seed_bytes(me, rows.len())
                 + witness_bytes(rows.len())
+                + token_bytes(study, rows.len())
                 + 16 * plan.released
                 + sealed_overhead,
         );

@@ -24,6 +24,7 @@ mod membership;
 mod memberships;
 mod presence;
 mod process;
+mod question;
 mod requests;
 mod requests_store;
 mod researcher;

@@ -61,6 +61,11 @@ impl Cohort {
         Self { members, digest }
     }
 
+    /// What tells this cohort from another one.
+    pub(crate) fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
     /// The patients, sorted.
     pub(crate) fn members(&self) -> &[Pseudonym] {
         &self.members

@@ -10,12 +10,14 @@ use crate::error::NodeError;
 use crate::lifecycle::{admit_by_policy, begin_run, end_run, give_back};
 use crate::lineage::Cohort;
 use crate::membership::check_members;
+use crate::question::{Token, exchange_tokens, question};
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate, rows_at_most};
 use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
 use konsil_governance::{
-    CentrePlan, Moment, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex, witness_bytes,
+    CentrePlan, Moment, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex, token_bytes,
+    witness_bytes,
 };
 use konsil_mpc::{
     CorrectionSource, Links, MpcError, Seed, Session, SharedSession, Topology, Wire, WireError,
@@ -110,6 +112,7 @@ fn admitted(
     let planned = plan.cost.bytes
         + seed_bytes(checked.me, checked.names.len())
         + witness_bytes(checked.names.len())
+        + token_bytes(&checked.study, checked.names.len())
         + 16 * plan.released
         + SEALED_OVERHEAD_BYTES;
     begin_run(node, request, (&checked, &plan, &admission), planned)?;
@@ -201,13 +204,14 @@ fn check(node: &CentreNode, request: &RunRequest, key: &str) -> Result<Checked, 
     Ok(Checked { study, key, me, names, binding, result_key, topology })
 }
 
-/// Links to the other centres and to the dealer.
+/// Links to the other centres and to the dealer; all centres' tokens where `token` is this one's.
 fn link(
     node: &CentreNode,
     request: &RunRequest,
     checked: &Checked,
     plan: &CentrePlan,
-) -> Result<Links, NodeError> {
+    token: Option<Token>,
+) -> Result<(Links, Vec<Token>), NodeError> {
     let named = |error: WireError| NodeError::wire(error, &checked.names);
     let member = |peer: &Peer| {
         let key = key_of(&peer.key).ok_or(NodeError::Message("member key"))?;
@@ -219,6 +223,7 @@ fn link(
         .map_err(named)?;
     let pairwise = agree_on_seeds(&mut mesh).map_err(named)?;
     exchange(node, &mut mesh, &request.members)?;
+    let tokens = token.map(|mine| exchange_tokens(&mut mesh, &mine)).transpose().map_err(named)?;
     let parties = u16::try_from(members.len()).map_err(|_| NodeError::Message("members"))?;
     let number = u16::try_from(me).map_err(|_| NodeError::Message("members"))?;
     let hello =
@@ -242,13 +247,14 @@ fn link(
     channel.receive_into(Kind::Seed, &mut *seed).map_err(lost)?;
     let source =
         receiver.then(|| Box::new(ChannelCorrections::new(channel)) as Box<dyn CorrectionSource>);
-    Ok(Links {
+    let links = Links {
         wire: Box::new(mesh),
         seed: Seed::new(*seed),
         pairwise,
         corrections: source,
         burn: Box::new(node.state.burn_ledger(&request.session)),
-    })
+    };
+    Ok((links, tokens.unwrap_or_default()))
 }
 
 /// A fresh seed with every other party: the earlier one draws it.
@@ -276,15 +282,31 @@ fn compute(
     (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
-    let links = link(node, request, checked, plan).inspect_err(|_| {
+    let condition = &checked.study.cohort.condition;
+    let selected = if condition.is_empty() {
+        None
+    } else {
+        let predicate = Predicate::parse(condition, dataset.dictionary())?;
+        Some(predicate.apply(dataset)?)
+    };
+    let patients = selected.as_ref().unwrap_or(dataset);
+    let cohort = Cohort::of(patients);
+    let token = node.token(&checked.study, &cohort)?;
+    let (links, tokens) = link(node, request, checked, plan, token).inspect_err(|_| {
         let proof = ("the links failed; no analysis had begun", true);
         // a refund that is not written leaves the reservation spent, which harms nobody
         let _spent = node.state.refund(node.clock.now(), &request.session, proof);
     })?;
     let mut session = SharedSession::live(links, checked.topology, &[]);
     let begin = Instant::now();
-    let ended =
-        run_stages(node, request, &mut session, (plan, dataset, setting), (checked, progress));
+    let ended = run_stages(
+        node,
+        request,
+        &mut session,
+        (plan, patients, setting),
+        (checked, progress),
+        (&cohort, &tokens),
+    );
     let (stages, words) = match ended {
         Ok(done) => done,
         Err(error) => {
@@ -329,22 +351,14 @@ fn run_stages(
     node: &CentreNode,
     request: &RunRequest,
     session: &mut SharedSession,
-    (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
+    (plan, patients, setting): (&CentrePlan, &Dataset, &Setting),
     (checked, progress): (&Checked, Progress<'_>),
+    (cohort, tokens): (&Cohort, &[Token]),
 ) -> Result<(Vec<StageSummary>, Vec<u128>), NodeError> {
-    let condition = &checked.study.cohort.condition;
-    let selected = if condition.is_empty() {
-        None
-    } else {
-        let predicate = Predicate::parse(condition, dataset.dictionary())?;
-        Some(predicate.apply(dataset)?)
-    };
-    let patients = selected.as_ref().unwrap_or(dataset);
-    let cohort = Cohort::of(patients);
     if patients.pseudonyms().is_some() {
         node.keep_membership(&request.session, &checked.study.study, cohort.members())?;
     }
-    if let Some(withheld) = compare(node, request, session, (checked, setting, &cohort))? {
+    if let Some(withheld) = compare(node, request, session, (checked, setting, cohort))? {
         return Ok((all_withheld(plan, &withheld), Vec::new()));
     }
     let secret = node.noise_secret()?;
@@ -359,7 +373,7 @@ fn run_stages(
         let study = &checked.study.study.id;
         let planned = node.planned_event(&request.session, study, stage);
         node.state.log(node.clock.now(), &planned)?;
-        let question = question(&checked.study, &stage.id, dataset);
+        let question = question(&checked.study, &stage.id, tokens);
         let noise = checked.study.noise(&secret, &question);
         let setting = Setting { noise, ..setting.clone() };
         let ended = stage.analysis.run(session, &setting, Some(patients));
@@ -385,7 +399,7 @@ fn run_stages(
         });
     }
     if !words.is_empty() && checked.study.noise_budget().is_none() {
-        node.keep_cohort(&request.session, &cohort)?;
+        node.keep_cohort(&request.session, cohort)?;
     }
     Ok((summaries, words))
 }
@@ -422,14 +436,6 @@ fn all_withheld(plan: &CentrePlan, reason: &(String, String)) -> Vec<StageSummar
         milliseconds: 0,
     };
     plan.stages.iter().map(stage).collect()
-}
-
-/// What is asked of whom: the same question to the same patients gets the same noise.
-fn question(study: &Study, id: &str, dataset: &Dataset) -> Vec<u8> {
-    let request = study.analysis.iter().find(|request| request.id == id);
-    let asked = request.map(|it| konsil_analyses::Request { id: String::new(), ..it.clone() });
-    let parts = (asked, &study.cohort, &study.release, dataset.rows(), dataset.dictionary_hash());
-    serde_json::to_vec(&parts).unwrap_or_default()
 }
 
 /// Verdicts that all centres reach together end an analysis; everything else ends the run.

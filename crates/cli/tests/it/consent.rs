@@ -152,6 +152,11 @@ fn patients_with_a_full_counter_are_left_out_and_budgets_end() {
         std::fs::write(&path, text.replace("[budget]\n", &format!("[budget]\n{line}\n"))).unwrap();
     };
     // epsilon 0.5 at delta 1e-6 is a rho of 0.0044
+    let free = noise("free").exits(0);
+    let same = noise("same").exits(0);
+    // the same question to the same patients has the same answer, whatever it is called
+    assert_eq!(free.json()["analyses"][0]["tables"], same.json()["analyses"][0]["tables"]);
+    assert_eq!(free.json()["planned_bytes"], free.json()["sent_bytes"]);
     limit(CENTRES[0], "patient_rho = \"0.005\"");
     let first = noise("first").exits(0);
     let again = noise("again");
