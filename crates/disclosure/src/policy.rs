@@ -41,7 +41,9 @@ pub struct Policy {
     pub freedom_min: u64,
     /// R4: most parameters of a model for a hundred patients.
     pub parameters_percent_max: u64,
-    /// R7: largest leverage of a patient in a regression, in percent.
+    /// R7: largest leverage of a patient in a regression, in percent. A combination of columns that
+    /// is not 0 in s patients only gives one of them a leverage of 1/s at least, however the columns
+    /// are written: at 10 % no combination singles out fewer than ten.
     pub leverage_percent_max: u64,
     /// Largest exposure of a description: independent numbers for a hundred patients. Whoever knows a
     /// person's values tells members from others by them (likelihood ratio) with a true positive rate of
@@ -62,7 +64,7 @@ impl Default for Policy {
             patient_percent_max: 50,
             freedom_min: 10,
             parameters_percent_max: 10,
-            leverage_percent_max: 50,
+            leverage_percent_max: 10,
             exposure_percent_max: 7,
             noise_colluders: 1,
         }
@@ -271,7 +273,7 @@ mod tests {
             Policy { patient_percent_max: 60, ..policy.clone() },
             Policy { freedom_min: 9, ..policy.clone() },
             Policy { parameters_percent_max: 11, ..policy.clone() },
-            Policy { leverage_percent_max: 51, ..policy.clone() },
+            Policy { leverage_percent_max: 11, ..policy.clone() },
             Policy { exposure_percent_max: 8, ..policy.clone() },
             Policy { noise_colluders: 0, ..policy },
         ];

@@ -116,6 +116,8 @@ fn disclosive() -> Vec<Question> {
         let products =
             format!("bmi ~ I(age * (serial > {cut})) + I(age * (serial > {}))", cut + apart);
         all.push(ask("", model("lm", &products)));
+        let shifted = format!("bmi ~ I(1 + (serial > {cut})) + I(2 - (serial > {}))", cut + apart);
+        all.push(ask("", model("lm", &shifted)));
     }
     for at in 0..20 {
         // thin indicators, hinges that single one out, wards as a factor

@@ -142,7 +142,9 @@ fn one_patient_may_not_decide_a_mean() {
 // R4: 72 patients allow 7 parameters, not 9.
 #[test]
 fn parameters_need_patients() {
-    let network = centres(&[24, 24, 24], |_, _, _| ());
+    // so few patients have large leverages, which another rule judges
+    let policy = Policy { leverage_percent_max: 50, ..Policy::default() };
+    let network = centres(&[24, 24, 24], |_, _, _| ()).under(policy);
     assert_eq!(code(&network, &model("lm", "bmi ~ age + I(age^2) + sex + arm + died")), None);
     let many = "bmi ~ age + I(age^2) + I(age^3) + sex + arm + died + sex:arm + cost";
     assert_eq!(code(&network, &model("lm", many)), Some("K0501"));
@@ -177,6 +179,18 @@ fn two_columns_that_differ_for_one_patient_are_refused() {
     let attack = "bmi ~ I(age > 50) + I(age > 50 & age < 71)";
     assert_eq!(code(&network, &model("lm", attack)), Some("K0502"));
     assert_eq!(code(&network, &model("lm", "bmi ~ I(age > 50) + I(age > 60)")), None);
+}
+
+// R7: an indicator that is written so that it is 0 in nobody singles out as few as a plain one.
+#[test]
+fn shifted_indicators_of_a_few_are_refused() {
+    let thin = |patients: usize| {
+        centres(&[60, 60, 60], move |_, at, it| it.rare = usize::from(at < patients))
+    };
+    let shifted = model("lm", "bmi ~ age + I(1 + (rare == 1))");
+    assert_eq!(code(&thin(1), &shifted), Some("K0502"));
+    assert_eq!(code(&thin(3), &shifted), Some("K0502"), "nine patients");
+    assert_eq!(code(&thin(6), &shifted), None);
 }
 
 // R7: one extreme patient decides the slope; their response could be read from it.

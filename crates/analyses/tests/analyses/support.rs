@@ -46,8 +46,12 @@ impl Network {
         let centres = files.iter().map(AsRef::as_ref).enumerate().map(read);
         let centres = centres.collect();
         // what R shows is compared where only the pooled counts are judged
-        let policy =
-            Policy { residual: Residual::None, exposure_percent_max: 100, ..Policy::default() };
+        let policy = Policy {
+            residual: Residual::None,
+            exposure_percent_max: 100,
+            leverage_percent_max: 50,
+            ..Policy::default()
+        };
         Self { dictionary, centres, policy, noise: None }
     }
 
