@@ -5,7 +5,7 @@ use crate::analysis::{AnalysisError, Setting};
 use crate::quantiles::{Column, Grid, interpolate, quartiles};
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
 use konsil_disclosure::{
-    Counts, Policy, Query, by_centre, large_enough, large_enough_or_zero, suppress,
+    Counts, Policy, Query, evenly_made, large_enough, large_enough_or_zero, suppress,
 };
 use konsil_kernels::moments;
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
@@ -148,7 +148,8 @@ pub(crate) fn describe(
     let known = Counts::input(session, policy, &known)?;
     let missing = Counts::input(session, policy, &missing)?;
     let verdict = large_enough(session, policy, &known)?;
-    let even = evenly_made(session, policy, cells)?;
+    let (largest, magnitudes) = magnitudes(cells)?;
+    let even = evenly_made(session, policy, (&largest, &magnitudes))?;
     let verdict = session.multiply_raw(&verdict, &even)?;
     let (known, pooled_missing) = (known.total, missing.total.clone());
     let two_values: Vec<bool> = cells.iter().map(|cell| cell.numeric.two_values).collect();
@@ -223,33 +224,19 @@ fn noised(
     Ok(session.release(names.places, &Shared::zeros(6 * len))?)
 }
 
-/// For each cell, 1 where no patient has too large a part of the sum of magnitudes (R3). 10 rounds.
-fn evenly_made(
-    session: &mut dyn Session,
-    policy: &Policy,
-    cells: &[LocalCell<'_>],
-) -> Result<Shared, AnalysisError> {
-    let (mut largest, mut all) = (Vec::new(), Vec::new());
-    for cell in cells {
-        let sizes = cell.values.iter().flatten().map(|value| value.abs() / cell.numeric.reach);
-        let mut sum = [0];
-        for size in sizes.clone() {
-            konsil_kernels::add_rounded(&mut sum, &[size])?;
+/// This centre's largest magnitude and sum of magnitudes of each cell, in parts of the public reach.
+fn magnitudes(cells: &[LocalCell<'_>]) -> Result<(Vec<Word>, Vec<Word>), AnalysisError> {
+    let (mut largest, mut sums) = (Vec::new(), vec![0; cells.len()]);
+    for (cell, sum) in cells.iter().zip(&mut sums) {
+        let mut most = 0.0_f64;
+        for value in cell.values.iter().flatten() {
+            let size = value.abs() / cell.numeric.reach;
+            most = most.max(size);
+            konsil_kernels::add_rounded(std::slice::from_mut(sum), &[size])?;
         }
-        all.extend(sum);
-        largest.push(encode(sizes.fold(0.0, f64::max))?);
+        largest.push(encode(most)?);
     }
-    let all = session.input(&all)?;
-    let largest = by_centre(session, &largest)?;
-    // negative where a centre's largest has too much
-    let room = all.times_integer(i128::from(policy.patient_percent_max));
-    let room = room.repeat(session.parties()).minus(&largest.times_integer(100));
-    let above = session.negative(&room)?;
-    let above = session.to_integers(&above)?;
-    let row = |at: usize| above.slice(at * cells.len(), (at + 1) * cells.len());
-    let bad = (0..session.parties()).fold(Shared::zeros(cells.len()), |sum, at| sum.plus(&row(at)));
-    let any = linear::reaches(session, &bad, 1)?;
-    Ok(linear::complement(session, &any))
+    Ok((largest, sums))
 }
 
 /// Verdicts of cells; where a variable has two values only, both must have enough patients too,

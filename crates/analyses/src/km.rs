@@ -7,7 +7,8 @@
 //! Patients at risk are running sums. Survival is a product over the grid of `1 - d/n`, Greenwood's
 //! sum and the log-rank sums follow, all on shares. The median and its limits are found on shares.
 //! A point of the curve is shown when, since the last shown one, at least as many events have
-//! happened as the policy's threshold and as many patients are still at risk.
+//! happened as the policy's threshold and as many patients are still at risk, also without those who
+//! may subtract their own.
 //!
 //! # Opens
 //! To the centres: whether cohort and events are large enough. No count at any time.

@@ -8,6 +8,9 @@
 //! Sums over the centres are shares already; whether enough patients have a value is decided on
 //! them. Quartiles by bisection on the public grid of the variable.
 //!
+//! With noise there are no verdicts and no quartiles: each centre adds its part of the noise to its
+//! own counts and sums, and all are released.
+//!
 //! # Opens
 //! To the centres: whether the cohort is large enough; the path of the bisection, which is the
 //! quartiles themselves.

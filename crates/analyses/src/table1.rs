@@ -8,6 +8,9 @@
 //! have too few patients together, their smallest neighbour is hidden too, so that the size of the
 //! group does not give them away.
 //!
+//! With noise there are no verdicts and no quartiles: each centre adds its part of the noise to its
+//! own counts and sums, and all are released.
+//!
 //! # Opens
 //! To the centres: whether the cohort is large enough; the path of the bisection for quartiles,
 //! which is the quartiles themselves.

@@ -1,7 +1,7 @@
 //! Columns and patients of a regression that would let single patients be read (R5, R6, R7).
 
 use crate::policy::{Policy, Refusal};
-use crate::verdicts::{by_centre, decide};
+use crate::verdicts::{by_centre, decide, none_or_enough};
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear::Inverse};
 use konsil_ring::{ONE, Word, encode, encode_count};
 
@@ -80,7 +80,7 @@ pub fn stand_apart(
     let few = none_or_enough(session, policy, &counts)?;
     let leverage = leverages(session, candidates.rows, inverse)?;
     let bound = policy.leverage_percent_max * u64::try_from(ONE / 100).unwrap_or(u64::MAX);
-    // a hundredth more, for the rounding of rows that fit exactly
+    // a hundredth of a percent more, for the rounding of rows that fit exactly
     let bound = Word::from(bound) + ONE / 10_000;
     let above = fixed::subtract_from(session, bound, &leverage);
     let above = session.negative(&above)?;
@@ -109,24 +109,6 @@ fn differences(session: &mut dyn Session, own: &Supports) -> Result<Shared, MpcE
     let counts = Shared::concat([&alone, &one_only]);
     let rest = all.repeat(counts.len()).minus(&counts);
     Ok(Shared::concat([&counts, &rest]))
-}
-
-/// For each count, 1 where it is neither 0 nor large enough. 5 rounds.
-///
-/// # Errors
-/// [`MpcError::Wire`].
-pub(crate) fn none_or_enough(
-    session: &mut dyn Session,
-    policy: &Policy,
-    counts: &Shared,
-) -> Result<Shared, MpcError> {
-    let less = |session: &dyn Session, bound: u64| {
-        fixed::add_public(session, counts, Word::from(bound).wrapping_neg())
-    };
-    let tests = [less(session, policy.threshold), less(session, 1)];
-    let below = session.negative(&Shared::concat(&tests))?;
-    let below = session.to_integers(&below)?;
-    Ok(below.slice(0, counts.len()).minus(&below.slice(counts.len(), 2 * counts.len())))
 }
 
 /// `x' D X D x` of every centre's candidate rows, fixed point. 8 rounds.

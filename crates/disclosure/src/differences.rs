@@ -1,9 +1,8 @@
 //! Differencing between cohorts (R6, R13): two results about nearly the same patients are a result
 //! about the few in whom they differ.
 
-use crate::columns::none_or_enough;
 use crate::policy::{Policy, Refusal};
-use crate::verdicts::decide;
+use crate::verdicts::{decide, none_or_enough};
 use konsil_mpc::{Audience, Opening, Session};
 use konsil_ring::{Word, encode_count};
 

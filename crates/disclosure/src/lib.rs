@@ -18,5 +18,5 @@ pub use policy::{Policy, PolicyError, Refusal, Residual};
 pub use release::{Release, ReleaseError, SealedPart};
 pub use tables::{FILLER, protect_rows, protect_table};
 pub use verdicts::{
-    Applicants, Counts, admit, by_centre, large_enough, large_enough_or_zero, suppress,
+    Applicants, Counts, admit, by_centre, evenly_made, large_enough, large_enough_or_zero, suppress,
 };

@@ -41,12 +41,6 @@ impl Counts {
         Self { total, parts, centres }
     }
 
-    /// What each centre brings, `[centre][count]`; empty where nobody subtracts.
-    #[must_use]
-    pub fn parts(&self) -> &Shared {
-        &self.parts
-    }
-
     /// What has to be large enough, or nothing, besides the totals: `[centre][count]`.
     fn residuals(&self, policy: &Policy) -> Shared {
         match policy.residual {
@@ -72,6 +66,38 @@ fn less_than(session: &dyn Session, counts: &Shared, bound: u64) -> Shared {
     fixed::add_public(session, counts, Word::from(bound).wrapping_neg())
 }
 
+/// For each count, 1 where it is below the threshold, then for each whether it is 0. 5 rounds.
+fn below(
+    session: &mut dyn Session,
+    policy: &Policy,
+    counts: &Shared,
+) -> Result<(Shared, Shared), MpcError> {
+    let tests = [less_than(session, counts, policy.threshold), less_than(session, counts, 1)];
+    let below = session.negative(&Shared::concat(&tests))?;
+    let below = session.to_integers(&below)?;
+    Ok((below.slice(0, counts.len()), below.slice(counts.len(), 2 * counts.len())))
+}
+
+/// For each count, 1 where it is neither 0 nor large enough. 5 rounds.
+///
+/// # Errors
+/// [`MpcError::Wire`].
+pub(crate) fn none_or_enough(
+    session: &mut dyn Session,
+    policy: &Policy,
+    counts: &Shared,
+) -> Result<Shared, MpcError> {
+    let (small, none) = below(session, policy, counts)?;
+    Ok(small.minus(&none))
+}
+
+/// The sum over the rows of `[row][len]`. No messages.
+fn over_rows(cells: &Shared, len: usize) -> Shared {
+    let rows = cells.len().checked_div(len).unwrap_or(0);
+    let row = |at: usize| cells.slice(at * len, (at + 1) * len);
+    (0..rows).fold(Shared::zeros(len), |sum, at| sum.plus(&row(at)))
+}
+
 /// For each count, how many of it and its residuals are too small; a residual of 0 is not.
 /// `zeros[j]` is 1 where a total of 0 is not too small either. 5 rounds.
 fn too_small(
@@ -80,20 +106,32 @@ fn too_small(
     counts: &Counts,
     zeros: &[i128],
 ) -> Result<Shared, MpcError> {
-    let len = counts.total.len();
-    let residuals = counts.residuals(policy);
-    let all = Shared::concat([&counts.total, &residuals]);
-    let tests = [less_than(session, &all, policy.threshold), less_than(session, &all, 1)];
-    let below = session.negative(&Shared::concat(&tests))?;
-    let below = session.to_integers(&below)?;
-    let (below_threshold, below_one) =
-        (below.slice(0, all.len()), below.slice(all.len(), 2 * all.len()));
+    let all = Shared::concat([&counts.total, &counts.residuals(policy)]);
+    let (small, none) = below(session, policy, &all)?;
     let mut allowed = zeros.to_vec();
     allowed.resize(all.len(), 1);
-    let bad = below_threshold.minus(&below_one.times_integers(&allowed));
-    let row = |at: usize| bad.slice(at * len, (at + 1) * len);
-    let rows = bad.len().checked_div(len).unwrap_or(0);
-    Ok((1..rows).fold(row(0), |sum, at| sum.plus(&row(at))))
+    Ok(over_rows(&small.minus(&none.times_integers(&allowed)), counts.total.len()))
+}
+
+/// For each sum of magnitudes, 1 where no patient has too large a part of it (R3), 0 otherwise.
+/// `largest` and `sums` are this centre's, fixed point. 10 rounds.
+///
+/// # Errors
+/// [`MpcError::Wire`].
+pub fn evenly_made(
+    session: &mut dyn Session,
+    policy: &Policy,
+    (largest, sums): (&[Word], &[Word]),
+) -> Result<Shared, MpcError> {
+    let sums = session.input(sums)?;
+    let largest = by_centre(session, largest)?;
+    // negative where a centre's largest has too much
+    let room = sums.times_integer(i128::from(policy.patient_percent_max));
+    let room = room.repeat(session.parties()).minus(&largest.times_integer(100));
+    let above = session.negative(&room)?;
+    let above = session.to_integers(&above)?;
+    let any = linear::reaches(session, &over_rows(&above, sums.len()), 1)?;
+    Ok(linear::complement(session, &any))
 }
 
 /// For each count, 1 where it may be shown and 0 where it is too small, or what is left of it
@@ -156,7 +194,8 @@ pub struct Applicants<'a> {
 ///
 /// R1: patients, and each further count, reach the threshold over all centres; enough centres have
 /// any. R2: also without those who subtract. R3: no centre has nearly all patients. R4: enough
-/// patients for the model's parameters, and for so many numbers about them. Cost: 5 + 5 + 1 rounds, whatever the cohort.
+/// patients for the model's parameters, and for so many numbers about them. Cost: 5 + 5 + 6 rounds,
+/// whatever the cohort.
 ///
 /// # Errors
 /// [`Refusal::TooFew`], [`Refusal::Mpc`].
