@@ -1,33 +1,36 @@
 //! Cohorts of earlier releases, and how a new cohort differs from them (R6, R13).
 //!
-//! A release keeps its cohort at each centre: the pseudonyms of the centre's own patients, sorted and
-//! sealed under the centre's key. Before a later study computes anything, the centres count the
+//! A centre keeps the patients of each run, sealed (`memberships`), and which runs were released
+//! without noise. Before a later study computes anything, the centres count the
 //! patients who are in one of both cohorts only; whether the pooled counts are 0 or large enough is
 //! decided on shares.
 
 use crate::centre::CentreNode;
 use crate::control::RunRequest;
-use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::State;
-use konsil_cohort::{Dataset, Key, Pseudonym, open_bytes, seal_bytes};
+use konsil_cohort::{Dataset, Key, Pseudonym};
 use konsil_governance::Study;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-/// Most earlier releases that a study is compared with: the newest.
+/// Most earlier releases of a centre that a study is compared with: the newest.
 pub(crate) const LINEAGE_MAX: usize = 2000;
 
+/// Most of all members together.
+const ALL_MAX: usize = 20_000;
+
 pub(crate) const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS cohorts (
-        session TEXT PRIMARY KEY, digest BLOB NOT NULL, members BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS exact_releases (
+        session TEXT PRIMARY KEY, digest BLOB NOT NULL) STRICT;
 ";
 
 impl State {
-    /// Sessions whose cohorts are kept, the oldest first.
+    /// Sessions of releases without noise, the oldest first.
     pub(crate) fn lineage(&self) -> Result<Vec<String>, NodeError> {
         let connection = self.lock();
-        let newest = "SELECT session FROM (SELECT session, rowid AS at FROM cohorts ORDER BY rowid DESC LIMIT ?) ORDER BY at";
+        let newest = "SELECT session FROM
+            (SELECT session, rowid AS at FROM exact_releases ORDER BY rowid DESC LIMIT ?) ORDER BY at";
         let mut query = connection.prepare(newest)?;
         let most = i64::try_from(LINEAGE_MAX).unwrap_or(i64::MAX);
         let rows = query.query_map([most], |row| row.get(0))?;
@@ -35,13 +38,8 @@ impl State {
     }
 
     fn cohort_digest(&self, session: &str) -> Result<Option<Vec<u8>>, NodeError> {
-        let which = "SELECT digest FROM cohorts WHERE session = ?";
+        let which = "SELECT digest FROM exact_releases WHERE session = ?";
         Ok(self.lock().query_row(which, [session], |row| row.get(0)).optional()?)
-    }
-
-    fn cohort_members(&self, session: &str) -> Result<Vec<u8>, NodeError> {
-        let which = "SELECT members FROM cohorts WHERE session = ?";
-        Ok(self.lock().query_row(which, [session], |row| row.get(0))?)
     }
 }
 
@@ -88,10 +86,6 @@ impl Cohort {
     }
 }
 
-fn place(session: &str) -> String {
-    format!("cohort-{session}")
-}
-
 impl CentreNode {
     /// Checks that a request names every release that this centre knows of; a study with noise names
     /// none, because its results have no exact difference.
@@ -102,7 +96,7 @@ impl CentreNode {
     ) -> Result<(), NodeError> {
         let exact = study.noise_budget().is_none();
         let known = if exact { self.state.lineage()? } else { Vec::new() };
-        if request.lineage.len() <= if exact { LINEAGE_MAX } else { 0 }
+        if request.lineage.len() <= if exact { ALL_MAX } else { 0 }
             && known.iter().all(|session| request.lineage.contains(session))
         {
             return Ok(());
@@ -123,9 +117,8 @@ impl CentreNode {
             differences.push(match self.state.cohort_digest(session)? {
                 Some(digest) if digest == cohort.digest => 0,
                 Some(_) => {
-                    let sealed = self.state.cohort_members(session)?;
-                    let bytes = open_bytes(&place(session), &sealed, &key)?;
-                    cohort.differs(bytes.as_chunks().0)
+                    let earlier = self.state.membership(session, &key)?;
+                    cohort.differs(&earlier.map(|it| it.members).unwrap_or_default())
                 }
                 // this centre took no part: its patients were not in it
                 None => cohort.differs(&[]),
@@ -134,35 +127,11 @@ impl CentreNode {
         Ok(differences)
     }
 
-    /// Keeps the cohort of a release, before anything of it leaves.
-    pub(crate) fn keep_cohort(&self, session: &str, cohort: &Cohort) -> Result<(), NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
-        let sealed = seal_bytes(&place(session), cohort.members.as_flattened(), &key)?;
-        self.state.change(|connection| {
-            connection.execute(
-                "INSERT OR IGNORE INTO cohorts (session, digest, members) VALUES (?, ?, ?)",
-                params![session, cohort.digest, sealed],
-            )
-        })?;
+    /// Notes that a run is released without noise, before anything of it leaves.
+    pub(crate) fn note_release(&self, session: &str, cohort: &Cohort) -> Result<(), NodeError> {
+        let insert = "INSERT OR IGNORE INTO exact_releases VALUES (?, ?)";
+        self.state.change(|it| it.execute(insert, params![session, cohort.digest]))?;
         Ok(())
-    }
-}
-
-impl Desk {
-    /// Whether a patient was in the cohort of a release.
-    pub(crate) fn released_with(
-        &self,
-        session: &str,
-        patient: &Pseudonym,
-        key: &Key,
-    ) -> Result<bool, NodeError> {
-        if self.state.cohort_digest(session)?.is_none() {
-            return Ok(false);
-        }
-        let sealed = self.state.cohort_members(session)?;
-        let bytes = open_bytes(&place(session), &sealed, key)?;
-        let members: &[Pseudonym] = bytes.as_chunks().0;
-        Ok(members.binary_search(patient).is_ok())
     }
 }
 

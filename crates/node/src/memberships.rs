@@ -54,7 +54,7 @@ pub struct SubjectUse {
     pub run: RunRecord,
     /// Purpose of the study.
     pub purpose: String,
-    /// When it began, UTC; empty for runs of earlier versions of the program.
+    /// When it began, UTC.
     pub began: String,
     /// What it cost, such as `0.0044 rho`; empty when nothing was spent.
     pub budget: String,
@@ -106,11 +106,28 @@ impl State {
     /// # Errors
     /// [`NodeError::Cohort`] for a row that was changed, or with another key; [`NodeError::Database`].
     pub fn memberships(&self, key: &Key) -> Result<Vec<Membership>, NodeError> {
+        self.memberships_by("ORDER BY rowid", &[], key)
+    }
+
+    /// The patients of one run; `None` for a run that this centre has not begun.
+    pub(crate) fn membership(
+        &self,
+        session: &str,
+        key: &Key,
+    ) -> Result<Option<Membership>, NodeError> {
+        Ok(self.memberships_by("WHERE session = ?", &[&session], key)?.pop())
+    }
+
+    fn memberships_by(
+        &self,
+        which: &str,
+        values: &[&dyn rusqlite::ToSql],
+        key: &Key,
+    ) -> Result<Vec<Membership>, NodeError> {
         let connection = self.lock();
-        let mut query = connection.prepare(
-            "SELECT session, study, label, time, members FROM memberships ORDER BY rowid",
-        )?;
-        let mut rows = query.query([])?;
+        let columns = "SELECT session, study, label, time, members FROM memberships";
+        let mut query = connection.prepare(&format!("{columns} {which}"))?;
+        let mut rows = query.query(values)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
             let (session, study, label): (String, String, String) =
@@ -172,24 +189,15 @@ impl Desk {
         let patient = pseudonym_of(&key, identifier);
         let memberships = self.state.memberships(&key)?;
         let spent = self.state.spent_by_run()?;
+        let runs = self.state.runs()?;
+        let used = memberships.into_iter().filter(|it| it.members.binary_search(&patient).is_ok());
         let mut uses = Vec::new();
-        for run in self.state.runs()? {
-            let (used, purpose, began) =
-                match memberships.iter().find(|it| it.session == run.session) {
-                    Some(it) => {
-                        let used = it.members.binary_search(&patient).is_ok();
-                        (used, it.label.clone(), rfc_3339(it.time))
-                    }
-                    None => (
-                        self.released_with(&run.session, &patient, &key)?,
-                        String::new(),
-                        String::new(),
-                    ),
-                };
-            if used {
-                let budget = spent.get(&run.session).cloned().unwrap_or_default();
-                uses.push(SubjectUse { run, purpose, began, budget });
-            }
+        for it in used {
+            let Some(run) = runs.iter().find(|run| run.session == it.session).cloned() else {
+                continue;
+            };
+            let budget = spent.get(&it.session).cloned().unwrap_or_default();
+            uses.push(SubjectUse { run, purpose: it.label, began: rfc_3339(it.time), budget });
         }
         Ok(uses)
     }

@@ -355,9 +355,7 @@ fn run_stages(
     (checked, progress): (&Checked, Progress<'_>),
     (cohort, tokens): (&Cohort, &[Token]),
 ) -> Result<(Vec<StageSummary>, Vec<u128>), NodeError> {
-    if patients.pseudonyms().is_some() {
-        node.keep_membership(&request.session, &checked.study.study, cohort.members())?;
-    }
+    node.keep_membership(&request.session, &checked.study.study, cohort.members())?;
     if let Some(withheld) = compare(node, request, session, (checked, setting, cohort))? {
         return Ok((all_withheld(plan, &withheld), Vec::new()));
     }
@@ -399,7 +397,7 @@ fn run_stages(
         });
     }
     if !words.is_empty() && checked.study.noise_budget().is_none() {
-        node.keep_cohort(&request.session, cohort)?;
+        node.note_release(&request.session, cohort)?;
     }
     Ok((summaries, words))
 }
