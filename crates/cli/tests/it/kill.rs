@@ -63,18 +63,21 @@ fn nothing_released(lab: &Lab, out: &str) {
 
 /// A moment within a duration.
 fn moment(random: &mut Random, within: Duration) -> Duration {
-    // well before the end: the next run may be faster, when the computer has less else to do
-    within.mul_f64(random.below(750) as f64 / 1000.0)
+    within.mul_f64(random.below(1000) as f64 / 1000.0)
 }
 
 // Whenever a centre dies: the researcher is told which one, soon, and gets nothing; the others stay
 // up; after its restart everything works again and its database tells what happened.
-fn a_killed_centre(rounds: u64, seed: u64) {
+fn a_killed_centre(interruptions: u32, seed: u64) {
     let lab = Lab::with_patients(240, 21);
     let mut random = Random(seed);
     let (mut held, whole) = ready(&lab);
     let mut interrupted = 0;
-    for _ in 0..rounds {
+    let mut tries = 0;
+    // a run that was faster than the kill, because the computer had less else to do, does not count
+    while interrupted < interruptions {
+        tries += 1;
+        assert!(tries <= 5 * interruptions, "only {interrupted} of {tries} kills came in time");
         let party = usize::try_from(random.below(3)).unwrap();
         let after = moment(&mut random, whole);
         let killed = CENTRES[party];
@@ -108,7 +111,6 @@ fn a_killed_centre(rounds: u64, seed: u64) {
         }
         held.run("short.toml", "good").exits(0);
     }
-    assert!(interrupted * 2 > rounds, "only {interrupted} of {rounds} kills came in time");
     // the survivors know what happened too
     let aborted: usize = CENTRES
         .iter()
@@ -119,12 +121,12 @@ fn a_killed_centre(rounds: u64, seed: u64) {
 
 #[test]
 fn a_centre_killed_at_any_moment_names_itself_and_nothing_is_released() {
-    a_killed_centre(11, seed());
+    a_killed_centre(8, seed());
 }
 
 #[test]
 fn a_centre_killed_at_other_moments_too() {
-    a_killed_centre(11, seed().rotate_left(7));
+    a_killed_centre(8, seed().rotate_left(7));
 }
 
 // A dealer that dies while dealing ends the run by name; one that is not there at all does too.
