@@ -88,7 +88,7 @@ pub(crate) fn variances(
             weights.push(encode(left * right)?.cast_signed());
         }
     }
-    let intercept = session.truncate(&full.times_integers(&weights).total(), 40)?;
+    let intercept = session.truncate(full.times_integers(&weights).total(), 40)?;
     Ok(Shared::concat([&intercept, &diagonal.slice(1, order)]))
 }
 

@@ -355,7 +355,7 @@ fn log_rank_sums(
         }
     }
     let products = session.dot_raw(&Shared::concat(&left), &Shared::concat(&right), points)?;
-    let products = session.truncate(&products, FRACTION_BITS)?;
+    let products = session.truncate(products, FRACTION_BITS)?;
     let totals: Vec<Shared> = (0..groups).map(|g| curves.row(&weighted, g).total()).collect();
     let totals = Shared::concat(&totals);
     let diagonal = totals.pick(

@@ -131,7 +131,7 @@ fn sums_at(
     for columns in &centres.columns {
         predictors.push(session.product(columns, false, &masked)?);
     }
-    let predictor = session.truncate(&Shared::concat(&predictors), FRACTION_BITS)?;
+    let predictor = session.truncate(Shared::concat(&predictors), FRACTION_BITS)?;
     let (mean, weight) = match family {
         Family::Binomial => {
             let mean = transcendental::logistic(session, &predictor)?;
@@ -156,7 +156,7 @@ fn sums_at(
         information = information.plus(&session.product(&centres.pairs[at], true, &masked)?);
         start = end;
     }
-    let both = session.truncate(&Shared::concat([&gradient, &information]), FRACTION_BITS)?;
+    let both = session.truncate(Shared::concat([&gradient, &information]), FRACTION_BITS)?;
     let (gradient, information) = (both.slice(0, order), both.slice(order, both.len()));
     Ok(Sums { gradient, information, predictor, mean })
 }

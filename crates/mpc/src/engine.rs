@@ -238,11 +238,13 @@ impl Session for SharedSession {
         Ok(Shared::from_part(result))
     }
 
-    fn truncate(&mut self, x: &Shared, shift: u32) -> Result<Shared, MpcError> {
-        if shift == 0 {
-            return Ok(x.clone());
+    fn truncate(&mut self, mut x: Shared, shift: u32) -> Result<Shared, MpcError> {
+        if shift > 0 {
+            for chunk in x.part.chunks_mut(CHUNK) {
+                self.truncate_chunk(chunk, shift)?;
+            }
         }
-        self.chunked(&[x], CHUNK, |session, pieces| session.truncate_chunk(pieces[0], shift))
+        Ok(x)
     }
 
     fn negative(&mut self, x: &Shared) -> Result<Bits, MpcError> {

@@ -13,7 +13,7 @@ use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 /// [`MpcError::Shape`], [`MpcError::Wire`].
 pub fn multiply(session: &mut dyn Session, a: &Shared, b: &Shared) -> Result<Shared, MpcError> {
     let product = session.multiply_raw(a, b)?;
-    session.truncate(&product, FRACTION_BITS)
+    session.truncate(product, FRACTION_BITS)
 }
 
 /// `a * a`. Error at most one unit. 2 rounds, 2n words opened.
@@ -22,7 +22,7 @@ pub fn multiply(session: &mut dyn Session, a: &Shared, b: &Shared) -> Result<Sha
 /// As [`multiply`].
 pub fn square(session: &mut dyn Session, a: &Shared) -> Result<Shared, MpcError> {
     let product = session.square_raw(a)?;
-    session.truncate(&product, FRACTION_BITS)
+    session.truncate(product, FRACTION_BITS)
 }
 
 /// Every element times a public real. Error one unit plus 2^-41 of `a`. 1 round, n words.
@@ -31,7 +31,7 @@ pub fn square(session: &mut dyn Session, a: &Shared) -> Result<Shared, MpcError>
 /// As [`multiply`], and [`MpcError::Encode`] for a factor without an encoding.
 pub fn scale(session: &mut dyn Session, a: &Shared, factor: f64) -> Result<Shared, MpcError> {
     let raw = a.times_integer(encode(factor)?.cast_signed());
-    session.truncate(&raw, FRACTION_BITS)
+    session.truncate(raw, FRACTION_BITS)
 }
 
 /// Element `i` times the public real `factors[i]`. As [`scale`].
@@ -44,7 +44,7 @@ pub fn scale_each(
     factors: &[f64],
 ) -> Result<Shared, MpcError> {
     let factors = encoded(factors)?.into_iter().map(Word::cast_signed).collect::<Vec<_>>();
-    session.truncate(&a.times_integers(&factors), FRACTION_BITS)
+    session.truncate(a.times_integers(&factors), FRACTION_BITS)
 }
 
 /// Adds a public fixed-point or integer constant to every element. No messages.
@@ -126,7 +126,7 @@ pub fn dot(
     len: usize,
 ) -> Result<Shared, MpcError> {
     let raw = session.dot_raw(a, b, len)?;
-    session.truncate(&raw, FRACTION_BITS)
+    session.truncate(raw, FRACTION_BITS)
 }
 
 /// The powers `u, u^2, .. u^degree`, for `|u| <= 1`. Error of each at most 4 units. 2 rounds for
@@ -166,5 +166,5 @@ pub fn polynomial(
     for (power, coefficient) in powers(session, u, rest.len())?.iter().zip(rest) {
         sum = sum.plus(&power.times_integer(encode(*coefficient)?.cast_signed()));
     }
-    session.truncate(&sum, FRACTION_BITS)
+    session.truncate(sum, FRACTION_BITS)
 }

@@ -211,9 +211,9 @@ impl Session for IdealSession {
         Ok(Shared::from_part(product))
     }
 
-    fn truncate(&mut self, x: &Shared, shift: u32) -> Result<Shared, MpcError> {
-        let shifted = x.part.iter().map(|x| (x.cast_signed() >> shift).cast_unsigned());
-        Ok(Shared::from_part(shifted.collect()))
+    fn truncate(&mut self, mut x: Shared, shift: u32) -> Result<Shared, MpcError> {
+        x.part.iter_mut().for_each(|x| *x = (x.cast_signed() >> shift).cast_unsigned());
+        Ok(x)
     }
 
     fn negative(&mut self, x: &Shared) -> Result<Bits, MpcError> {

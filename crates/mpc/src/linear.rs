@@ -29,7 +29,7 @@ pub fn product(
     shape: (usize, usize, usize),
 ) -> Result<Shared, MpcError> {
     let raw = matrix_raw(session, left, right, shape)?;
-    session.truncate(&raw, FRACTION_BITS)
+    session.truncate(raw, FRACTION_BITS)
 }
 
 /// The inverse `D X D` of a symmetric positive definite matrix, in parts of moderate size.
@@ -88,7 +88,7 @@ pub fn inverse_scaled(
         (0..cells).map(|at| if at / order == at % order { value } else { 0 }).collect()
     };
     let mut x = session.constant(&diagonal(start));
-    let first = session.truncate(&unit.times_integer(start.cast_signed()), FRACTION_BITS)?;
+    let first = session.truncate(unit.times_integer(start.cast_signed()), FRACTION_BITS)?;
     let mut remainder = session.constant(&diagonal(ONE)).minus(&first);
     for _ in 0..SQUARINGS {
         let both = Shared::concat([&x, &remainder]);
@@ -97,7 +97,7 @@ pub fn inverse_scaled(
             return Err(MpcError::Shape { left: masked.len(), right: 2 });
         };
         let raw = session.product(left, false, right)?;
-        let products = session.truncate(&raw, FRACTION_BITS)?;
+        let products = session.truncate(raw, FRACTION_BITS)?;
         x = x.plus(&products.slice(0, cells));
         remainder = products.slice(cells, 2 * cells);
     }
@@ -107,10 +107,10 @@ pub fn inverse_scaled(
     for _ in 0..CORRECTIONS {
         let masked_x = session.mask(&x, (order, order))?;
         let raw = session.product(&masked, false, &masked_x)?;
-        image = session.truncate(&raw, FRACTION_BITS)?;
+        image = session.truncate(raw, FRACTION_BITS)?;
         let correction = session.mask(&twice.minus(&image), (order, order))?;
         let raw = session.product(&masked_x, false, &correction)?;
-        x = session.truncate(&raw, FRACTION_BITS)?;
+        x = session.truncate(raw, FRACTION_BITS)?;
     }
     let image = image.pick((0..order).map(|i| i * (order + 1)));
     Ok(Inverse { scaled: x, scales, image, order })
@@ -144,9 +144,9 @@ impl Inverse {
         let cells = self.order * self.order;
         let by_row = self.scales.pick((0..cells).map(|at| at / self.order));
         let raw = session.multiply_raw(&self.scaled, &by_row)?;
-        let fine = session.truncate(&raw, 20)?;
+        let fine = session.truncate(raw, 20)?;
         let raw = session.multiply_raw(&fine, &self.scales.repeat(self.order))?;
-        session.truncate(&raw, FRACTION_BITS)
+        session.truncate(raw, FRACTION_BITS)
     }
 }
 

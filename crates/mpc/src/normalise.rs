@@ -125,7 +125,7 @@ pub(crate) fn to_octave(
     let of_within = |within: u32| 3 - within;
     let power = secret_powers(session, &place, &[(&of_digit, &of_within)])?.remove(0);
     let moved = session.multiply_raw(x, &power)?;
-    let octave = session.truncate(&moved, 84 - FRACTION_BITS)?;
+    let octave = session.truncate(moved, 84 - FRACTION_BITS)?;
     Ok((octave, power, place))
 }
 
@@ -162,7 +162,7 @@ pub fn reciprocal(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcEr
     let (octave, power, _) = to_octave(session, x)?;
     let inverse = bounded_reciprocal(session, &octave)?;
     let moved = session.multiply_raw(&inverse, &power)?;
-    session.truncate(&moved, 44)
+    session.truncate(moved, 44)
 }
 
 /// `a / x` for `0 < x < 2^44` and a quotient below 2^41. Error: relative 2^-37 plus one unit plus
@@ -175,7 +175,7 @@ pub fn divide(session: &mut dyn Session, a: &Shared, x: &Shared) -> Result<Share
     let inverse = bounded_reciprocal(session, &octave)?;
     let quotient = multiply(session, a, &inverse)?;
     let moved = session.multiply_raw(&quotient, &power)?;
-    session.truncate(&moved, 44)
+    session.truncate(moved, 44)
 }
 
 /// `1 / sqrt(b)` for `b` of `[1/4, 1]`: a parabola that is off by 0.0241, three Newton steps.
@@ -197,7 +197,7 @@ fn bounded_inverse_root(session: &mut dyn Session, b: &Shared) -> Result<Shared,
         let product = multiply(session, b, &square)?;
         let correction = subtract_from(session, 3 * ONE, &product);
         let raw = session.multiply_raw(&y, &correction)?;
-        y = session.truncate(&raw, FRACTION_BITS + 1)?;
+        y = session.truncate(raw, FRACTION_BITS + 1)?;
     }
     Ok(y)
 }
@@ -218,7 +218,7 @@ fn roots(
     let mut powers = secret_powers(session, &place, &exponents)?;
     let (up, down, power) = (powers.remove(2), powers.remove(1), powers.remove(0));
     let moved = session.multiply_raw(x, &power)?;
-    let octaves = session.truncate(&moved, 84 - FRACTION_BITS)?;
+    let octaves = session.truncate(moved, 84 - FRACTION_BITS)?;
     let inverse = bounded_inverse_root(session, &octaves)?;
     Ok((octaves, inverse, down, up))
 }
@@ -230,7 +230,7 @@ fn roots(
 pub fn inverse_sqrt(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcError> {
     let (_, inverse, down, _) = roots(session, x)?;
     let moved = session.multiply_raw(&inverse, &down)?;
-    session.truncate(&moved, 22)
+    session.truncate(moved, 22)
 }
 
 /// `sqrt(x)` for `0 <= x < 2^44`. Error: relative 2^-36 plus one unit. 39 rounds.
@@ -241,7 +241,7 @@ pub fn sqrt(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcError> {
     let (octaves, inverse, _, up) = roots(session, x)?;
     let root = multiply(session, &octaves, &inverse)?;
     let moved = session.multiply_raw(&root, &up)?;
-    session.truncate(&moved, 19)
+    session.truncate(moved, 19)
 }
 
 /// The place of the top bit as an integer. 1 round.

@@ -216,7 +216,7 @@ pub trait Session {
     ///
     /// # Errors
     /// As [`Session::multiply_raw`].
-    fn truncate(&mut self, x: &Shared, shift: u32) -> Result<Shared, MpcError>;
+    fn truncate(&mut self, x: Shared, shift: u32) -> Result<Shared, MpcError>;
 
     /// Whether each number is below 0, for `|x| < 2^127`. 4 rounds; n words and about 9n bytes
     /// opened.

@@ -102,11 +102,12 @@ impl SharedSession {
         Ok(result)
     }
 
-    pub(crate) fn truncate_chunk(&mut self, x: &[Word], shift: u32) -> Result<Vec<Word>, MpcError> {
+    pub(crate) fn truncate_chunk(&mut self, x: &mut [Word], shift: u32) -> Result<(), MpcError> {
         const OFFSET: Word = 1 << 126;
         let drawn = self.party.draw(Kind::Truncate { len: x.len(), shift })?;
         if self.party.is_dry() {
-            return self.party.exchange(vec![0; x.len()], false);
+            self.party.exchange(vec![0; x.len()], false)?;
+            return Ok(());
         }
         let (masks, tail) = drawn.words.split_at(drawn.free);
         let first = self.is_first();
@@ -117,15 +118,15 @@ impl SharedSession {
         let tops: &[u64] = bytemuck::cast_slice(tops);
         let unit = 1 << (127 - shift);
         let shifted_offset = if first { OFFSET >> shift } else { 0 };
-        let parts = opened.iter().zip(low).zip(tops).map(|((c, low), top)| {
+        for (((x, c), low), top) in x.iter_mut().zip(&opened).zip(low).zip(tops) {
             // v = msb(c) XOR msb(r), in units of 2^(127-shift)
             let top = Word::from(*top).wrapping_mul(unit);
             let (carry, public) = if c & TOP == 0 { (top, 0) } else { (top.wrapping_neg(), unit) };
             let public = public.wrapping_add((c & !TOP) >> shift);
             let public = if first { public } else { 0 };
-            public.wrapping_add(carry).wrapping_sub(*low).wrapping_sub(shifted_offset)
-        });
-        Ok(parts.collect())
+            *x = public.wrapping_add(carry).wrapping_sub(*low).wrapping_sub(shifted_offset);
+        }
+        Ok(())
     }
 
     /// Opens `x` under a mask and hands the opened planes and the mask's digit products to `step`.

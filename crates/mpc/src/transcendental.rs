@@ -30,7 +30,7 @@ pub fn exp(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcError> {
     let u = add_public(session, &fraction.times_integer(2), ONE.wrapping_neg());
     let value = polynomial(session, &u, &interpolate(libm::exp2, (0.0, 1.0), 9))?;
     let moved = session.multiply_raw(&value, &power)?;
-    session.truncate(&moved, FRACTION_BITS)
+    session.truncate(moved, FRACTION_BITS)
 }
 
 /// The natural logarithm for `2^-40 <= x < 2^44`. Error at most 40 units (4e-11). 24 rounds.
@@ -81,7 +81,7 @@ pub fn logistic(session: &mut dyn Session, x: &Shared) -> Result<Shared, MpcErro
     let powers = powers(session, &u, DEGREE)?;
     let by_row = |columns: &[Shared]| Shared::concat(columns).transposed(columns.len(), lanes);
     let raw = session.dot_raw(&by_row(&looked_up[1..]), &by_row(&powers), DEGREE)?;
-    let value = session.truncate(&raw, FRACTION_BITS)?.plus(&looked_up[0]);
+    let value = session.truncate(raw, FRACTION_BITS)?.plus(&looked_up[0]);
     let inside = from_low.minus(&from_high);
     let inner = session.multiply_raw(&value, &inside)?;
     Ok(inner.plus(&from_high.integer_to_fixed()))
