@@ -9,7 +9,7 @@ use crate::centre::CentreNode;
 use crate::control::RunRequest;
 use crate::error::NodeError;
 use crate::state::State;
-use konsil_cohort::{Dataset, Key, Pseudonym};
+use konsil_cohort::{CohortError, Dataset, Key, Pseudonym};
 use konsil_governance::Study;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -106,6 +106,10 @@ impl CentreNode {
     }
 
     /// For each earlier release, how many of this centre's patients are in one cohort only.
+    ///
+    /// # Errors
+    /// [`NodeError::Cohort`] when the patients of a release are gone or cannot be opened: then
+    /// nothing can be compared, and nothing is computed.
     pub(crate) fn differences(
         &self,
         cohort: &Cohort,
@@ -117,8 +121,13 @@ impl CentreNode {
             differences.push(match self.state.cohort_digest(session)? {
                 Some(digest) if digest == cohort.digest => 0,
                 Some(_) => {
-                    let earlier = self.state.membership(session, &key)?;
-                    cohort.differs(&earlier.map(|it| it.members).unwrap_or_default())
+                    // patients who are gone would look like a cohort of nobody, far from every other
+                    let gone = CohortError::Tampered {
+                        file: session.into(),
+                        what: "the patients of this released run are gone from node.sqlite",
+                    };
+                    let earlier = self.state.membership(session, &key)?.ok_or(gone)?;
+                    cohort.differs(&earlier.members)
                 }
                 // this centre took no part: its patients were not in it
                 None => cohort.differs(&[]),

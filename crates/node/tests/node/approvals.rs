@@ -86,6 +86,22 @@ pub(crate) fn logged(network: &Network, name: &str) -> String {
     rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
+// R13: what cannot be compared is not computed. Were the patients of a release gone, every cohort
+// would look far from it.
+#[test]
+fn a_release_whose_patients_are_gone_stops_other_cohorts() {
+    let network = Network::start(60);
+    let (_, planned) = plan(&network, STUDY);
+    assert_eq!(run(&network, &planned), "ran");
+    let database = Connection::open(network.path(NAMES[2]).join("node.sqlite")).unwrap();
+    assert_eq!(database.execute("DELETE FROM memberships", []).unwrap(), 1);
+    let text = STUDY.replace("[[analysis]]", "[cohort]\nwhere = \"age >= 40\"\n[[analysis]]");
+    let (_, other) = plan(&network, &text.replace("short", "older"));
+    assert_eq!(run(&network, &other), "K0312");
+    // the same cohort is known by its digest
+    assert_eq!(run(&network, &planned), "ran");
+}
+
 // Case 46: one approval, one run. A replayed run finds it used; so does the same approval put
 // under another request in the database.
 #[test]
