@@ -1,7 +1,8 @@
 //! Frozen data sets: which sealed file is the centre's data set, byte for byte.
 //!
 //! Who imports a data set freezes it: the root over its file is written into the database and into
-//! the log. A run opens the frozen file or nothing.
+//! the log. From then on a run opens the frozen file or nothing; a file that was put there without an
+//! import, and never frozen, is used as it is.
 
 use crate::audit::last_event;
 use crate::clock::Clock;
@@ -80,7 +81,7 @@ impl State {
         match snapshot.filter(|it| Some(&it.root) == logged.as_ref() && it.dataset == name) {
             Some(snapshot) => Ok(Some(snapshot)),
             None => {
-                let (file, dataset) = (folder.join(name), name.to_owned());
+                let (file, dataset) = (folder.join(format!("{name}.konsil")), name.to_owned());
                 Err(CohortError::SnapshotMismatch { file, dataset }.into())
             }
         }
@@ -119,14 +120,11 @@ impl Desk {
     /// [`NodeError::NoData`]; [`CohortError::SnapshotMismatch`] when it is not the frozen one.
     pub(crate) fn fresh_root(&self) -> Result<String, NodeError> {
         let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
-        let root = snapshot_root(&folder, name).map_err(missing(name))?;
-        match self.frozen_root()? {
-            Some(frozen) if frozen != root => {
-                let (file, dataset) = (folder.join(format!("{name}.konsil")), name.to_owned());
-                Err(CohortError::SnapshotMismatch { file, dataset }.into())
-            }
-            _ => Ok(root),
-        }
+        let root = match self.state.snapshot((&folder, name))? {
+            Some(frozen) => frozen.verify(&folder).map(|()| frozen.root),
+            None => snapshot_root(&folder, name),
+        };
+        root.map_err(missing(name))
     }
 }
 
