@@ -235,6 +235,12 @@ mod tests {
         )
     }
 
+    /// Everything that is needed to permit.
+    fn permit(patient: &str) -> String {
+        let both = ["6", "8"].map(|code| provision("permit", code, "2052-03-01"));
+        consent(patient, "active", &both)
+    }
+
     fn decided(lines: &[String], patient: &str) -> Decision {
         let said = read_fhir(&lines.join("\n"));
         decide(&said.of(patient), "dementia", date(2026, 11, 24))
@@ -271,11 +277,7 @@ mod tests {
     // Case 51: what cannot be read leaves its person out and is reported.
     #[test]
     fn malformed_resources_leave_their_person_out() {
-        let whole = consent(
-            "A",
-            "active",
-            &[provision("permit", "6", "2052-03-01"), provision("permit", "8", "2052-03-01")],
-        );
+        let whole = permit("A");
         let bad = whole.replace("\"type\":\"permit\"", "\"type\":\"maybe\"");
         assert_eq!(decided(&[whole.clone(), bad], "A"), Decision::Denied);
         let bad = whole.replace("2022-03-01", "sometime");
@@ -312,11 +314,7 @@ mod tests {
     #[test]
     fn denials_are_found_in_any_form() {
         let long = "2052-03-01";
-        let whole = consent(
-            "A",
-            "active",
-            &[provision("permit", "6", long), provision("permit", "8", long)],
-        );
+        let whole = permit("A");
         let denied = |other: String| decided(&[whole.clone(), other], "A") == Decision::Denied;
         assert!(denied(consent("A", "active", &[])));
         assert!(denied(consent("A", "active", &[r#"{"type":"deny"}"#.to_owned()])));
@@ -345,11 +343,7 @@ mod tests {
     #[test]
     fn bundles_are_read_whole_or_not_at_all() {
         let long = "2052-03-01";
-        let whole = consent(
-            "A",
-            "active",
-            &[provision("permit", "6", long), provision("permit", "8", long)],
-        );
+        let whole = permit("A");
         let deny = consent("B", "active", &[provision("deny", "8", long)]);
         let bundle = format!(
             "{{\"resourceType\":\"Bundle\",\"entry\":[{{\"resource\":{whole}}},\n{{\"resource\":{{\"resourceType\":\"Patient\"}}}},{{\"resource\":{deny}}}]}}"
