@@ -46,12 +46,8 @@ impl Network {
         let centres = files.iter().map(AsRef::as_ref).enumerate().map(read);
         let centres = centres.collect();
         // what R shows is compared where only the pooled counts are judged
-        let policy = Policy {
-            residual: Residual::None,
-            exposure_percent_max: 100,
-            leverage_percent_max: 50,
-            ..Policy::default()
-        };
+        let policy =
+            Policy { residual: Residual::None, exposure_percent_max: 100, ..Policy::default() };
         Self { dictionary, centres, policy, noise: None }
     }
 
@@ -77,6 +73,13 @@ impl Network {
     /// The same network with other rules.
     pub(crate) fn under(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The same network where a patient may have half of a fit: for samples so small, or covariates
+    /// so skewed, that the default refuses them.
+    pub(crate) fn with_large_leverage(mut self) -> Self {
+        self.policy.leverage_percent_max = 50;
         self
     }
 

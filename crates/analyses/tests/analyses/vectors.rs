@@ -33,7 +33,7 @@ fn level_curves() -> Network {
 
 /// The same request on both backends, on both networks.
 fn everywhere(request: &Request) -> [Run; 4] {
-    let (seven, four) = (seven(), three_and_an_empty_one());
+    let [seven, four] = [seven(), three_and_an_empty_one()].map(Network::with_large_leverage);
     [
         seven.on_ideal(request),
         seven.on_shares(request),
