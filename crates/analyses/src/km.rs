@@ -23,11 +23,11 @@
 //! 2002, 1.4); log-rank: Mantel (1966), Peto and Peto (1972).
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, shown_points};
+use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, rounded, shown_points};
 use crate::statistics::{Z_975, p_chi_squared};
 use crate::table::{Cell, Table};
 use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
-use konsil_disclosure::{Applicants, Counts, Release, admit, large_enough, suppress};
+use konsil_disclosure::{Applicants, Counts, Release, Rounding, admit, large_enough, suppress};
 use konsil_kernels::grid_counts;
 use konsil_mpc::linear::ORDER_MAX;
 use konsil_mpc::{Audience, Opening, Session, Shared};
@@ -212,11 +212,13 @@ impl Analysis for Km {
         admit(session, ADMITTED, &setting.policy, applicants)?;
         let pooled = session.input(&own.counts)?;
         let half = self.groups() * self.points;
-        let counts = (pooled.slice(0, half), pooled.slice(half, 2 * half));
-        let curves = curves(session, &counts, (self.groups(), self.points))?;
+        let exact = (pooled.slice(0, half), pooled.slice(half, 2 * half));
+        let shape = (self.groups(), self.points);
+        let counts = rounded(session, &setting.policy, &exact, shape)?;
+        let curves = curves(session, &counts, shape)?;
         let sizes = Counts::input(session, &setting.policy, &own.sizes)?;
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
-        let sizes = sizes.total;
+        let sizes = curves.sizes();
         // a group shows its size when it is large enough, all else when it also has the events
         let events = verdicts.slice(self.groups(), 2 * self.groups());
         let both = session.multiply_raw(&verdicts.slice(0, self.groups()), &events)?;
@@ -227,9 +229,12 @@ impl Analysis for Km {
         let medians = medians(session, &curves, Z_975)?;
         let medians = suppress(session, &both.repeat(4), &medians)?;
         session.release(MEDIANS, &medians)?;
-        let shown = shown_points(session, &setting.policy, &curves, (&own.counts, &self.places()))?;
+        let (policy, places) = (&setting.policy, self.places());
+        let shown = shown_points(session, policy, (&curves, &exact), (&own.counts, &places))?;
         session.release(CURVE, &shown.values)?;
-        session.release(RISK, &shown.counts)?;
+        let rounding = encode_count(u64::from(policy.rounding != Rounding::None));
+        let rounding = session.constant(&[rounding]);
+        session.release(RISK, &Shared::concat([&shown.counts, &rounding]))?;
         if self.groups() > 1 {
             let sums = log_rank(session, &curves, (&taking_part, &both))?;
             session.release(LOG_RANK, &sums)?;
@@ -295,6 +300,7 @@ impl Km {
         let values = release.reals(CURVE)?;
         let errors = release.reals_scaled(CURVE, GREENWOOD_BITS)?;
         let counts = release.counts(RISK)?;
+        let rounded = counts.last().is_some_and(|it| *it > 0.5);
         let mut table = Table::new(
             "km",
             &[
@@ -340,7 +346,7 @@ impl Km {
                     Cell::Number(error),
                     Cell::Number(survival * (-Z_975 * error).exp()),
                     Cell::Number(if upper > 1.0 { 1.0 } else { upper }),
-                    Cell::Flag(false),
+                    Cell::Flag(rounded),
                 ]);
             }
         }

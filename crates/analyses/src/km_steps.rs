@@ -1,6 +1,6 @@
 //! The secure steps of survival curves: everything here runs on shares.
 
-use konsil_disclosure::{Counts, Policy, Residual, by_centre, large_enough};
+use konsil_disclosure::{Counts, Policy, Residual, Rounding, by_centre, large_enough, midpoints};
 use konsil_mpc::{MpcError, Session, Shared, fixed, linear, normalise, transcendental};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
@@ -28,10 +28,55 @@ impl Curves {
         column.slice(group * self.points, (group + 1) * self.points)
     }
 
+    /// Patients of each group, then events of each.
+    pub(crate) fn sizes(&self) -> Shared {
+        let events = (0..self.groups).map(|group| self.row(&self.events, group).total());
+        let events = Shared::concat(&events.collect::<Vec<_>>());
+        Shared::concat([&self.at(&self.at_risk, 0), &events])
+    }
+
     /// One grid point of every group.
     fn at(&self, column: &Shared, place: usize) -> Shared {
         column.pick((0..self.groups).map(|group| group * self.points + place))
     }
+}
+
+/// Events and censorings, `[group][point]`, integers.
+pub(crate) type Leaving = (Shared, Shared);
+
+/// Patients at risk, from those who leave later.
+pub(crate) fn at_risk((events, censored): &Leaving, (groups, points): (usize, usize)) -> Shared {
+    let leaving = events.plus(censored);
+    let backwards = |group: usize| (0..points).rev().map(move |at| group * points + at);
+    let rows: Vec<Shared> = (0..groups)
+        .map(|group| leaving.pick(backwards(group)).running_sums().pick((0..points).rev()))
+        .collect();
+    Shared::concat(&rows)
+}
+
+/// Events and censorings such that those up to each point are rounded by the policy: everything that
+/// follows knows rounded counts only (R9). 6 rounds where anything is rounded.
+pub(crate) fn rounded(
+    session: &mut dyn Session,
+    policy: &Policy,
+    exact: &Leaving,
+    (groups, points): (usize, usize),
+) -> Result<Leaving, MpcError> {
+    if policy.rounding == Rounding::None {
+        return Ok(exact.clone());
+    }
+    let both = Shared::concat([&exact.0, &exact.1]);
+    let rows = |column: &Shared| -> Vec<Shared> {
+        (0..2 * groups).map(|row| column.slice(row * points, (row + 1) * points)).collect()
+    };
+    let sums: Vec<Shared> = rows(&both).iter().map(Shared::running_sums).collect();
+    let sums = midpoints(session, &Shared::concat(&sums))?;
+    let steps: Vec<Shared> = (rows(&sums).iter())
+        .map(|row| row.minus(&Shared::concat([&Shared::zeros(1), &row.slice(0, points - 1)])))
+        .collect();
+    let steps = Shared::concat(&steps);
+    let half = groups * points;
+    Ok((steps.slice(0, half), steps.slice(half, 2 * half)))
 }
 
 /// Survival and Greenwood's sums from events and censorings.
@@ -40,15 +85,10 @@ impl Curves {
 /// one unit for each point, 2e-8 at most for 20,000 points.
 pub(crate) fn curves(
     session: &mut dyn Session,
-    (events, censored): &(Shared, Shared),
+    leaving: &Leaving,
     (groups, points): (usize, usize),
 ) -> Result<Curves, MpcError> {
-    let leaving = events.plus(censored);
-    let backwards = |group: usize| (0..points).rev().map(move |at| group * points + at);
-    let rows: Vec<Shared> = (0..groups)
-        .map(|group| leaving.pick(backwards(group)).running_sums().pick((0..points).rev()))
-        .collect();
-    let at_risk = Shared::concat(&rows);
+    let (events, at_risk) = (&leaving.0, at_risk(leaving, (groups, points)));
     let surviving = at_risk.minus(events);
     // d / n, and d / (n (n - d)); both 0 where nobody is at risk, because d is. Where all die the
     // second is divided by 1 instead of 0, which is more than the whole sum can be before
@@ -165,38 +205,44 @@ pub(crate) struct Shown {
 }
 
 /// Decides place after place: enough events since the last shown place, enough patients at risk,
-/// also without those who may subtract theirs (R2, R9). `mine` are this centre's events, then
-/// censorings, `[group][point]`. About 13 rounds for each place.
+/// also without those who may subtract theirs (R2, R9). Judged are the `exact` counts; shown is what
+/// the curves are made of, which may be rounded. `mine` are this centre's events, then censorings,
+/// `[group][point]`. About 13 rounds for each place.
 pub(crate) fn shown_points(
     session: &mut dyn Session,
     policy: &Policy,
-    curves: &Curves,
+    (curves, exact): (&Curves, &Leaving),
     (mine, places): (&[Word], &[usize]),
 ) -> Result<Shown, MpcError> {
     let groups = curves.groups;
-    let sums: Vec<Shared> =
-        (0..groups).map(|group| curves.row(&curves.events, group).running_sums()).collect();
-    let happened = Shared::concat(&sums);
+    let happened = |events: &Shared| {
+        let rows = (0..groups).map(|group| curves.row(events, group).running_sums());
+        Shared::concat(&rows.collect::<Vec<_>>())
+    };
+    let (happened, truly) = (happened(&curves.events), happened(&exact.0));
+    let exact_risk = at_risk(exact, (groups, curves.points));
     let own = OwnCounts::new(session, policy, mine, (groups, curves.points, places))?;
-    let (mut since, mut before) = (own.zeros(groups), own.zeros(groups));
+    let mut since = Shared::concat([&Shared::zeros(groups), &own.zeros(groups)]);
+    let mut before = since.clone();
     let (mut values, mut counts) = (Vec::new(), Vec::new());
-    let risk: Vec<Shared> = places.iter().map(|at| curves.at(&curves.at_risk, *at)).collect();
+    let risk: Vec<Shared> = places.iter().map(|at| curves.at(&exact_risk, *at)).collect();
     let all_risk = Counts::of(Shared::concat(&risk), own.at_risk.clone());
     let enough_risk = large_enough(session, policy, &all_risk)?;
     for (index, place) in places.iter().enumerate() {
-        // the pooled count of each group, then every centre's
-        let now = Shared::concat([&curves.at(&happened, *place), &own.at(index, groups)]);
+        // what may be shown of each group, its exact count, then every centre's
+        let pooled = [curves.at(&happened, *place), curves.at(&truly, *place)];
+        let now = Shared::concat([&pooled[0], &pooled[1], &own.at(index, groups)]);
         since = since.plus(&now.minus(&before));
         before = now;
-        let pooled = since.slice(0, groups);
-        let judged = Counts::of(pooled.clone(), since.slice(groups, since.len()));
+        let pooled = since.slice(groups, 2 * groups);
+        let judged = Counts::of(pooled, since.slice(2 * groups, since.len()));
         let enough = large_enough(session, policy, &judged)?;
         let at_risk = enough_risk.slice(index * groups, (index + 1) * groups);
         let show = session.multiply_raw(&enough, &at_risk)?;
         let columns = [
             curves.at(&curves.survival, *place),
             curves.at(&curves.greenwood, *place),
-            risk[index].clone(),
+            curves.at(&curves.at_risk, *place),
             since.clone(),
         ];
         let all = Shared::concat(&columns);

@@ -8,14 +8,16 @@ mod differences;
 mod noise;
 mod policy;
 mod release;
+mod rounding;
 mod tables;
 mod verdicts;
 
 pub use columns::{Candidates, Supports, stand_apart};
 pub use differences::{DIFFERENCES, compare_cohorts};
 pub use noise::{Mechanism, NANO, Noise, NoiseError, PART_DEVIATION_MIN, Query};
-pub use policy::{Policy, PolicyError, Refusal, Residual};
+pub use policy::{Policy, PolicyError, Refusal, Residual, Rounding};
 pub use release::{Release, ReleaseError, SealedPart};
+pub use rounding::midpoints;
 pub use tables::{FILLER, protect_rows, protect_table};
 pub use verdicts::{
     Applicants, Counts, admit, by_centre, evenly_made, large_enough, large_enough_or_zero, suppress,

@@ -19,6 +19,19 @@ pub enum Residual {
     AllButOne,
 }
 
+/// How the counts of survival curves are rounded before anything is computed from them; later ones
+/// are stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Rounding {
+    /// Not at all.
+    #[default]
+    None,
+    /// To midpoints of six: 1 to 6 become 3, 7 to 12 become 9, 0 stays.
+    Midpoint6,
+}
+
 /// The numbers of the disclosure rules in force. Part of what is approved.
 ///
 /// The rules have the numbers of the project's catalogue (`docs/disclosure.md`).
@@ -49,6 +62,8 @@ pub struct Policy {
     /// person's values tells members from others by them (likelihood ratio) with a true positive rate of
     /// `1 - Phi(2.33 - sqrt(exposure / 100))` at 1 % false positives: 2 % at an exposure of 7.
     pub exposure_percent_max: u64,
+    /// R9: rounding of the counts of survival curves.
+    pub rounding: Rounding,
     /// How many centres may put their parts of the noise together without taking it away.
     pub noise_colluders: u64,
 }
@@ -66,6 +81,7 @@ impl Default for Policy {
             parameters_percent_max: 10,
             leverage_percent_max: 10,
             exposure_percent_max: 7,
+            rounding: Rounding::None,
             noise_colluders: 1,
         }
     }
@@ -144,6 +160,7 @@ impl Policy {
             && self.parameters_percent_max <= other.parameters_percent_max
             && self.leverage_percent_max <= other.leverage_percent_max
             && self.exposure_percent_max <= other.exposure_percent_max
+            && self.rounding >= other.rounding
             && self.noise_colluders >= other.noise_colluders
     }
 
@@ -161,6 +178,7 @@ impl Policy {
             parameters_percent_max: self.parameters_percent_max.min(other.parameters_percent_max),
             leverage_percent_max: self.leverage_percent_max.min(other.leverage_percent_max),
             exposure_percent_max: self.exposure_percent_max.min(other.exposure_percent_max),
+            rounding: self.rounding.max(other.rounding),
             noise_colluders: self.noise_colluders.max(other.noise_colluders),
         }
     }
@@ -173,10 +191,14 @@ impl Policy {
             Residual::OneCentre => ", also without any one centre's",
             Residual::AllButOne => ", also of each centre alone",
         };
+        let rounded = match self.rounding {
+            Rounding::None => "",
+            Rounding::Midpoint6 => "; counts of survival curves to midpoints of six",
+        };
         format!(
             "at least {} patients{without} and {} centres behind a number; no centre above {} % of a \
              cohort, no patient above {} % of a sum; {} patients for a parameter; leverage at most \
-             {} %; {} patients for a described number",
+             {} %; {} patients for a described number{rounded}",
             self.threshold,
             self.centres_min,
             self.centre_percent_max,

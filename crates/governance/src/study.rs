@@ -2,7 +2,7 @@
 
 use konsil_analyses::Request;
 use konsil_cohort::suggest;
-use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError};
+use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError, Rounding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -78,8 +78,8 @@ pub struct Cohort {
 pub struct ReleaseRules {
     /// Fewest patients behind any released number.
     pub threshold: u64,
-    /// Only `none` until rounding is built.
-    pub rounding: String,
+    /// `none` or `midpoint6`: how the counts of survival curves are rounded.
+    pub rounding: Rounding,
     /// Loss of privacy that noise limits; 0 for exact results under the rules above.
     pub epsilon: f64,
     /// With Gaussian noise, how likely the loss is larger.
@@ -103,7 +103,7 @@ impl Default for ReleaseRules {
         let Policy { threshold, zero_cells, .. } = Policy::default();
         Self {
             threshold,
-            rounding: "none".to_owned(),
+            rounding: Rounding::None,
             zero_cells,
             epsilon: 0.0,
             delta: DELTA,
@@ -115,9 +115,6 @@ impl Default for ReleaseRules {
 
 impl ReleaseRules {
     fn check(&self) -> Result<(), &'static str> {
-        if self.rounding != "none" {
-            return Err("`rounding` is \"none\": midpoint6 is not built yet");
-        }
         if !(0.0..=EPSILON_MAX).contains(&self.epsilon) {
             return Err("`epsilon` lies between 0, for exact results, and 10");
         }
@@ -204,6 +201,7 @@ impl Study {
             threshold: self.release.threshold,
             centres_min: self.study.min_centres.unwrap_or(Policy::default().centres_min),
             zero_cells: self.release.zero_cells,
+            rounding: self.release.rounding,
             ..Policy::default()
         };
         self.release.rules.as_ref().map_or_else(|| own.clone(), |rules| own.strictest(rules))

@@ -3,7 +3,7 @@
 use crate::support::{Network, Run, ard, model, number, row_of, summary};
 use konsil_analyses::Request;
 use konsil_cohort::Dictionary;
-use konsil_disclosure::{Mechanism, Noise, Policy, Residual};
+use konsil_disclosure::{Mechanism, Noise, Policy, Residual, Rounding};
 
 const DICTIONARY: &str = "name,type,levels,min,max,decimals\nage,integer,,0,120,\n\
     cost,number,,0,1000000,0\nsex,category,F|M,,,\narm,category,A|B,,,\nrare,integer,,0,1,\n\
@@ -249,6 +249,37 @@ fn curves_show_no_step_of_few() {
     });
     let run = both(&lopsided, &model("km", "Surv(time, event) ~ 1"));
     assert!(run.findings.is_err() || run.table("km").rows.is_empty());
+}
+
+// R9: every number of a rounded curve follows from counts up to each time that are midpoints of six.
+#[test]
+fn rounded_curves_are_made_of_midpoints_only() {
+    let happens = |at: usize| at % 5 != 0;
+    let network = centres(&[80, 80, 80], |_, at, it| it.event = usize::from(happens(at)));
+    let network = network.under(Policy { rounding: Rounding::Midpoint6, ..Policy::default() });
+    let run = both(&network, &model("km", "Surv(time, event) ~ 1"));
+    let table = run.table("km");
+    assert!(table.rows.len() > 3);
+    let until = |time: f64, events: bool| {
+        let own = (0..80_usize).filter(|at| happens(*at) == events && (at * 5 % 8) as f64 <= time);
+        (3 * own.count()).div_ceil(6).saturating_mul(6).saturating_sub(3) as f64
+    };
+    let all = until(9.0, true) + until(9.0, false);
+    assert_eq!(number(run.table("tidy"), 0, "records"), all);
+    assert_eq!(number(run.table("tidy"), 0, "events"), until(9.0, true));
+    let (mut survival, mut row) = (1.0, 0);
+    for time in 0..=9 {
+        let (now, before) = (f64::from(time), f64::from(time) - 1.0);
+        let at_risk = all - until(before, true) - until(before, false);
+        let events = until(now, true) - until(before, true);
+        survival *= if at_risk > 0.0 { 1.0 - events / at_risk } else { 1.0 };
+        if row < table.rows.len() && number(table, row, "time") == now {
+            assert!((number(table, row, "surv") - survival).abs() < 1e-9);
+            assert_eq!(number(table, row, "n.risk"), at_risk);
+            row += 1;
+        }
+    }
+    assert_eq!(row, table.rows.len());
 }
 
 // R14: the lonely hidden cell of a level would follow from the level's total in another table.

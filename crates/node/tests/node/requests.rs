@@ -86,7 +86,6 @@ fn wrong_studies(network: &Network) -> Vec<Case> {
         ("K0704", "3 centres", study(&|it| it.study.min_centres = Some(2))),
         ("K0601", "counts of 0", study(&|it| it.release.zero_cells = true)),
         ("K0704", "between 0", study(&|it| it.release.epsilon = 50.0)),
-        ("K0704", "midpoint6", study(&|it| it.release.rounding = "up".to_owned())),
     ]
 }
 
