@@ -274,6 +274,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "The file was changed, or the key is another centre's: compare fingerprints by phone.",
     ),
     (
+        "K0635",
+        "clock-skew: two centres' clocks are more than ten minutes apart, so that neither signs the other's log.",
+        "Set both clocks right (NTP), see  konsil node doctor,  then run the study again: nothing was computed.",
+    ),
+    (
         "K0640",
         "budget-exhausted: a release would spend more than is left of a privacy budget.",
         "The text says what is asked and what is left: konsil budget show. Ask for less, or wait.",

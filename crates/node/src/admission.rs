@@ -2,6 +2,7 @@
 
 use crate::desk::{Desk, short};
 use crate::error::NodeError;
+use crate::requests::DECLINED;
 use crate::requests_store::RequestRecord;
 use konsil_governance::audit::Event;
 use konsil_governance::{
@@ -57,6 +58,19 @@ impl Desk {
             }
         }
         Err(first.unwrap_or(NodeError::Message("request")))
+    }
+
+    /// Whether a steward has said no to this study: then it does not run by policy either.
+    pub(crate) fn said_no(&self, asker: &Asker<'_>) -> Result<Option<Refusal>, NodeError> {
+        let records = self.state.requests_of(&to_hex(&asker.study.hash()), asker.key)?;
+        let no = |record: RequestRecord| match record.state {
+            RequestState::Revoked => Some(Refusal::Revoked(record.study)),
+            RequestState::Declined if record.code == DECLINED => {
+                Some(Refusal::Declined(record.note))
+            }
+            _ => None,
+        };
+        Ok(records.into_iter().next().and_then(no))
     }
 
     fn admit_record(

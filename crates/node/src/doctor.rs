@@ -18,7 +18,8 @@ use std::thread;
 /// Seconds by which clocks may differ; beyond the first a warning, beyond the second a fault.
 const CLOCK_WARN: i64 = 10;
 const CLOCK_LATE: i64 = CLOCK_WARN + 1;
-const CLOCK_MAX: i64 = 600;
+/// Clocks that are further apart sign nothing for each other.
+pub(crate) const CLOCK_MAX: i64 = 600;
 
 /// Free bytes below which to warn, and below which a node should not run.
 const DISK_WARN: u64 = 5 << 30;

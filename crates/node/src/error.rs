@@ -69,6 +69,17 @@ pub enum NodeError {
         /// What is wrong with it.
         what: String,
     },
+    /// Two clocks are too far apart for what is signed with times.
+    #[error(
+        "clock-skew: the clock of {centre} is {seconds} s off this centre's; set both right (NTP), \
+         then run again"
+    )]
+    ClockSkew {
+        /// Whose clock.
+        centre: String,
+        /// How far it is ahead.
+        seconds: i64,
+    },
     /// The budget ledger says no.
     #[error(transparent)]
     Budget(Box<BudgetError>),
@@ -205,6 +216,7 @@ impl NodeError {
             Self::Rollback { .. } => "K0631",
             Self::AuditBroken(_) | Self::WitnessBroken(_) => "K0632",
             Self::NewerSchema { .. } => "K0633",
+            Self::ClockSkew { .. } => "K0635",
             Self::Budget(error) => match **error {
                 BudgetError::Exhausted { .. } => "K0640",
                 BudgetError::Broken(_) => "K0642",

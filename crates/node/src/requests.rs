@@ -1,6 +1,7 @@
 //! Requests that arrive at a centre: checked against its policy, kept with a number, approved by a
 //! standing rule or left for a steward.
 
+use crate::control::StageSummary;
 use crate::desk::{Desk, unwritable};
 use crate::error::NodeError;
 use crate::requests_store::{DAY_SECONDS, NewRequest, RequestRecord};
@@ -124,8 +125,21 @@ impl Desk {
         Err(NodeError::Refused(what.to_owned()))
     }
 
+    /// A run of which a disclosure rule withheld anything counts as a request refused.
+    pub(crate) fn count_withheld(
+        &self,
+        key: &str,
+        stages: &[StageSummary],
+    ) -> Result<(), NodeError> {
+        let codes = stages.iter().filter_map(|it| it.withheld.as_ref()).map(|(code, _)| code);
+        match codes.into_iter().find(|it| it.starts_with(DISCLOSURE)) {
+            Some(code) => self.state.refused(key, code, self.clock.now()),
+            None => Ok(()),
+        }
+    }
+
     /// Whoever is refused all the time learns where the limits are.
-    fn not_too_often(&self, policy: &CentrePolicy, key: &str) -> Result<(), NodeError> {
+    pub(crate) fn not_too_often(&self, policy: &CentrePolicy, key: &str) -> Result<(), NodeError> {
         let since = self.clock.now().as_second().saturating_sub(DAY_SECONDS);
         let (count, first) = self.state.refused_since(key, since)?;
         if count < i64::from(policy.refusals_per_day) {
@@ -331,6 +345,9 @@ impl Desk {
 
 /// Code of what a steward has declined.
 pub(crate) const DECLINED: &str = "K0625";
+
+/// What the codes of disclosure rules begin with.
+const DISCLOSURE: &str = "K05";
 
 impl<'a> Coming<'a> {
     fn as_row(

@@ -82,11 +82,15 @@ fn admitted(
     node.state.check()?;
     node.state.check_rollbacks(&node.config.name)?;
     let checked = check(node, request, key)?;
-    let approved = node.desk.admit(&node.identity, &checked.asker());
-    if !node.config.approve_by_policy
-        && let Err(error) = approved
+    node.desk.not_too_often(&node.desk.policy()?, key)?;
+    let approved = match node.desk.admit(&node.identity, &checked.asker()) {
+        Err(error) if !node.config.approve_by_policy => return Err(error),
+        approved => approved,
+    };
+    if approved.is_err()
+        && let Some(no) = node.desk.said_no(&checked.asker())?
     {
-        return Err(error);
+        return Err(no.into());
     }
     let dataset = node.patients()?;
     let rows = request.rows_at_most.clone();
@@ -314,6 +318,7 @@ fn compute(
             return Err(error);
         }
     };
+    node.desk.count_withheld(&checked.key, &stages)?;
     progress("seal", "");
     let release = (node.event("release", &checked.study.study.id))
         .with("session", &request.session)

@@ -3,6 +3,7 @@
 use super::exchange;
 use super::tests::folder;
 use crate::centre::CentreNode;
+use crate::clock::Clock;
 use crate::config::Peer;
 use crate::error::NodeError;
 use jiff::Timestamp;
@@ -61,9 +62,10 @@ impl Foe {
         change(&mut answer);
         mesh.send(0, &answer.encode().unwrap())?;
         let own = Answer::decode(&own).unwrap();
-        let body = own.now.checkpoint(&origin_of("test", "birke")).cosigned_body(9);
+        let now = u64::try_from(Clock::system().now().as_second()).unwrap();
+        let body = own.now.checkpoint(&origin_of("test", "birke")).cosigned_body(now);
         let signature = self.identity.sign(body.as_bytes()).unwrap();
-        mesh.send(0, &[&9_u64.to_be_bytes()[..], &signature].concat())?;
+        mesh.send(0, &[&now.to_be_bytes()[..], &signature].concat())?;
         mesh.receive(0, &mut [0; WITNESS_BYTES])?;
         Ok((seen, own))
     }

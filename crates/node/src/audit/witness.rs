@@ -4,6 +4,7 @@ use super::{CHECKPOINTS_KEPT, whole};
 use crate::centre::CentreNode;
 use crate::config::Peer;
 use crate::dealer::key_of;
+use crate::doctor::CLOCK_MAX;
 use crate::error::NodeError;
 use konsil_governance::audit::{
     ANSWER_BYTES, Answer, CLAIM_BYTES, Checkpoint, Claim, Event, Hash, Rollback, SignedCheckpoint,
@@ -63,8 +64,12 @@ pub(crate) fn exchange(
     let done = own_log(node, &others)
         .and_then(|()| answers(node, mesh, (&mut others, &names)))
         .and_then(|now| cosignatures(node, mesh, (&others, &names), now));
-    if let Err(NodeError::Rollback { centre, .. }) = &done {
-        mesh.abort(&format!("rollback-detected: {centre}"));
+    match &done {
+        Err(NodeError::Rollback { centre, .. }) => {
+            mesh.abort(&format!("rollback-detected: {centre}"));
+        }
+        Err(NodeError::ClockSkew { centre, .. }) => mesh.abort(&format!("clock-skew: {centre}")),
+        _ => {}
     }
     done
 }
@@ -154,12 +159,23 @@ fn cosignatures(
         mesh.receive(other.place, &mut bytes).map_err(named)?;
         let (time, rest) = bytes.split_first_chunk::<8>().ok_or(NodeError::Message("note"))?;
         let signature = rest.first_chunk::<64>().ok_or(NodeError::Message("note"))?;
-        own.cosign(&other.origin, &other.key.0, (u64::from_be_bytes(*time), signature));
+        let theirs = u64::from_be_bytes(*time);
+        own.cosign(&other.origin, &other.key.0, (theirs, signature));
         if own.cosigned(&other.origin, &other.key.0).is_err() {
             return Err(NodeError::Message("co-signature"));
         }
+        in_time(&other.name, theirs, node.clock.now().as_second())?;
     }
     node.state.witness(others, &own)
+}
+
+/// Refuses a signed time that is far from this centre's own.
+fn in_time(centre: &str, theirs: u64, own: i64) -> Result<(), NodeError> {
+    let seconds = i64::try_from(theirs).unwrap_or(i64::MAX).saturating_sub(own);
+    if seconds.saturating_abs() <= CLOCK_MAX {
+        return Ok(());
+    }
+    Err(NodeError::ClockSkew { centre: centre.to_owned(), seconds })
 }
 
 /// A signed checkpoint as a message.

@@ -375,3 +375,37 @@ fn a_full_queue_says_when_to_try_again() {
     time.fetch_add(86_400, Ordering::SeqCst);
     assert_eq!(answer(&table("z")).1, "K0623");
 }
+
+// R15: whoever is told again and again that something is withheld learns where the limits are.
+#[test]
+fn withheld_results_count_as_refusals() {
+    let (clock, time) = moved_clock();
+    let network = Network::start_by(2, true, &clock, |_, folder| {
+        let policy = CentrePolicy { refusals_per_day: 2, ..CentrePolicy::default() };
+        write_toml(&folder.join("policy.toml"), &policy).unwrap();
+    });
+    let (_, planned) = plan(&network, STUDY);
+    assert_eq!([run(&network, &planned), run(&network, &planned)], ["ran", "ran"]);
+    assert!(logged(&network, NAMES[0]).contains("K0501"));
+    assert_eq!(run(&network, &planned), "K0624");
+    time.fetch_add(86_400, Ordering::SeqCst);
+    assert_eq!(run(&network, &planned), "ran");
+}
+
+// A centre that approves by policy does not overrule its steward.
+#[test]
+fn a_stewards_no_holds_where_runs_are_approved_by_policy() {
+    let (clock, _) = moved_clock();
+    let network = Network::start_by(60, true, &clock, |_, folder| {
+        let mut policy = CentrePolicy::default();
+        policy.steward.push(steward(folder, "eva").1);
+        write_toml(&folder.join("policy.toml"), &policy).unwrap();
+    });
+    let (researcher, planned) = plan(&network, STUDY);
+    submit(&researcher, &planned, false);
+    let (eva, _) = steward(&network.path(NAMES[1]), "eva");
+    desk(&network, NAMES[1], &clock).revoke(1, &eva, "no vote").unwrap();
+    assert_eq!(run(&network, &planned), "K0617");
+    let (_, other) = plan(&network, &STUDY.replace("short", "other"));
+    assert_eq!(run(&network, &other), "ran");
+}

@@ -1,12 +1,39 @@
 //! The log over a real run.
 
+use crate::approvals::MARCH;
 use crate::network::{NAMES, Network, STUDY};
+use jiff::Timestamp;
 use konsil_governance::Study;
 use konsil_governance::audit::{EntryProof, to_syslog};
-use konsil_governance::budget::Currency;
+use konsil_governance::budget::{Amount, Currency};
 use konsil_mpc::Topology;
 use konsil_net::PublicKey;
-use konsil_node::{Researcher, audit_entries, audit_proof, budget_balances, verify_audit};
+use konsil_node::{Clock, Researcher, audit_entries, audit_proof, budget_balances, verify_audit};
+
+// Case 36: centres whose clocks are far apart sign nothing for each other, and no run begins; a few
+// minutes do no harm.
+#[test]
+fn centres_with_clocks_apart_run_nothing() {
+    for (seconds, code) in [(-599, "ran"), (700, "K0635")] {
+        let apart = move |name: &str| {
+            let seconds = if name == NAMES[1] { seconds } else { 0 };
+            Clock::new(move || Timestamp::from_second(MARCH + seconds).unwrap())
+        };
+        let network = Network::start_at(60, true, &apart, |_, _| {});
+        let researcher = Researcher::connect(&network.path("network.toml")).unwrap();
+        let planned = researcher.plan(Study::parse(STUDY).unwrap(), Topology::Mesh).unwrap();
+        let ended = researcher.run(&planned, &|_| {});
+        match ended {
+            Ok(_) => assert_eq!(code, "ran"),
+            Err(error) => {
+                assert_eq!(error.code(), code, "{error}");
+                assert!(error.to_string().contains("clock-skew"), "{error}");
+                let (balances, open) = budget_balances(&network.path(NAMES[0])).unwrap();
+                assert!(open.is_empty() && balances.iter().all(|it| it.spent == Amount::default()));
+            }
+        }
+    }
+}
 
 // A run is logged before it takes effect, opening by opening; every centre's log is then held by all
 // others, and the budget is committed.

@@ -96,6 +96,16 @@ impl Network {
         clock: &Clock,
         prepare: impl Fn(&str, &Path),
     ) -> Self {
+        Self::start_at(count, approve_by_policy, &|_| clock.clone(), prepare)
+    }
+
+    /// As [`Network::start_by`], each centre by a clock of its own.
+    pub(crate) fn start_at(
+        count: usize,
+        approve_by_policy: bool,
+        clock: &dyn Fn(&str) -> Clock,
+        prepare: impl Fn(&str, &Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let mut centres: Vec<Peer> = NAMES.iter().map(|name| new_peer(name, &at(name))).collect();
@@ -124,7 +134,7 @@ impl Network {
         let config = DealerConfig { network: "test".to_owned(), listen, centre: centres.clone() };
         write_toml(&at("dealer").join("konsil.toml"), &config).unwrap();
         for centre in &mut centres {
-            let (folder, clock) = (at(&centre.name), clock.clone());
+            let (folder, clock) = (at(&centre.name), clock(&centre.name));
             let serve = move |ready| serve_centre_by(clock, &folder, ready).unwrap();
             centre.address = listening(serve);
         }
