@@ -1,11 +1,11 @@
 //! `konsil steward` and `konsil policy`: who decides at a centre, and by which rules.
 
 use crate::failure::Failure;
-use crate::request::desk;
+use crate::request::{desk, open_key};
 use crate::screen::Screen;
 use clap::Subcommand;
-use konsil_governance::Person;
 use konsil_governance::audit::Event;
+use konsil_governance::{CentrePolicy, Person, to_hex};
 use konsil_node::{Desk, write_private, write_toml};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,17 @@ pub(crate) enum StewardCommand {
         /// Where the key is written; without it `steward.key` in the centre's folder.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+    },
+    /// Take a steward out who left or lost the key; two others sign.
+    Remove {
+        /// The steward's name.
+        name: String,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+        /// Keys of two other stewards; the centre's identity.key, its administrator's, may be one.
+        #[arg(long, value_name = "KEY", required = true)]
+        signed_by: Vec<PathBuf>,
     },
 }
 
@@ -56,7 +67,12 @@ pub(crate) enum PolicyCommand {
 }
 
 pub(crate) fn steward(command: StewardCommand, screen: &Screen) -> Result<(), Failure> {
-    let StewardCommand::Init { dir, name, key } = command;
+    let (dir, name, key) = match command {
+        StewardCommand::Init { dir, name, key } => (dir, name, key),
+        StewardCommand::Remove { name, dir, signed_by } => {
+            return remove(&desk(&dir)?, &dir, (&name, &signed_by), screen);
+        }
+    };
     let path = key.unwrap_or_else(|| dir.join("steward.key"));
     let person = add(&desk(&dir)?, &dir, (&name, &path))?;
     screen.note(&format!(
@@ -90,6 +106,91 @@ pub(crate) fn add(desk: &Desk, dir: &Path, (name, path): (&str, &Path)) -> Resul
     Ok(person)
 }
 
+/// Takes a steward out of the policy file, signed by two others and logged with their signatures.
+fn remove(
+    desk: &Desk,
+    dir: &Path,
+    (name, keys): (&str, &[PathBuf]),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let before = desk.policy_file()?;
+    let Some(gone) = before.steward.iter().find(|it| it.name == name) else {
+        return Err(Failure::usage(format!(
+            "there is no steward `{name}`; see  konsil policy show"
+        )));
+    };
+    let mut after = before.clone();
+    after.steward.retain(|it| it.name != name);
+    let own = open_key(&dir.join("identity.key"))?.public_key().to_string();
+    let statement = format!("konsil steward removal v1\n{}\n{name}\n{}\n", desk.centre(), gone.key);
+    let mut signers: Vec<(String, String)> = Vec::new();
+    for path in keys {
+        let identity = open_key(path)?;
+        let key = identity.public_key().to_string();
+        let steward = after.steward.iter().find(|it| it.key == key).map(|it| it.name.clone());
+        let who = steward.or_else(|| (key == own).then(|| format!("admin@{}", desk.centre())));
+        let Some(who) = who.filter(|who| signers.iter().all(|(it, _)| it != who)) else {
+            let what = "is the key of no other steward, nor the centre's own, or stands twice";
+            return Err(Failure::usage(format!("{} {what}", path.display())));
+        };
+        let signature = identity.sign(statement.as_bytes());
+        let signature = signature.map_err(|error| Failure::process(error.to_string()))?;
+        signers.push((who, to_hex(&signature)));
+    }
+    let [first, second] = signers.as_slice() else {
+        let what = "two sign: other stewards, or one of them and the centre's identity.key";
+        return Err(Failure::usage(what));
+    };
+    let event = Event::new("policy", "steward-removed", &first.0)
+        .with("steward", &name)
+        .with("key", &gone.key)
+        .with("first_signature", &first.1)
+        .with("second", &second.0)
+        .with("second_signature", &second.1);
+    desk.log(&event)?;
+    let file = dir.join("policy.toml");
+    let shorter = without_steward(&read(&file)?, name);
+    match desk.parse_policy(&shorter) {
+        Ok(policy) if policy == desk.parse_policy(&written(&after)?)? => {
+            write_private(&file, shorter.as_bytes())?;
+        }
+        _ => write_toml(&file, &after)?,
+    }
+    screen.note(&format!(
+        "✓ {name} is no steward of this centre any more; signed by {} and {}\n  approvals given \
+         under the old policy are void",
+        first.0, second.0
+    ));
+    let by = [&first.0, &second.0];
+    screen.json_line(&json!({"schema": "konsil.steward.v1", "removed": name, "signed_by": by}));
+    Ok(())
+}
+
+fn written(policy: &CentrePolicy) -> Result<String, Failure> {
+    let text = toml::to_string_pretty(policy);
+    text.map_err(|_| Failure::process("the policy cannot be written down"))
+}
+
+/// A policy file without the table of one steward; comments and all else stay.
+fn without_steward(text: &str, name: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |line: &&str| line.trim_start().starts_with('[');
+    let line = format!("name = {}", toml::Value::from(name));
+    let mut kept: Vec<&str> = Vec::with_capacity(lines.len());
+    let mut at = 0;
+    while let Some(first) = lines.get(at) {
+        let rest = lines.get(at + 1..).unwrap_or_default();
+        let end = at + 1 + rest.iter().position(|it| begins(&it)).unwrap_or(rest.len());
+        let table = lines.get(at..end).unwrap_or_default();
+        let theirs = first.trim() == "[[steward]]" && table.iter().any(|it| it.trim() == line);
+        if !theirs {
+            kept.extend(table);
+        }
+        at = end;
+    }
+    kept.join("\n") + "\n"
+}
+
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
 }
@@ -106,8 +207,7 @@ pub(crate) fn policy(command: PolicyCommand, screen: &Screen) -> Result<(), Fail
 
 fn show(desk: &Desk, screen: &Screen) -> Result<(), Failure> {
     let policy = desk.policy()?;
-    let text = toml::to_string_pretty(&policy)
-        .map_err(|_| Failure::process("the policy cannot be written down"))?;
+    let text = written(&policy)?;
     let hash = policy.hash().map_err(|_| Failure::process("the policy has no canonical form"))?;
     screen.table(&format!("# {}, sha256 {hash}\n{text}", desk.centre()));
     screen.json_line(&json!({"schema": "konsil.policy.v1", "hash": hash, "policy": policy}));

@@ -31,6 +31,43 @@ fn decide(lab: &Lab, centre: &str, words: &[&str]) -> Ran {
     lab.konsil(&[&["request"], words, &dir[..]].concat())
 }
 
+// Case 44: a steward leaves. Two others take the name out, and what it had approved runs no more.
+#[test]
+fn a_steward_who_left_is_taken_out_by_two_others() {
+    let lab = by_hand();
+    let folder = lab.centre("birke");
+    let konsil = |words: &[&str]| konsil(&folder, words);
+    let file = folder.join("policy.toml");
+    let text = fs::read_to_string(&file).unwrap() + "# kept by us since 2024\n";
+    fs::write(&file, text).unwrap();
+    for (name, key) in [("eva", "eva.key"), ("jon", "jon.key")] {
+        konsil(&["steward", "init", "--name", name, "--key", key]).exits(0);
+    }
+    lab.konsil(&["lab", "up", "lab"]).exits(0);
+    let network = ["--network", "lab/network.toml", "--json"];
+    lab.konsil(&[&["submit", "study.toml"], &network[..]].concat()).exits(0);
+    for centre in ["ahorn", "eiche"] {
+        decide(&lab, centre, &["approve", "1", "--yes"]).exits(0);
+    }
+    let eva = folder.join("eva.key").display().to_string();
+    decide(&lab, "birke", &["approve", "1", "--yes", "--key", &eva]).exits(0);
+    let remove = |keys: &[&str]| {
+        let signed = keys.iter().flat_map(|it| ["--signed-by", it]);
+        konsil(&["steward", "remove", "eva"].into_iter().chain(signed).collect::<Vec<_>>())
+    };
+    remove(&["jon.key"]).exits(2).says(&["two sign"]);
+    remove(&["jon.key", "jon.key"]).exits(2).says(&["stands twice"]);
+    remove(&["jon.key", "eva.key"]).exits(2).says(&["no other steward"]);
+    konsil(&["steward", "remove", "ida", "--signed-by", "jon.key"]).exits(2).says(&["no steward"]);
+    remove(&["jon.key", "identity.key"]).exits(0).says(&["jon and admin@birke"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("# kept by us") && text.contains("jon") && !text.contains("eva"));
+    let log = konsil(&["audit", "log", "--json"]).exits(0).out;
+    assert!(log.contains("steward-removed") && log.contains("second_signature"), "{log}");
+    lab.konsil(&[&["run", "study.toml", "--out", "r"], &network[..]].concat()).exits(5);
+    lab.konsil(&["lab", "down", "lab"]).exits(0);
+}
+
 // The everyday path by hand: ask, read, approve at three centres, run once. The same approval again
 // and an edited study are refused.
 #[test]
