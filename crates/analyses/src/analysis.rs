@@ -1,6 +1,7 @@
 //! What every analysis is: a request, a run at each centre, and tables at the researcher.
 
 use crate::table::Table;
+use konsil_cohort::design::Picked;
 use konsil_cohort::{CohortError, Dataset, Dictionary, FormulaError};
 use konsil_disclosure::{Noise, NoiseError, Policy, Refusal, Release, ReleaseError};
 use konsil_mpc::{MpcError, Opening, Session};
@@ -84,6 +85,20 @@ pub trait Analysis: Send + Sync {
     /// Whether results can be noised; otherwise a study that asks for noise is refused.
     fn takes_noise(&self) -> bool {
         false
+    }
+
+    /// How many sets of patients the results are about: everybody, or each group; and those whom a
+    /// column picks out or leaves. Public.
+    fn sets(&self) -> usize {
+        1
+    }
+
+    /// These sets among one centre's patients, [`Analysis::sets`] of them.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Cohort`] for a data set of another dictionary.
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        Ok(vec![vec![Some(true); patients.rows()]])
     }
 
     /// Runs at one centre: local step, secure step, release.

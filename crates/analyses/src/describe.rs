@@ -3,6 +3,7 @@
 
 use crate::analysis::{AnalysisError, Setting};
 use crate::quantiles::{Column, Grid, interpolate, quartiles};
+use konsil_cohort::design::Picked;
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
 use konsil_disclosure::{
     Counts, Policy, Query, evenly_made, large_enough, large_enough_or_zero, suppress,
@@ -312,4 +313,9 @@ pub(crate) fn read_cell(
         deviation: shown.then(|| numeric.scale * variance.sqrt()),
         quartiles: (*quartiles > 0.5).then(|| interpolate(&places, numeric.grid, *known)),
     }
+}
+
+/// The patients of one group, from the group of each patient.
+pub(crate) fn of_group(groups: &[Option<usize>], group: usize) -> Picked {
+    groups.iter().map(|it| it.map(|of| of == group)).collect()
 }

@@ -1,8 +1,8 @@
 //! Regression designs: public scaling, local model matrices, and the way back to raw coefficients.
 
 use crate::analysis::{AnalysisError, Patients, Request};
-use konsil_cohort::design::{Design, DesignMatrix, Response};
-use konsil_cohort::{Dictionary, Formula};
+use konsil_cohort::design::{Design, DesignMatrix, Picked, Response};
+use konsil_cohort::{Dataset, Dictionary, Formula};
 use konsil_disclosure::Supports;
 use konsil_mpc::linear::ORDER_MAX;
 
@@ -85,6 +85,20 @@ impl Model {
         }
         let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
         Ok(Rows { x, y, offset, supports })
+    }
+
+    /// How many sets of patients the model is about: everybody, those whom columns pick out, and those
+    /// whom they leave.
+    pub(crate) fn sets(&self) -> usize {
+        1 + 2 * self.picking.len()
+    }
+
+    /// These sets among all patients, whether complete or not.
+    pub(crate) fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        let picked = self.design.picked(patients, &self.picking)?;
+        let others = |set: &Picked| set.iter().map(|it| it.map(|picked| !picked)).collect();
+        let left: Vec<Picked> = picked.iter().map(others).collect();
+        Ok([vec![vec![Some(true); patients.rows()]], picked, left].concat())
     }
 
     /// Which patients the columns pick out: those in whom they are not 0.

@@ -28,8 +28,8 @@ use crate::fit::{
 use crate::sealed::{Ends, sealed_fit};
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
-use konsil_cohort::Dictionary;
-use konsil_cohort::design::Response;
+use konsil_cohort::design::{Picked, Response};
+use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::{Family, FitSums, fit_sums, start_sums, start_weights};
 use konsil_mpc::linear::Inverse;
@@ -254,6 +254,14 @@ impl Analysis for Glm {
 
     fn understood(&self) -> Vec<String> {
         self.model.understood()
+    }
+
+    fn sets(&self) -> usize {
+        self.model.sets()
+    }
+
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        self.model.pick(patients)
     }
 
     fn run(

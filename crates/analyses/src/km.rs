@@ -23,10 +23,12 @@
 //! 2002, 1.4); log-rank: Mantel (1966), Peto and Peto (1972).
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::describe::of_group;
 use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, rounded, shown_points};
 use crate::statistics::{Z_975, p_chi_squared};
 use crate::table::{Cell, Table};
-use konsil_cohort::{Dictionary, Formula, design::GroupedSurvival};
+use konsil_cohort::design::{GroupedSurvival, Picked};
+use konsil_cohort::{Dataset, Dictionary, Formula};
 use konsil_disclosure::{Applicants, Counts, Release, Rounding, admit, large_enough, suppress};
 use konsil_kernels::grid_counts;
 use konsil_mpc::linear::ORDER_MAX;
@@ -198,6 +200,16 @@ impl Analysis for Km {
         );
         let groups = format!("groups: {}", self.plan.labels.join(", "));
         [grid, groups].into_iter().chain(self.plan.notes.iter().cloned()).collect()
+    }
+
+    fn sets(&self) -> usize {
+        self.groups()
+    }
+
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        let groups = self.plan.groups(patients)?;
+        let groups = groups.into_iter().map(|it| usize::try_from(it?).ok()).collect::<Vec<_>>();
+        Ok((0..self.sets()).map(|group| of_group(&groups, group)).collect())
     }
 
     fn run(

@@ -26,8 +26,8 @@ use crate::fit::{VARIANCE_BITS, check_apart, sound_inverse, standard_errors, tid
 use crate::sealed::residual_squares;
 use crate::statistics::{p_fisher, p_student, t_975};
 use crate::table::{Cell, Table};
-use konsil_cohort::Dictionary;
-use konsil_cohort::design::Response;
+use konsil_cohort::design::{Picked, Response};
+use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::gram_sums;
 use konsil_mpc::{Audience, Opening, Session, Shared, fixed, normalise};
@@ -108,6 +108,14 @@ impl Analysis for Lm {
 
     fn understood(&self) -> Vec<String> {
         self.model.understood()
+    }
+
+    fn sets(&self) -> usize {
+        self.model.sets()
+    }
+
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        self.model.pick(patients)
     }
 
     fn run(

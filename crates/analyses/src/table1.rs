@@ -26,9 +26,10 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
     COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, STATISTICS_EACH, describe, find,
-    has_levels, label, read_cell, with_noise,
+    has_levels, label, of_group, read_cell, with_noise,
 };
 use crate::table::{Cell, Table};
+use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary, Formula};
 use konsil_disclosure::{
     Applicants, Counts, FILLER, Policy, Release, admit, large_enough, large_enough_or_zero,
@@ -272,6 +273,15 @@ impl Analysis for Table1 {
 
     fn takes_noise(&self) -> bool {
         true
+    }
+
+    fn sets(&self) -> usize {
+        self.by.as_ref().map_or(1, |by| by.levels.len())
+    }
+
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        let groups = self.membership(patients)?;
+        Ok((0..self.sets()).map(|group| of_group(&groups, group)).collect())
     }
 
     fn run(

@@ -244,8 +244,8 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "K0503",
-        "Disclosure control: the patients are nearly those of an earlier result.",
-        "Only this fact is released. Their difference would be a result about a few. Use the earlier cohort unchanged, or one that differs by more.",
+        "Disclosure control: cohort, group or column is nearly one of an earlier result, or all but one centre.",
+        "Only this fact is released. Their difference would be a result about a few, or one centre's own. Use the earlier cohort, groups and centres unchanged, or others that differ by more.",
     ),
     ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
     (

@@ -180,7 +180,7 @@ fn without_steward(text: &str, name: &str) -> String {
     let mut at = 0;
     while let Some(first) = lines.get(at) {
         let rest = lines.get(at + 1..).unwrap_or_default();
-        let end = at + 1 + rest.iter().position(|it| begins(it)).unwrap_or(rest.len());
+        let end = at + 1 + rest.iter().position(begins).unwrap_or(rest.len());
         let table = lines.get(at..end).unwrap_or_default();
         let theirs = first.trim() == "[[steward]]" && table.iter().any(|it| it.trim() == line);
         if !theirs {

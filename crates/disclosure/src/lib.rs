@@ -13,7 +13,7 @@ mod tables;
 mod verdicts;
 
 pub use columns::{Candidates, Supports, stand_apart};
-pub use differences::{DIFFERENCES, compare_cohorts};
+pub use differences::{DIFFERENCES, Overlaps, PAIRS_MAX, compare_cohorts};
 pub use noise::{Mechanism, NANO, Noise, NoiseError, PART_DEVIATION_MIN, Query};
 pub use policy::{Policy, PolicyError, Refusal, Residual, Rounding};
 pub use release::{Release, ReleaseError, SealedPart};

@@ -262,8 +262,8 @@ impl fmt::Display for Refusal {
                  patients have a level, two columns differ for too few, or a patient decides the fit",
             ),
             Self::Differencing => f.write_str(
-                "the patients differ from those of an earlier result by too few; the difference \
-                 would be about them",
+                "cohort, group or column differs from another one, of this study or of an earlier \
+                 result, by too few patients or centres; the difference would be about them",
             ),
             Self::Mpc(error) => error.fmt(f),
         }

@@ -42,7 +42,7 @@ impl Counts {
     }
 
     /// What has to be large enough, or nothing, besides the totals: `[centre][count]`.
-    fn residuals(&self, policy: &Policy) -> Shared {
+    pub(crate) fn residuals(&self, policy: &Policy) -> Shared {
         match policy.residual {
             Residual::None => Shared::default(),
             Residual::AllButOne => self.parts.clone(),
@@ -62,7 +62,7 @@ pub fn by_centre(session: &mut dyn Session, mine: &[Word]) -> Result<Shared, Mpc
     session.input(&placed)
 }
 
-fn less_than(session: &dyn Session, counts: &Shared, bound: u64) -> Shared {
+pub(crate) fn less_than(session: &dyn Session, counts: &Shared, bound: u64) -> Shared {
     fixed::add_public(session, counts, Word::from(bound).wrapping_neg())
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn none_or_enough(
 }
 
 /// The sum over the rows of `[row][len]`. No messages.
-fn over_rows(cells: &Shared, len: usize) -> Shared {
+pub(crate) fn over_rows(cells: &Shared, len: usize) -> Shared {
     let rows = cells.len().checked_div(len).unwrap_or(0);
     let row = |at: usize| cells.slice(at * len, (at + 1) * len);
     (0..rows).fold(Shared::zeros(len), |sum, at| sum.plus(&row(at)))

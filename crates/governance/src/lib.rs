@@ -27,7 +27,7 @@ pub use hex::{from_hex, to_hex};
 pub use permit::{Format, Moment, PERMIT, Permit, PermitFault, PermitFlaw, PermitUse, Purpose};
 pub use plan::{
     AnalysisPlan, CentrePlan, Plan, PlanError, Revealed, Stage, TOKEN_BYTES, network_plan,
-    seed_bytes, stages, token_bytes, witness_bytes,
+    overlaps, seed_bytes, stages, token_bytes, witness_bytes,
 };
 pub use policy::{CentrePolicy, Person, PolicyFileError, StandingRule};
 pub use proposal::{PROPOSAL, Proposal, ProposalError, check_proposal};

@@ -5,7 +5,7 @@ use crate::guarantee::{guarantee, noise_statement};
 use crate::study::Study;
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
 use konsil_cohort::Dictionary;
-use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
+use konsil_disclosure::{DIFFERENCES, Overlaps, PAIRS_MAX, Policy, compare_cohorts};
 use konsil_mpc::{Audience, Cost, Kind, LedgerLine, SharedSession, Topology};
 use serde::Serialize;
 use thiserror::Error;
@@ -20,6 +20,15 @@ pub enum PlanError {
     /// The condition of the cohort.
     #[error("{0}")]
     Cohort(String),
+    /// More groups and columns than can be compared with those of earlier releases.
+    #[error(
+        "the study's groups and columns make {pairs} pairs with each other and with those of earlier \
+         releases, more than {PAIRS_MAX}; ask for fewer groups, levels or analyses at once"
+    )]
+    TooManyPairs {
+        /// Pairs of sets of patients.
+        pairs: usize,
+    },
     /// Fewer centres than the policy asks for.
     #[error("{centres} centres take part, at least {needed} must")]
     TooFewCentres {
@@ -71,14 +80,51 @@ pub struct CentrePlan {
     pub released: u64,
 }
 
-/// Plans one party's part of a study. Patients are not looked at.
+/// Which sets of patients of a study are compared: its cohort is number 0, the sets of its `stages`
+/// follow; then come the cohort and the sets of each earlier release. The counts of patients are 0.
+///
+/// Cohorts are compared with earlier cohorts; sets of a stage with those of other stages and of
+/// earlier releases.
+///
+/// # Errors
+/// [`PlanError::TooManyPairs`].
+pub fn overlaps(stages: &[usize], earlier: &[usize]) -> Result<Overlaps, PlanError> {
+    let sum = |sets: &[usize]| sets.iter().fold(0_usize, |sum, it| sum.saturating_add(*it));
+    let (own, old) = (sum(stages), sum(earlier));
+    let within = stages.iter().fold(0_usize, |sum, it| sum.saturating_add(it.saturating_mul(*it)));
+    let pairs = (own.saturating_mul(own).saturating_sub(within) / 2)
+        .saturating_add(own.max(1).saturating_mul(old))
+        .saturating_add(earlier.len());
+    if pairs > PAIRS_MAX {
+        return Err(PlanError::TooManyPairs { pairs });
+    }
+    let numbered = stages.iter().enumerate();
+    let stage_of: Vec<usize> = numbered.flat_map(|(at, sets)| vec![at; *sets]).collect();
+    let mut first = 1 + own;
+    let mut pairs = Vec::with_capacity(pairs);
+    let mut earlier_sets = Vec::with_capacity(old);
+    for sets in earlier {
+        pairs.push((0, first));
+        earlier_sets.extend(first + 1..=first + sets);
+        first += 1 + sets;
+    }
+    for one in 0..own {
+        let later = (one + 1..own).filter(|other| stage_of[one] != stage_of[*other]);
+        pairs.extend(later.map(|other| (1 + one, 1 + other)));
+        pairs.extend(earlier_sets.iter().map(|other| (1 + one, *other)));
+    }
+    Ok(Overlaps::none(first, pairs, vec![Some(0); earlier.len()]))
+}
+
+/// Plans one party's part of a study. Patients are not looked at. `earlier` says of how many sets of
+/// patients each earlier release was that the study is compared with.
 ///
 /// # Errors
 /// [`PlanError`] for a study that the dictionary or the policy does not allow.
 pub fn stages(
     study: &Study,
     dictionary: &Dictionary,
-    (rows_at_most, lineage): (&[usize], usize),
+    (rows_at_most, earlier): (&[usize], &[usize]),
     (me, topology): (usize, Topology),
 ) -> Result<CentrePlan, PlanError> {
     let policy = study.policy();
@@ -90,13 +136,18 @@ pub fn stages(
     let noise = study.noise(&[0; 32], b"plan");
     let setting = Setting { policy, rows_at_most: rows_at_most.to_vec(), noise };
     let mut session = SharedSession::dry(me, centres, topology, &[]);
-    session.next_program(&[DIFFERENCES]);
-    compare_cohorts(&mut session, &setting.policy, &vec![0; lineage])
-        .map_err(AnalysisError::from)?;
+    let prepared = |request| prepare(request, dictionary);
+    let analyses = study.analysis.iter().map(prepared).collect::<Result<Vec<_>, _>>()?;
+    // results with noise have no exact difference
+    if setting.noise.is_none() {
+        let sets: Vec<usize> = analyses.iter().map(|it| it.sets()).collect();
+        session.next_program(&[DIFFERENCES]);
+        compare_cohorts(&mut session, &setting.policy, &overlaps(&sets, earlier)?)
+            .map_err(AnalysisError::from)?;
+    }
     let (compared, _) = session.next_program(&[]);
     let mut stages = Vec::with_capacity(study.analysis.len());
-    for request in &study.analysis {
-        let analysis = prepare(request, dictionary)?;
+    for (request, analysis) in study.analysis.iter().zip(analyses) {
         if setting.noise.is_some() && !analysis.takes_noise() {
             let what = "has no results with noise; ask it in a study with epsilon = 0";
             return Err(AnalysisError::request(request, what).into());
@@ -246,7 +297,7 @@ pub fn token_bytes(study: &Study, centres: usize) -> u64 {
 pub fn network_plan(
     study: &Study,
     dictionary: &Dictionary,
-    (centres, lineage): (&[(String, usize)], usize),
+    (centres, earlier): (&[(String, usize)], &[usize]),
     (topology, sealed_overhead): (Topology, u64),
 ) -> Result<Plan, PlanError> {
     if !study.cohort.condition.is_empty() {
@@ -257,7 +308,7 @@ pub fn network_plan(
     let mut sent = Vec::with_capacity(rows.len());
     let mut first = None;
     for me in 0..rows.len() {
-        let plan = stages(study, dictionary, (&rows, lineage), (me, topology))?;
+        let plan = stages(study, dictionary, (&rows, earlier), (me, topology))?;
         sent.push(
             plan.cost.bytes
                 + seed_bytes(me, rows.len())
@@ -299,4 +350,22 @@ pub fn network_plan(
         guarantee: guarantee(centres.len(), study.noise_budget().is_some()),
         noise: noise_statement(study),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Cohort 0, sets 1 and 2 of one stage and 3 of another; then two earlier releases of 0 and 2 sets.
+    #[test]
+    fn every_pair_that_can_be_subtracted_is_compared() {
+        let it = overlaps(&[2, 1], &[0, 2]).unwrap();
+        assert_eq!((it.sizes.len(), it.chosen.len()), (8, 2));
+        let wanted =
+            [(0, 4), (0, 5), (1, 3), (1, 6), (1, 7), (2, 3), (2, 6), (2, 7), (3, 6), (3, 7)];
+        assert_eq!(it.pairs, wanted);
+        assert!(overlaps(&[1], &[]).unwrap().pairs.is_empty());
+        let many = overlaps(&[100], &[100; 20]).unwrap_err();
+        assert!(matches!(many, PlanError::TooManyPairs { pairs: 200_020 }), "{many}");
+    }
 }

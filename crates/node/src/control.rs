@@ -2,6 +2,7 @@
 
 use crate::config::Peer;
 use crate::error::NodeError;
+use crate::lineage::Earlier;
 use crate::requests::RequestStatus;
 use konsil_governance::{Revealed, Signed, StudyRequest};
 use konsil_net::{Channel, Frame, Kind};
@@ -41,9 +42,9 @@ pub(crate) struct RunRequest {
     pub(crate) dealer: Peer,
     /// Rows of each member's data set at most.
     pub(crate) rows_at_most: Vec<usize>,
-    /// Sessions of earlier releases that the cohort is compared with.
+    /// Earlier releases that cohort and groups are compared with.
     #[serde(default)]
-    pub(crate) lineage: Vec<String>,
+    pub(crate) lineage: Vec<Earlier>,
     /// Whether small vectors go through one combiner.
     pub(crate) star: bool,
     /// The key that results are sealed to, hexadecimal.
@@ -100,9 +101,9 @@ pub struct Description {
     pub rows_at_most: usize,
     /// The disclosure rules that the centre insists on.
     pub rules: konsil_disclosure::Policy,
-    /// Sessions of earlier releases whose cohorts the centre keeps.
+    /// Earlier releases whose patients the centre keeps.
     #[serde(default)]
-    pub lineage: Vec<String>,
+    pub lineage: Vec<Earlier>,
     /// Name and version of the dictionary: `hmsp@4`.
     pub dictionary_name: String,
     /// The dictionary as CSV.

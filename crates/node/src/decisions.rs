@@ -55,11 +55,12 @@ impl Desk {
         let topology = if request.star { Topology::Star } else { Topology::Mesh };
         let dictionary = dataset.dictionary();
         let exact = study.noise_budget().is_none();
-        let lineage = if exact { self.state.lineage()?.len() } else { 0 };
+        let lineage = if exact { self.state.lineage()? } else { Vec::new() };
+        let earlier: Vec<usize> = lineage.iter().map(|it| it.sets).collect();
         let plan = network_plan(
             &study,
             dictionary,
-            (&members, lineage),
+            (&members, &earlier),
             (topology, SEALED_OVERHEAD_BYTES),
         )?;
         let me = members.iter().position(|(name, _)| *name == self.config.name);

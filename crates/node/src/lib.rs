@@ -30,6 +30,7 @@ mod requests_store;
 mod researcher;
 mod run;
 mod seal;
+mod sets;
 mod snapshots;
 mod state;
 mod transparency;

@@ -1,18 +1,22 @@
 //! Cohorts of earlier releases, and how a new cohort differs from them (R6, R13).
 //!
-//! A centre keeps the patients of each run, sealed (`memberships`), and which runs were released
-//! without noise. Before a later study computes anything, the centres count the
-//! patients who are in one of both cohorts only; whether the pooled counts are 0 or large enough is
-//! decided on shares.
+//! A centre keeps the patients of each run, sealed (`memberships`), which runs were released without
+//! noise, and which patients their groups and columns picked out. Before a later study computes
+//! anything, the centres count the patients who are in one of both cohorts, or sets, only; whether
+//! the pooled counts are 0 or large enough is decided on shares.
 
 use crate::centre::CentreNode;
 use crate::control::RunRequest;
 use crate::error::NodeError;
+use crate::sets::{Sets, common};
 use crate::state::State;
-use konsil_cohort::{CohortError, Dataset, Key, Pseudonym};
-use konsil_governance::Study;
+use konsil_cohort::{CohortError, Dataset, Key, Pseudonym, open_bytes, seal_bytes};
+use konsil_disclosure::Overlaps;
+use konsil_governance::{Study, overlaps, to_hex};
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Most earlier releases of a centre that a study is compared with: the newest.
 pub(crate) const LINEAGE_MAX: usize = 2000;
@@ -23,18 +27,78 @@ const ALL_MAX: usize = 20_000;
 pub(crate) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS exact_releases (
         session TEXT PRIMARY KEY, digest BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS exact_sets (
+        session TEXT PRIMARY KEY, condition TEXT NOT NULL, centres TEXT NOT NULL,
+        sets INTEGER NOT NULL, members BLOB NOT NULL) STRICT;
 ";
 
+/// An earlier release without noise, and of how many sets of patients it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Its session, 32 hexadecimal digits.
+    pub session: String,
+    /// Groups, and patients whom columns picked out or left.
+    pub sets: usize,
+    /// Digest of the condition of its cohort.
+    pub condition: String,
+    /// Its centres.
+    pub centres: Vec<String>,
+}
+
+/// What a study asks for its patients.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    study: &'a Study,
+    centres: &'a [String],
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(study: &'a Study, centres: &'a [String]) -> Self {
+        Self { study, centres }
+    }
+
+    fn condition(self) -> String {
+        to_hex(&<[u8; 32]>::from(Sha256::digest(&self.study.cohort.condition)))
+    }
+
+    /// Whether this question, rather than imports and withdrawals, makes the difference to an earlier
+    /// release: then how many centres of that one take no part.
+    fn chosen(self, earlier: &Earlier) -> Option<u64> {
+        let here = |it: &&String| self.centres.contains(it);
+        let absent = earlier.centres.len() - earlier.centres.iter().filter(here).count();
+        let same = earlier.condition == self.condition()
+            && absent == 0
+            && earlier.centres.len() == self.centres.len();
+        (!same).then_some(u64::try_from(absent).unwrap_or(u64::MAX))
+    }
+}
+
 impl State {
-    /// Sessions of releases without noise, the oldest first.
-    pub(crate) fn lineage(&self) -> Result<Vec<String>, NodeError> {
+    /// Releases without noise, the oldest first.
+    pub(crate) fn lineage(&self) -> Result<Vec<Earlier>, NodeError> {
         let connection = self.lock();
-        let newest = "SELECT session FROM
-            (SELECT session, rowid AS at FROM exact_releases ORDER BY rowid DESC LIMIT ?) ORDER BY at";
+        let newest = "SELECT session, coalesce(sets, 0), condition, centres FROM
+            (SELECT session, rowid AS at FROM exact_releases ORDER BY rowid DESC LIMIT ?)
+            LEFT JOIN exact_sets USING (session) ORDER BY at";
         let mut query = connection.prepare(newest)?;
         let most = i64::try_from(LINEAGE_MAX).unwrap_or(i64::MAX);
-        let rows = query.query_map([most], |row| row.get(0))?;
+        let rows = query.query_map([most], |row| {
+            let sets = usize::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+            // releases of the first builds have patients, but no sets
+            let text = |at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
+            let centres = serde_json::from_str(&text(3)?).unwrap_or_default();
+            Ok(Earlier { session: row.get(0)?, sets, condition: text(2)?, centres })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Which of a release's patients its sets were of, in the order of its sorted patients.
+    fn sets_of(&self, session: &str, key: &Key) -> Result<Option<Zeroizing<Vec<u8>>>, NodeError> {
+        let which = "SELECT members FROM exact_sets WHERE session = ?";
+        let sealed: Option<Vec<u8>> =
+            self.lock().query_row(which, [session], |row| row.get(0)).optional()?;
+        let open = |sealed: Vec<u8>| open_bytes(&sets_place(session), &sealed, key);
+        Ok(sealed.map(open).transpose()?)
     }
 
     fn cohort_digest(&self, session: &str) -> Result<Option<Vec<u8>>, NodeError> {
@@ -43,9 +107,15 @@ impl State {
     }
 }
 
+fn sets_place(session: &str) -> String {
+    format!("sets-{session}")
+}
+
 /// This centre's part of a cohort.
 pub(crate) struct Cohort {
     members: Vec<Pseudonym>,
+    /// For each member the row of the data set.
+    rows: Vec<usize>,
     digest: Vec<u8>,
 }
 
@@ -53,10 +123,12 @@ impl Cohort {
     /// The patients of a data set. Without identifiers a patient is a row of the imported file, so
     /// that of later imports only files that grow at their end are known again.
     pub(crate) fn of(patients: &Dataset) -> Self {
-        let mut members: Vec<Pseudonym> = patients.members();
-        members.sort_unstable();
+        let members: Vec<Pseudonym> = patients.members();
+        let mut rows: Vec<usize> = (0..members.len()).collect();
+        rows.sort_unstable_by_key(|row| members[*row]);
+        let members: Vec<Pseudonym> = rows.iter().map(|row| members[*row]).collect();
         let digest = Sha256::digest(members.as_flattened()).to_vec();
-        Self { members, digest }
+        Self { members, rows, digest }
     }
 
     /// What tells this cohort from another one.
@@ -69,21 +141,17 @@ impl Cohort {
         &self.members
     }
 
-    /// How many patients are in one of both only. Both are sorted.
-    fn differs(&self, other: &[Pseudonym]) -> u64 {
-        let (mut at, mut common) = (0, 0_u64);
-        for member in other {
-            while self.members.get(at).is_some_and(|own| own < member) {
-                at += 1;
-            }
-            if self.members.get(at) == Some(member) {
-                common += 1;
-                at += 1;
-            }
-        }
-        let size = |members: &[Pseudonym]| u64::try_from(members.len()).unwrap_or(u64::MAX);
-        size(&self.members) + size(other) - 2 * common
+    /// Rows of the data set in the order of the patients.
+    pub(crate) fn rows(&self) -> &[usize] {
+        &self.rows
     }
+}
+
+/// What an earlier release was about at this centre.
+struct Release {
+    /// Sorted; `None` when they are those of the present cohort.
+    members: Option<Vec<Pseudonym>>,
+    sets: Sets,
 }
 
 impl CentreNode {
@@ -97,7 +165,7 @@ impl CentreNode {
         let exact = study.noise_budget().is_none();
         let known = if exact { self.state.lineage()? } else { Vec::new() };
         if request.lineage.len() <= if exact { ALL_MAX } else { 0 }
-            && known.iter().all(|session| request.lineage.contains(session))
+            && known.iter().all(|release| request.lineage.contains(release))
         {
             return Ok(());
         }
@@ -105,56 +173,102 @@ impl CentreNode {
         Err(NodeError::Refused(what.to_owned()))
     }
 
-    /// For each earlier release, how many of this centre's patients are in one cohort only.
+    /// Sets of patients that become comparable, and how many of this centre's are in each, and in one
+    /// of two only. `sets` are those of the study's stages, `stages` how many each stage has.
     ///
     /// # Errors
     /// [`NodeError::Cohort`] when the patients of a release are gone or cannot be opened: then
     /// nothing can be compared, and nothing is computed.
-    pub(crate) fn differences(
+    pub(crate) fn overlaps(
         &self,
-        cohort: &Cohort,
-        lineage: &[String],
-    ) -> Result<Vec<u64>, NodeError> {
+        (cohort, sets): (&Cohort, &Sets),
+        stages: &[usize],
+        (lineage, asked): (&[Earlier], Asked<'_>),
+    ) -> Result<Overlaps, NodeError> {
         let key = Key::open(&self.folder.join("data.key"))?;
-        let mut differences = Vec::with_capacity(lineage.len());
-        for session in lineage {
-            differences.push(match self.state.cohort_digest(session)? {
-                Some(digest) if digest == cohort.digest => 0,
-                Some(_) => {
-                    // patients who are gone would look like a cohort of nobody, far from every other
-                    let gone = CohortError::Tampered {
-                        file: session.into(),
-                        what: "the patients of this released run are gone from node.sqlite",
-                    };
-                    let earlier = self.state.membership(session, &key)?.ok_or(gone)?;
-                    cohort.differs(&earlier.members)
-                }
-                // this centre took no part: its patients were not in it
-                None => cohort.differs(&[]),
-            });
+        let earlier: Vec<usize> = lineage.iter().map(|it| it.sets).collect();
+        let mut own = overlaps(stages, &earlier)?;
+        own.chosen = lineage.iter().map(|it| asked.chosen(it)).collect();
+        let (mut sizes, mut both) = (vec![cohort.members.len()], Vec::new());
+        sizes.extend(sets.sizes());
+        for it in lineage {
+            let release = self.release(it, cohort, &key)?;
+            let met = release.members.as_ref().map(|members| common(&cohort.members, members));
+            let together = met.as_ref().map_or(cohort.members.len(), Vec::len);
+            let size = release.members.as_ref().map_or(cohort.members.len(), Vec::len);
+            let carried = met.as_ref().map(|met| sets.carried(met, size));
+            sizes.push(size);
+            sizes.extend(release.sets.sizes());
+            both.push((together, carried.unwrap_or_else(|| sets.clone()), release.sets));
         }
-        Ok(differences)
+        let mut firsts = Vec::with_capacity(both.len());
+        let mut first = 1 + sets.len();
+        for it in lineage {
+            firsts.push(first);
+            first += 1 + it.sets;
+        }
+        for ((one, other), differ) in own.pairs.iter().zip(&mut own.differ) {
+            let at = firsts.partition_point(|it| it <= other);
+            let shared = match at.checked_sub(1).and_then(|at| Some((both.get(at)?, firsts[at]))) {
+                None => sets.both(one - 1, (sets, other - 1)),
+                Some(((together, ..), first)) if first == *other => *together,
+                Some(((_, carried, old), first)) => carried.both(one - 1, (old, other - first - 1)),
+            };
+            *differ = counted(sizes[*one] + sizes[*other] - 2 * shared);
+        }
+        own.sizes = sizes.into_iter().map(counted).collect();
+        Ok(own)
+    }
+
+    fn release(&self, it: &Earlier, cohort: &Cohort, key: &Key) -> Result<Release, NodeError> {
+        let session = it.session.as_str();
+        // patients who are gone would look like a cohort of nobody, far from every other
+        let gone = || CohortError::Tampered {
+            file: session.into(),
+            what: "the patients of this released run are gone from node.sqlite, or not its own",
+        };
+        let Some(digest) = self.state.cohort_digest(session)? else {
+            // this centre took no part: its patients were not in it
+            return Ok(Release { members: Some(Vec::new()), sets: Sets::none(it.sets, 0) });
+        };
+        let members = if digest == cohort.digest {
+            None
+        } else {
+            Some(self.state.membership(session, key)?.ok_or_else(gone)?.members)
+        };
+        let size = members.as_ref().map_or(cohort.members.len(), Vec::len);
+        let sets = match self.state.sets_of(session, key)? {
+            None if it.sets == 0 => Sets::none(0, size),
+            None => return Err(gone().into()),
+            Some(bytes) => Sets::decode(&bytes, (&digest, it.sets), size).ok_or_else(gone)?,
+        };
+        Ok(Release { members, sets })
     }
 
     /// Notes that a run is released without noise, before anything of it leaves.
-    pub(crate) fn note_release(&self, session: &str, cohort: &Cohort) -> Result<(), NodeError> {
-        let insert = "INSERT OR IGNORE INTO exact_releases VALUES (?, ?)";
-        self.state.change(|it| it.execute(insert, params![session, cohort.digest]))?;
-        Ok(())
+    pub(crate) fn note_release(
+        &self,
+        session: &str,
+        (cohort, sets): (&Cohort, &Sets),
+        asked: Asked<'_>,
+    ) -> Result<(), NodeError> {
+        let key = Key::open(&self.folder.join("data.key"))?;
+        let bytes = Zeroizing::new(sets.encode(&cohort.digest));
+        let sealed = seal_bytes(&sets_place(session), &bytes, &key)?;
+        let condition = asked.condition();
+        let centres = serde_json::to_string(asked.centres).unwrap_or_default();
+        let count = i64::try_from(sets.len()).unwrap_or(i64::MAX);
+        self.state.change(|it| {
+            let it = it.unchecked_transaction()?;
+            let release = "INSERT OR IGNORE INTO exact_releases VALUES (?, ?)";
+            it.execute(release, params![session, cohort.digest])?;
+            let sets = "INSERT OR IGNORE INTO exact_sets VALUES (?, ?, ?, ?, ?)";
+            it.execute(sets, params![session, condition, centres, count, sealed])?;
+            it.commit()
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_count_those_in_one_cohort_only() {
-        let of = |numbers: &[u8]| numbers.iter().map(|it| [*it; 16]).collect::<Vec<Pseudonym>>();
-        let cohort = Cohort { members: of(&[1, 3, 5, 7]), digest: Vec::new() };
-        assert_eq!(cohort.differs(&of(&[1, 3, 5, 7])), 0);
-        assert_eq!(cohort.differs(&of(&[1, 2, 3, 7, 9])), 3);
-        assert_eq!(cohort.differs(&[]), 4);
-        assert_eq!(Cohort { members: Vec::new(), digest: Vec::new() }.differs(&of(&[4])), 1);
-    }
+fn counted(patients: usize) -> u64 {
+    u64::try_from(patients).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use crate::control::{
 };
 use crate::dealer::key_of;
 use crate::error::NodeError;
+use crate::lineage::Earlier;
 use crate::run::seal_context;
 use crate::seal::{ResultKey, SEALED_OVERHEAD_BYTES};
 use konsil_analyses::{Analysis, Findings, prepare};
@@ -42,7 +43,7 @@ pub struct StudyRun {
     pub(crate) members: Vec<usize>,
     pub(crate) topology: Topology,
     /// Sessions of earlier releases that the cohort is compared with.
-    lineage: Vec<String>,
+    lineage: Vec<Earlier>,
 }
 
 /// Something that a person may want to see during a run.
@@ -218,7 +219,7 @@ impl Researcher {
         let plan = network_plan(
             &study,
             &self.dictionary,
-            (&centres, lineage.len()),
+            (&centres, &lineage.iter().map(|it| it.sets).collect::<Vec<_>>()),
             (topology, SEALED_OVERHEAD_BYTES),
         )?;
         Ok(StudyRun { study, plan, members, topology, lineage })
@@ -226,12 +227,12 @@ impl Researcher {
 
     /// Earlier releases that the members know of; none for a study with noise, whose cohort is exact
     /// nowhere.
-    fn lineage(&self, study: &Study, members: &[usize]) -> Vec<String> {
+    fn lineage(&self, study: &Study, members: &[usize]) -> Vec<Earlier> {
         if study.noise_budget().is_some() {
             return Vec::new();
         }
         let known = members.iter().filter_map(|at| self.descriptions.get(*at));
-        let all: BTreeSet<&String> = known.flat_map(|it| &it.lineage).collect();
+        let all: BTreeSet<&Earlier> = known.flat_map(|it| &it.lineage).collect();
         all.into_iter().cloned().collect()
     }
 

@@ -8,10 +8,11 @@ use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
 use crate::error::NodeError;
 use crate::lifecycle::{admit_by_policy, begin_run, end_run, give_back};
-use crate::lineage::Cohort;
+use crate::lineage::{Asked, Cohort};
 use crate::membership::check_members;
 use crate::question::{Token, exchange_tokens, question};
 use crate::seal::{SEALED_OVERHEAD_BYTES, seal};
+use crate::sets::Sets;
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate, rows_at_most};
 use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
@@ -106,7 +107,8 @@ fn admitted(
     }
     let place = (checked.me, checked.topology);
     node.check_lineage(request, &checked.study)?;
-    let sizes = (setting.rows_at_most.as_slice(), request.lineage.len());
+    let earlier: Vec<usize> = request.lineage.iter().map(|it| it.sets).collect();
+    let sizes = (setting.rows_at_most.as_slice(), earlier.as_slice());
     let plan = stages(&checked.study, dataset.dictionary(), sizes, place)?;
     let admission = match approved {
         Ok(admission) => admission,
@@ -361,7 +363,12 @@ fn run_stages(
     (cohort, tokens): (&Cohort, &[Token]),
 ) -> Result<(Vec<StageSummary>, Vec<u128>), NodeError> {
     node.keep_membership(&request.session, &checked.study.study, cohort.members())?;
-    if let Some(withheld) = compare(node, request, session, (checked, setting, cohort))? {
+    let exact = checked.study.noise_budget().is_none();
+    let sets = if exact { picked(plan, patients, cohort)? } else { Vec::new() };
+    if exact
+        && let Some(withheld) =
+            compare(node, request, session, (checked, setting), (cohort, &sets))?
+    {
         return Ok((all_withheld(plan, &withheld), Vec::new()));
     }
     let secret = node.noise_secret()?;
@@ -401,22 +408,39 @@ fn run_stages(
             milliseconds: milliseconds(begin),
         });
     }
-    if !words.is_empty() && checked.study.noise_budget().is_none() {
-        node.note_release(&request.session, cohort)?;
+    if !words.is_empty() && exact {
+        let shown = sets.iter().zip(&summaries).filter(|(_, it)| it.withheld.is_none());
+        let shown = Sets::joined(shown.map(|(sets, _)| sets), cohort.members().len());
+        let asked = Asked::of(&checked.study, &checked.names);
+        node.note_release(&request.session, (cohort, &shown), asked)?;
     }
     Ok((summaries, words))
 }
 
-/// Compares the cohort with those of earlier releases; gives the reason when nothing may be computed.
+/// The sets of patients that each stage is about.
+fn picked(plan: &CentrePlan, patients: &Dataset, cohort: &Cohort) -> Result<Vec<Sets>, NodeError> {
+    let sets = |stage: &Stage| {
+        let picked = stage.analysis.pick(patients)?;
+        Sets::picked(&picked, (stage.analysis.sets(), cohort.rows()))
+    };
+    Ok(plan.stages.iter().map(sets).collect::<Result<_, _>>()?)
+}
+
+/// Compares the cohort and the stages' sets with each other and with those of earlier releases; gives
+/// the reason when nothing may be computed.
 fn compare(
     node: &CentreNode,
     request: &RunRequest,
     session: &mut SharedSession,
-    (checked, setting, cohort): (&Checked, &Setting, &Cohort),
+    (checked, setting): (&Checked, &Setting),
+    (cohort, sets): (&Cohort, &[Sets]),
 ) -> Result<Option<(String, String)>, NodeError> {
-    let differences = node.differences(cohort, &request.lineage)?;
+    let stages: Vec<usize> = sets.iter().map(Sets::len).collect();
+    let sets = Sets::joined(sets, cohort.members().len());
+    let asked = Asked::of(&checked.study, &checked.names);
+    let overlaps = node.overlaps((cohort, &sets), &stages, (&request.lineage, asked))?;
     session.next_program(&[DIFFERENCES]);
-    let ended = compare_cohorts(session, &setting.policy, &differences);
+    let ended = compare_cohorts(session, &setting.policy, &overlaps);
     let (ledger, _) = session.next_program(&[]);
     let ledger: Vec<Ledgered> =
         ledger.lines().iter().map(|line| Revealed::from(line).into()).collect();

@@ -254,7 +254,7 @@ fn curves_show_no_step_of_few() {
 // R9: every number of a rounded curve follows from counts up to each time that are midpoints of six.
 #[test]
 fn rounded_curves_are_made_of_midpoints_only() {
-    let happens = |at: usize| at % 5 != 0;
+    let happens = |at: usize| !at.is_multiple_of(5);
     let network = centres(&[80, 80, 80], |_, at, it| it.event = usize::from(happens(at)));
     let network = network.under(Policy { rounding: Rounding::Midpoint6, ..Policy::default() });
     let run = both(&network, &model("km", "Surv(time, event) ~ 1"));

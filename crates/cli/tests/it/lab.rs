@@ -69,9 +69,14 @@ impl Lab {
 
     /// A lab without data, and `dictionary.csv`.
     pub(crate) fn empty() -> Self {
+        Self::of(&CENTRES)
+    }
+
+    /// The same, of these centres.
+    pub(crate) fn of(centres: &[&str]) -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
         lab.write("dictionary.csv", DICTIONARY);
-        lab.konsil(&["lab", "new", "lab", "--centres", &CENTRES.join(",")]).exits(0);
+        lab.konsil(&["lab", "new", "lab", "--centres", &centres.join(",")]).exits(0);
         lab
     }
 

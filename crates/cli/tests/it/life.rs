@@ -103,7 +103,7 @@ fn a_lab_that_is_up_answers_one_line_questions() {
         &["table1", "arm ~ age + sex"],
         &["lm", "crp ~ age + sex"],
         &["glm", "died ~ age + sex"],
-        &["km", "Surv(months, died) ~ arm", "--cohort", "age >= 30"],
+        &["km", "Surv(months, died) ~ arm", "--cohort", "age >= 40"],
     ] {
         let network = ["--network", "lab/network.toml", "--out", "r", "--json"];
         exact_bytes(&lab.konsil(&[question, &network].concat()).exits(0));

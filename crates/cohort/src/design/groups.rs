@@ -26,11 +26,11 @@ pub struct GroupedSurvival {
     pub labels: Vec<String>,
     /// Remarks for people who read the plan.
     pub notes: Vec<String>,
-    used: Vec<String>,
-    dictionary_hash: String,
+    pub(super) used: Vec<String>,
+    pub(super) dictionary_hash: String,
     time_step: Step,
     event_step: Step,
-    group_step: Option<Step>,
+    pub(super) group_step: Option<Step>,
 }
 
 /// Follow-up and group of each complete patient. Patient data.

@@ -8,10 +8,12 @@ mod expand;
 mod groups;
 mod interval;
 mod matrix;
+mod pick;
 mod typed;
 
 pub use groups::{GroupedRows, GroupedSurvival};
 pub use matrix::{DesignMatrix, SurvivalTimes};
+pub use pick::Picked;
 
 use crate::dictionary::Dictionary;
 use crate::formula::terms;

@@ -80,6 +80,23 @@ pub(super) enum Step {
     Cut(Box<Step>, Vec<f64>),
 }
 
+impl Step {
+    /// Names of the variables that it reads.
+    pub(super) fn reads(&self) -> Vec<&str> {
+        match self {
+            Self::Variable(name) => vec![name],
+            Self::Constant(_) => Vec::new(),
+            Self::Negate(inner)
+            | Self::Not(inner)
+            | Self::Function(_, inner)
+            | Self::Codes(inner, _)
+            | Self::Cut(inner, _) => inner.reads(),
+            Self::Binary(_, left, right) => [left.reads(), right.reads()].concat(),
+            Self::Extreme { of, .. } => of.iter().flat_map(Self::reads).collect(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Function {
     Log,

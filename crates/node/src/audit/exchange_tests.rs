@@ -94,7 +94,7 @@ fn meet(
 }
 
 fn node_with_entries(folder: &std::path::Path, entries: u32) -> CentreNode {
-    let node = CentreNode::open(folder, crate::clock::Clock::system()).unwrap();
+    let node = CentreNode::open(folder, Clock::system()).unwrap();
     for _ in 0..entries {
         node.state.log(Timestamp::UNIX_EPOCH, &Event::new("open", "s", "node@birke")).unwrap();
     }
@@ -182,7 +182,7 @@ fn only_signed_claims_count_against_this_centre() {
     drop(node);
     let accepted = crate::accept_rollback(folder.path(), None).unwrap();
     assert_eq!(accepted, 900);
-    let node = CentreNode::open(folder.path(), crate::clock::Clock::system()).unwrap();
+    let node = CentreNode::open(folder.path(), Clock::system()).unwrap();
     node.state.check_rollbacks("birke").unwrap();
     meet(&node, &foe, &claimed(&node.identity), &|_| {}).0.unwrap();
 }

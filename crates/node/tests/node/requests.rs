@@ -254,7 +254,9 @@ fn a_session_cannot_be_run_again() {
     let channel = dial(&network, 0, &network.identity("researcher")).unwrap();
     let mut request = request(&network, &canonical(|_| {}));
     request["session"] = json!(outcome.session);
-    request["lineage"] = json!([outcome.session]);
+    let known = ask(&channel, br#"{"type":"describe"}"#).unwrap();
+    request["lineage"] = known["lineage"].clone();
+    assert_eq!(request["lineage"][0]["session"], outcome.session);
     let (code, text) = refusal(&channel, &request);
     assert!(code == "K0601" && text.contains("session"), "{code} {text}");
     let runs = State::read(&network.path(NAMES[0]).join("node.sqlite")).unwrap().runs().unwrap();

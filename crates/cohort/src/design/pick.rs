@@ -1,0 +1,85 @@
+//! Which patients columns and groups pick out, among all patients of a cohort.
+//!
+//! A patient belongs to a set by the variables that make the set, whatever else of the patient is
+//! missing: the same column picks out the same patients in every model.
+
+use super::evaluate::{Frame, evaluate};
+use super::matrix::level_index;
+use super::typed::Step;
+use super::{Design, DesignColumn, GroupedSurvival};
+use crate::dataset::Dataset;
+use crate::error::CohortError;
+use std::collections::HashMap;
+
+/// A set of a centre's patients: one entry for each row of the data set, `None` where the variables
+/// that make the set are missing. Patient data.
+pub type Picked = Vec<Option<bool>>;
+
+impl Design {
+    /// For each of the `columns`, by number, the patients in whom it is not 0.
+    ///
+    /// # Errors
+    /// [`CohortError::OtherDictionary`] for a data set of another dictionary.
+    pub fn picked(&self, dataset: &Dataset, columns: &[usize]) -> Result<Vec<Picked>, CohortError> {
+        let frame = whole_frame(dataset, &self.used, &self.dictionary_hash)?;
+        let parts: HashMap<usize, Vec<f64>> =
+            self.parts.iter().map(|(number, _, it)| (*number, known(&it.step, &frame))).collect();
+        let column = |at: &usize| self.columns.get(*at);
+        Ok(columns.iter().filter_map(column).map(|it| picked(it, &parts, frame.rows)).collect())
+    }
+}
+
+impl GroupedSurvival {
+    /// The group of each patient, `None` where it is missing.
+    ///
+    /// # Errors
+    /// As [`Design::picked`].
+    pub fn groups(&self, dataset: &Dataset) -> Result<Vec<Option<u32>>, CohortError> {
+        let Some(step) = &self.group_step else {
+            return Ok(vec![Some(0); dataset.rows()]);
+        };
+        let frame = whole_frame(dataset, &self.used, &self.dictionary_hash)?;
+        let group = |value: f64| (!value.is_nan()).then(|| level_index(value));
+        Ok(known(step, &frame).into_iter().map(group).collect())
+    }
+}
+
+fn picked(column: &DesignColumn, parts: &HashMap<usize, Vec<f64>>, rows: usize) -> Picked {
+    let mut set = vec![Some(true); rows];
+    for factor in &column.product {
+        let Some(values) = parts.get(&factor.part) else {
+            continue;
+        };
+        for (entry, value) in set.iter_mut().zip(values) {
+            let holds = factor.level.map_or(*value != 0.0, |level| *value == level);
+            *entry = entry.filter(|_| !value.is_nan()).map(|so_far| so_far && holds);
+        }
+    }
+    set
+}
+
+/// Values of a step, NaN for patients who miss a variable that it reads.
+fn known(step: &Step, frame: &Frame) -> Vec<f64> {
+    let mut values = evaluate(step, frame);
+    for name in step.reads() {
+        let column = frame.columns.get(name).into_iter().flatten();
+        for (value, read) in values.iter_mut().zip(column) {
+            if read.is_nan() {
+                *value = f64::NAN;
+            }
+        }
+    }
+    values
+}
+
+/// The used variables of all patients.
+fn whole_frame(
+    dataset: &Dataset,
+    used: &[String],
+    dictionary_hash: &str,
+) -> Result<Frame, CohortError> {
+    dataset.check_dictionary(dictionary_hash)?;
+    let column = |name: &String| Ok((name.clone(), dataset.values(name)?));
+    let columns = used.iter().map(column).collect::<Result<_, CohortError>>()?;
+    Ok(Frame { rows: dataset.rows(), columns })
+}
