@@ -5,11 +5,9 @@ use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::State;
 use jiff::civil::Date;
-use konsil_cohort::{Dataset, Key, Predicate, Pseudonym, pseudonym_of};
+use konsil_cohort::{Dataset, Key, Pseudonym, pseudonym_of};
 use konsil_governance::audit::Event;
-use konsil_governance::budget::Amount;
 use konsil_governance::consent::{Decision, Said, Statement, decide, is_contradictory, read_ids};
-use konsil_governance::{Study, to_hex};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,31 +207,6 @@ impl CentreNode {
     /// As [`Desk::consenting`], with the study's purpose.
     pub(crate) fn consenting(&self, dataset: Dataset, purpose: &str) -> Result<Dataset, NodeError> {
         self.desk.consenting(dataset, purpose)
-    }
-
-    /// Charges every patient of the cohort for a study with noise, and leaves out, here and untold,
-    /// those whose own budget has no room for it.
-    pub(crate) fn charged(&self, dataset: Dataset, study: &Study) -> Result<Dataset, NodeError> {
-        let (Some(rho), Some(limit)) = (study.rho_nano(), self.config.budget.patient_rho) else {
-            return Ok(dataset);
-        };
-        let condition = &study.cohort.condition;
-        let cohort = if condition.is_empty() {
-            dataset.clone()
-        } else {
-            Predicate::parse(condition, dataset.dictionary())?.apply(&dataset)?
-        };
-        let (Some(cohort), Some(all)) = (cohort.pseudonyms(), dataset.pseudonyms()) else {
-            let what = "the data set has no identifiers, so that patients have no budgets of their \
-                        own; import it with its identifier column";
-            return Err(NodeError::Consent(what.to_owned()));
-        };
-        let names: Vec<String> = cohort.iter().map(|it| to_hex(it)).collect();
-        let room = self.state.charge_patients(&names, Amount(rho), limit)?;
-        let full: BTreeSet<Pseudonym> =
-            cohort.iter().zip(room).filter(|(_, room)| !room).map(|(it, _)| *it).collect();
-        let keep: Vec<bool> = all.iter().map(|it| !full.contains(it)).collect();
-        Ok(dataset.keep(&keep)?)
     }
 }
 

@@ -8,6 +8,7 @@ mod asking;
 mod audit;
 mod budget;
 mod centre;
+mod charge;
 mod clock;
 mod config;
 mod consent;

@@ -1,33 +1,26 @@
 //! How a run begins and ends in the centre's books: approval, budget, log.
 
 use crate::admission::Admission;
-use crate::budget::{exact_cost, noisy_cost};
 use crate::centre::CentreNode;
+use crate::charge::Charge;
 use crate::config::Peer;
 use crate::control::RunRequest;
 use crate::error::NodeError;
 use crate::run::Checked;
 use konsil_cohort::Dataset;
-use konsil_governance::{CentrePlan, Member as Asked, StudyRequest, to_hex};
+use konsil_governance::{Member as Asked, StudyRequest, to_hex};
 
-/// Reserves what the run costs and records that it begins, before it does.
+/// Records that a run begins, before it does, and reserves what it costs; nothing yet for what looks
+/// as if it had been answered.
 pub(crate) fn begin_run(
     node: &CentreNode,
     request: &RunRequest,
-    (checked, plan, admission): (&Checked, &CentrePlan, &Admission),
+    (checked, charge, admission): (&Checked, &Charge, &Admission),
     planned: u64,
 ) -> Result<(), NodeError> {
     let snapshot = node.log_dataset()?;
     let (study, hash) = (&checked.study.study.id, to_hex(&checked.study.hash()));
-    let rows: usize = request.rows_at_most.iter().sum();
-    let size = (plan.released, u64::try_from(rows).unwrap_or(u64::MAX));
     let now = node.clock.now();
-    let cohort = (node.config.dataset.as_str(), snapshot.as_str());
-    let exact = exact_cost((study, &request.session), size, cohort, now)?;
-    let cost = match checked.study.rho_nano() {
-        Some(rho) => noisy_cost(exact, rho),
-        None => exact,
-    };
     let event = (node.event("run", study).with("session", &request.session))
         .with("study_hash", &hash)
         .with("researcher", &node.desk.researcher(&checked.key))
@@ -36,7 +29,10 @@ pub(crate) fn begin_run(
         .with("planned_bytes", &planned);
     let approval = (admission.request, admission.nonce.as_str());
     node.state.begin((now, event), &request.session, (study, &hash), approval)?;
-    let reserved = node.state.reserve(now, &cost, &node.config.budget);
+    if charge.earlier.is_some() {
+        return Ok(());
+    }
+    let reserved = node.state.reserve(now, &charge.cost, &node.config.budget);
     if let Err(error) = &reserved {
         end_run(node, request, ("aborted", error.code()), (checked, planned, 0))?;
         give_back(node, request, checked, admission)?;

@@ -3,6 +3,7 @@
 use crate::admission::{Admission, Asker};
 use crate::audit::exchange;
 use crate::centre::{CentreNode, network_id};
+use crate::charge::Charge;
 use crate::config::Peer;
 use crate::control::{Ledgered, RunRequest, RunSummary, StageSummary};
 use crate::dealer::{Order, digest_of, key_of};
@@ -16,6 +17,7 @@ use crate::sets::Sets;
 use konsil_analyses::{AnalysisError, Setting};
 use konsil_cohort::{Dataset, Predicate, rows_at_most};
 use konsil_disclosure::{DIFFERENCES, Policy, compare_cohorts};
+use konsil_governance::audit::Event;
 use konsil_governance::{
     CentrePlan, Moment, Revealed, Stage, Study, from_hex, seed_bytes, stages, to_hex, token_bytes,
     witness_bytes,
@@ -121,11 +123,13 @@ fn admitted(
         + token_bytes(&checked.study, checked.names.len())
         + 16 * plan.released
         + SEALED_OVERHEAD_BYTES;
-    begin_run(node, request, (&checked, &plan, &admission), planned)?;
+    let charge = node.charge(request, (&checked, &plan, &dataset))?;
+    begin_run(node, request, (&checked, &charge, &admission), planned)?;
     *begun = true;
     progress("connect", "");
-    let result = node.charged(dataset, &checked.study).and_then(|dataset| {
-        compute(node, request, (&checked, &admission), (&plan, &dataset, &setting), progress)
+    let result = node.charged(dataset, (&checked.study, &charge)).and_then(|dataset| {
+        let permitted = (&checked, &admission, &charge);
+        compute(node, request, permitted, (&plan, &dataset, &setting), progress)
     });
     match result {
         Ok(mut summary) => {
@@ -284,7 +288,7 @@ fn agree_on_seeds(mesh: &mut Mesh) -> Result<Vec<Option<Seed>>, WireError> {
 fn compute(
     node: &CentreNode,
     request: &RunRequest,
-    (checked, admission): (&Checked, &Admission),
+    (checked, admission, charge): (&Checked, &Admission, &Charge),
     (plan, dataset, setting): (&CentrePlan, &Dataset, &Setting),
     progress: Progress<'_>,
 ) -> Result<RunSummary, NodeError> {
@@ -305,15 +309,14 @@ fn compute(
     })?;
     let mut session = SharedSession::live(links, checked.topology, &[]);
     let begin = Instant::now();
-    let ended = run_stages(
-        node,
-        request,
-        &mut session,
-        (plan, patients, setting),
-        (checked, progress),
-        (&cohort, &tokens),
-    );
-    let (stages, words) = match ended {
+    let settled = node.settle(charge, (&checked.study, &tokens, dataset));
+    let ended = settled.and_then(|again| {
+        let patients = (plan, patients, setting);
+        let told = (&cohort, tokens.as_slice());
+        let done = run_stages(node, request, &mut session, patients, (checked, progress), told)?;
+        Ok((again, done))
+    });
+    let (again, (stages, words)) = match ended {
         Ok(done) => done,
         Err(error) => {
             session.abort(error.code());
@@ -325,11 +328,8 @@ fn compute(
     let release = (node.event("release", &checked.study.study.id))
         .with("session", &request.session)
         .with("numbers", &words.len());
-    // what was computed under a permit is not given out after its end
-    let permitted =
-        node.desk.check_permit(admission.permit.as_ref(), &checked.key, Moment::Release);
-    let released = permitted.and_then(|()| node.state.log(node.clock.now(), &release));
-    let released = released.and_then(|()| node.state.commit(node.clock.now(), &request.session));
+    let answer = (charge, again, tokens.as_slice());
+    let released = permitted(node, request, (checked, admission), (&release, answer));
     if let Err(error) = released {
         session.abort(error.code());
         return Err(error);
@@ -347,6 +347,24 @@ fn compute(
         connect_milliseconds: 0,
         secure_milliseconds: milliseconds(begin),
     })
+}
+
+/// Books and logs a release, before anything of it leaves. What was computed under a permit is not
+/// given out after its end.
+fn permitted(
+    node: &CentreNode,
+    request: &RunRequest,
+    (checked, admission): (&Checked, &Admission),
+    (release, (charge, again, tokens)): (&Event, (&Charge, bool, &[Token])),
+) -> Result<(), NodeError> {
+    let permit = admission.permit.as_ref();
+    node.desk.check_permit(permit, &checked.key, Moment::Release)?;
+    node.state.log(node.clock.now(), release)?;
+    if again {
+        return Ok(());
+    }
+    node.note_answer((charge, &request.session), (&checked.study, tokens))?;
+    node.state.commit(node.clock.now(), &request.session)
 }
 
 /// What a sealed result is bound to.

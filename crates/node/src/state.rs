@@ -111,6 +111,7 @@ impl State {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(crate::requests_store::SCHEMA)?;
         connection.execute_batch(crate::lineage::SCHEMA)?;
+        connection.execute_batch(crate::charge::SCHEMA)?;
         crate::consent::make_tables(&connection)?;
         connection.execute_batch(crate::memberships::SCHEMA)?;
         connection.execute_batch(crate::snapshots::SCHEMA)?;

@@ -139,9 +139,9 @@ fn a_newer_export_takes_the_place_of_the_older_one() {
 #[test]
 fn patients_with_a_full_counter_are_left_out_and_budgets_end() {
     let lab = Lab::with_patients(360, 62);
-    let noise = |id: &str| {
+    let noise = |id: &str, variable: &str| {
         let text = format!(
-            "[study]\nid = \"{id}\"\n[release]\nepsilon = 0.5\n[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n"
+            "[study]\nid = \"{id}\"\n[release]\nepsilon = 0.5\n[[analysis]]\nkind = \"table1\"\nvariables = [\"{variable}\"]\n"
         );
         lab.write("noise.toml", &text);
         lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", id, "--json"])
@@ -152,17 +152,32 @@ fn patients_with_a_full_counter_are_left_out_and_budgets_end() {
         std::fs::write(&path, text.replace("[budget]\n", &format!("[budget]\n{line}\n"))).unwrap();
     };
     // epsilon 0.5 at delta 1e-6 is a rho of 0.0044
-    let free = noise("free").exits(0);
-    let same = noise("same").exits(0);
-    // the same question to the same patients has the same answer, whatever it is called
+    let spent = || {
+        let dir = lab.centre(CENTRES[0]).to_string_lossy().into_owned();
+        lab.konsil(&["budget", "show", "-C", &dir, "--json"]).exits(0).json()
+    };
+    let free = noise("free", "sex").exits(0);
+    let before = spent();
+    let same = noise("same", "sex").exits(0);
+    // the same question to the same patients has the same answer, whatever it is called, for nothing
     assert_eq!(free.json()["analyses"][0]["tables"], same.json()["analyses"][0]["tables"]);
     assert_eq!(free.json()["planned_bytes"], free.json()["sent_bytes"]);
+    assert_eq!(before, spent());
     limit(CENTRES[0], "patient_rho = \"0.005\"");
-    let first = noise("first").exits(0);
-    let again = noise("again");
-    // two centres are left: too few
-    again.exits(6).says(&["K0501"]);
+    let first = noise("first", "arm").exits(0);
+    assert_ne!(before, spent());
+    // of another question two centres are left: too few
+    noise("next", "died").exits(6).says(&["K0501"]);
+    // patients whose budget is used up are still in the answer that they have paid for
+    let again = noise("again", "arm").exits(0);
+    assert_eq!(first.json()["analyses"][0]["tables"], again.json()["analyses"][0]["tables"]);
     assert!(first.json()["analyses"][0]["tables"][0]["rows"].as_array().unwrap().len() > 2);
+    // another centre's patients change: the answer is new, and there is no budget for it
+    let folder = lab.centre(CENTRES[1]);
+    std::fs::write(folder.join("policy.toml"), "opt_out = \"out.txt\"\n").unwrap();
+    let out = of_centre_of(CENTRES[1], 62)[..15].join("\n");
+    std::fs::write(folder.join("out.txt"), out).unwrap();
+    noise("changed", "arm").exits(5).says(&["another centre's data have changed"]);
     let lab = Lab::with_patients(360, 63);
     let path = lab.centre(CENTRES[1]).join("konsil.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -171,5 +186,7 @@ fn patients_with_a_full_counter_are_left_out_and_budgets_end() {
     let noise = "[study]\nid = \"n\"\n[release]\nepsilon = 0.5\n[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n";
     lab.write("noise.toml", noise);
     lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "one"]).exits(0);
-    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "two"]).exits(7).says(&["K0640"]);
+    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "two"]).exits(0);
+    lab.write("noise.toml", &noise.replace("sex", "arm"));
+    lab.konsil(&["lab", "run", "lab", "noise.toml", "--out", "three"]).exits(7).says(&["K0640"]);
 }
