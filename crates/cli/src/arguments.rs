@@ -6,6 +6,7 @@ use crate::dict::VersionCommand;
 use crate::dossier::DossierOptions;
 use crate::failure::Failure;
 use crate::joining::JoiningCommand;
+use crate::key::KeyCommand;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
 use crate::request::RequestCommand;
@@ -363,6 +364,9 @@ pub(crate) enum DataCommand {
 pub(crate) enum NodeCommand {
     #[command(flatten)]
     Joining(JoiningCommand),
+    /// The key that patients are sealed with at rest.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look for what is wrong: files, keys, data, peers, clocks, last days.
     Doctor {
         /// The centre's folder.

@@ -3,8 +3,8 @@
 use crate::arguments::{DataCommand, DictCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
-use konsil_cohort::{Dictionary, ImportOptions, Key, import, load, save};
-use konsil_node::{Clock, State, freeze};
+use konsil_cohort::{Dictionary, ImportOptions, dataset_names, import, load, save};
+use konsil_node::{Clock, State, freeze, open_key, open_or_make_key};
 use std::fs;
 use std::path::Path;
 
@@ -54,13 +54,8 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             let options = ImportOptions { map, allow_missing_columns, ..ImportOptions::new(&name) };
             let (dataset, report) = import(&file, &dictionary, &options)?;
             screen.note(report.to_text().trim_end());
-            let key_path = dir.join("data.key");
-            let key = if key_path.exists() {
-                Key::open(&key_path)?
-            } else {
-                fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, &error))?;
-                Key::create(&key_path)?
-            };
+            fs::create_dir_all(&dir).map_err(|error| Failure::file(&dir, &error))?;
+            let key = open_or_make_key(&dir)?;
             let stored = save(&dir.join("data"), &name, &dataset, &key)?;
             screen.note(&format!(
                 "✓ {name}  {} patients, {} variables, {} bytes, sha256 {}…",
@@ -92,14 +87,9 @@ fn freeze_named(dir: &Path, name: &str, screen: &Screen) -> Result<(), Failure> 
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {
-    let key = Key::open(&dir.join("data.key"))?;
+    let key = open_key(dir)?;
     let folder = dir.join("data");
-    let entries = fs::read_dir(&folder).map_err(|error| Failure::file(&folder, &error))?;
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
-        .filter(|name| !name.starts_with('.'))
-        .collect();
-    names.sort();
+    let names = dataset_names(&folder)?;
     let mut rows = Vec::with_capacity(names.len());
     for name in names {
         let dataset = load(&folder, &name, &key)?;

@@ -135,7 +135,7 @@ const CODES: &[(&str, &str, &str)] = &[
     (
         "K0312",
         "A data set was cut or changed since it was stored, or the key is another one.",
-        "Restore it from a backup, or import again.",
+        "If the text names a key, restore the data.key that holds it: konsil node key list. Otherwise restore the file from a backup, or import again.",
     ),
     (
         "K0313",

@@ -73,6 +73,15 @@ pub(crate) fn exit_of(code: &str) -> u8 {
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
+        if let NodeError::Cohort(
+            file @ (CohortError::Io { .. }
+            | CohortError::KeyFileMode { .. }
+            | CohortError::KeyFile { .. }),
+        ) = error
+        {
+            // of the centre's own folder: it may be named here
+            return file.into();
+        }
         let code = error.code().to_owned();
         Self { text: error.to_string(), exit: exit_of(&code), code }
     }
@@ -95,7 +104,9 @@ impl From<CohortError> for Failure {
             CohortError::KeyFileMode { .. } | CohortError::KeyFile { .. } => {
                 ("K0701", error.to_string())
             }
-            CohortError::Tampered { .. } => ("K0312", error.to_string()),
+            CohortError::Tampered { .. } | CohortError::OtherKey { .. } => {
+                ("K0312", error.to_string())
+            }
             CohortError::SnapshotMismatch { .. } => ("K0314", error.to_string()),
             CohortError::Mapping { .. } | CohortError::DatasetName { .. } => {
                 ("K0801", error.to_string())

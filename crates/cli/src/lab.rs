@@ -14,7 +14,7 @@ use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
     Clock, DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, freeze,
-    read_toml, write_private, write_toml,
+    open_key, read_toml, write_private, write_toml,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -283,7 +283,7 @@ impl Lab {
 
     fn store(&self, centre: &str, dataset: &Dataset) -> Result<(), Failure> {
         let folder = self.centre_folder(centre);
-        let key = Key::open(&folder.join("data.key"))?;
+        let key = open_key(&folder)?;
         save(&folder.join("data"), DATASET, dataset, &key)?;
         freeze(&folder, DATASET, &Clock::system())?;
         Ok(())
@@ -362,7 +362,7 @@ impl Lab {
         let mut centres = Vec::with_capacity(self.centres.len());
         for (at, name) in self.centres.iter().enumerate() {
             let folder = self.centre_folder(name);
-            let key = Key::open(&folder.join("data.key"))?;
+            let key = open_key(&folder)?;
             let stored = folder.join("data").join(format!("{DATASET}.konsil")).exists();
             let dataset = stored.then(|| konsil_cohort::load(&folder.join("data"), DATASET, &key));
             let rows = dataset.transpose()?.as_ref().map(Dataset::rows);

@@ -14,6 +14,7 @@ mod dossier;
 mod explain;
 mod failure;
 mod joining;
+mod key;
 mod lab;
 mod network;
 mod permit;
@@ -99,6 +100,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
 fn node(command: NodeCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         NodeCommand::Joining(command) => joining::joining(command, MemberRole::Centre, screen),
+        NodeCommand::Key(command) => key::key(command, screen),
         NodeCommand::Doctor { dir } => doctor::doctor(&dir, Patient::Centre, screen),
         NodeCommand::Runs { dir } => data::runs(&dir, screen),
         NodeCommand::Serve { dir, attached } => {

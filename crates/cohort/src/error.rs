@@ -126,6 +126,18 @@ pub enum CohortError {
         /// What does not fit.
         what: &'static str,
     },
+    /// Something is sealed under a key that is not in the centre's key list.
+    #[error(
+        "{}: sealed under key {key}, which the centre's key list does not hold; restore the data.key \
+         that holds it (konsil node key list), or import again",
+        file.display()
+    )]
+    OtherKey {
+        /// The file.
+        file: PathBuf,
+        /// Id of the key.
+        key: String,
+    },
     /// A sealed data set is not, byte for byte, the one that was frozen.
     #[error(
         "{}: snapshot-mismatch: the file is not the one that was frozen; put the frozen file back, \
@@ -146,8 +158,12 @@ pub enum CohortError {
         /// Its permission bits.
         mode: u32,
     },
-    /// A key file has the wrong size.
-    #[error("{}: not a key file: it must hold exactly 32 bytes", path.display())]
+    /// A key file is neither a key nor a list of keys.
+    #[error(
+        "{}: not a key file: it must hold exactly 32 bytes, or an undamaged list of keys; restore it \
+         from a backup",
+        path.display()
+    )]
     KeyFile {
         /// The file.
         path: PathBuf,

@@ -4,7 +4,7 @@
 //! name. At rest it depends on the centre's key, so that no other centre, and nobody without the key,
 //! can tell whose it is.
 
-use crate::store::Key;
+use crate::store::{Key, Secret};
 use datafusion::arrow::array::{Array, ArrayRef, FixedSizeBinaryArray};
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::DataType;
@@ -22,8 +22,6 @@ pub const PSEUDONYM_BYTES: usize = 16;
 pub(crate) const FRESH: &str = ":patient-fresh";
 pub(crate) const KEYED: &str = ":patient";
 pub(crate) const ROWS: &str = ":row";
-
-const LABEL: &str = "pseudonyms";
 
 fn short(digest: Sha256) -> Pseudonym {
     let digest: [u8; 32] = digest.finalize().into();
@@ -53,7 +51,7 @@ fn keyed(secret: &[u8; 32], fresh: &[u8]) -> Pseudonym {
 /// The pseudonym of an identifier under a centre's key.
 #[must_use]
 pub fn pseudonym_of(key: &Key, identifier: &str) -> Pseudonym {
-    keyed(&key.derive(LABEL), &fresh(identifier))
+    keyed(&key.secret(Secret::Pseudonyms), &fresh(identifier))
 }
 
 pub(crate) fn data_type() -> DataType {
@@ -76,6 +74,6 @@ pub(crate) fn values(column: &dyn Array) -> Vec<Pseudonym> {
 
 /// The same column under a centre's key.
 pub(crate) fn under(key: &Key, column: &dyn Array) -> Option<ArrayRef> {
-    let secret = key.derive(LABEL);
+    let secret = key.secret(Secret::Pseudonyms);
     array(&values(column).iter().map(|fresh| keyed(&secret, fresh)).collect::<Vec<_>>())
 }

@@ -1,7 +1,8 @@
 //! Data sets at rest: Parquet inside AES-256-GCM, in chunks.
 //!
-//! A file is a header and sealed chunks of 64 KiB. The data key is derived (HKDF-SHA-256) from the
-//! key file and a random salt in the header, so that it serves one file only. Chunk `i` has the
+//! A file is a header and sealed chunks of 64 KiB. The header names the key of the centre's list;
+//! the data key is derived (HKDF-SHA-256) from that key and a random salt in the header, so that it
+//! serves one file only. Chunk `i` has the
 //! nonce `prefix (4 bytes) | i (7 bytes) | 1 if last else 0`, and every chunk is bound to the whole
 //! header, which holds the data set's name: cutting, changing, swapping chunks and renaming the
 //! file are all found. Putting back an older file of the same name is not found by [`load`], but by a
@@ -10,9 +11,13 @@
 //! The plain text exists in memory only.
 
 mod key;
+mod reseal;
 mod snapshot;
 
-pub use key::Key;
+pub use key::{Key, KeyId, Secret};
+pub use reseal::{
+    Resealed, dataset_names, key_of_bytes, key_of_dataset, reseal_bytes, reseal_dataset, settle,
+};
 pub use snapshot::{Snapshot, rows_at_most, snapshot_root};
 
 use crate::dataset::{Dataset, batch_of};
@@ -36,7 +41,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"KONSILD\x01";
+const MAGIC: &[u8; 8] = b"KONSILD\x02";
+/// As files begin that do not name their key: version 1.
+const MAGIC_NAMELESS: &[u8; 8] = b"KONSILD\x01";
 const CHUNK_BYTES: usize = 64 << 10;
 const TAG_BYTES: usize = 16;
 const SALT_BYTES: usize = 32;
@@ -64,15 +71,7 @@ pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stor
     let plain = to_parquet(&dataset.under(key)?)?;
     let sealed = seal(name, &plain, key)?;
     fs::create_dir_all(dir).map_err(|source| CohortError::io(dir, source))?;
-    let mut suffix = [0_u8; 8];
-    random(&mut suffix)?;
-    let temporary = dir.join(format!(".{name}.{}.part", hex(&suffix)));
-    let written = write_and_rename(dir, &temporary, &path, &sealed);
-    if let Err(source) = written {
-        // Without the rename the earlier data set still stands; the part is useless.
-        let _ = fs::remove_file(&temporary);
-        return Err(CohortError::io(&path, source));
-    }
+    put(&path, &sealed)?;
     Ok(Stored { bytes: sealed.len() as u64, sha256: hex(&Sha256::digest(&sealed)), path })
 }
 
@@ -80,13 +79,14 @@ pub fn save(dir: &Path, name: &str, dataset: &Dataset, key: &Key) -> Result<Stor
 ///
 /// # Errors
 /// [`CohortError::Tampered`] if anything but what [`save`] wrote under that name with that key is
-/// found; [`CohortError::DatasetName`] and [`CohortError::Io`].
+/// found, [`CohortError::OtherKey`] if it names a key that the list does not hold;
+/// [`CohortError::DatasetName`] and [`CohortError::Io`].
 pub fn load(dir: &Path, name: &str, key: &Key) -> Result<Dataset, CohortError> {
     let path = path_of(dir, name)?;
     let sealed = fs::read(&path).map_err(|source| CohortError::io(&path, source))?;
-    let tampered = |what| CohortError::Tampered { file: path.clone(), what };
-    let plain = unseal(name, &sealed, key).map_err(tampered)?;
-    from_parquet(name, plain).map_err(|_| tampered("the sealed table cannot be read"))
+    let plain = unseal(name, &sealed, key).map_err(|unopened| unopened.of(&path))?;
+    let unread = |_| Unopened::Tampered("the sealed table cannot be read").of(&path);
+    from_parquet(name, plain).map_err(unread)
 }
 
 /// Seals bytes under a centre's key. `place` (64 bytes at most) says what they are; opened under
@@ -101,13 +101,35 @@ pub fn seal_bytes(place: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, Cohor
 /// Opens what [`seal_bytes`] sealed.
 ///
 /// # Errors
-/// [`CohortError::Tampered`] for anything else.
+/// [`CohortError::Tampered`] for anything else, [`CohortError::OtherKey`] under another key.
 pub fn open_bytes(
     place: &str,
     sealed: &[u8],
     key: &Key,
 ) -> Result<Zeroizing<Vec<u8>>, CohortError> {
-    unseal(place, sealed, key).map_err(|what| CohortError::Tampered { file: place.into(), what })
+    unseal(place, sealed, key).map_err(|unopened| unopened.of(Path::new(place)))
+}
+
+/// Why something sealed does not open.
+enum Unopened {
+    Tampered(&'static str),
+    OtherKey(KeyId),
+}
+
+impl Unopened {
+    fn of(self, file: &Path) -> CohortError {
+        let file = file.to_owned();
+        match self {
+            Self::Tampered(what) => CohortError::Tampered { file, what },
+            Self::OtherKey(id) => CohortError::OtherKey { file, key: id.to_string() },
+        }
+    }
+}
+
+impl From<&'static str> for Unopened {
+    fn from(what: &'static str) -> Self {
+        Self::Tampered(what)
+    }
 }
 
 fn path_of(dir: &Path, name: &str) -> Result<PathBuf, CohortError> {
@@ -120,16 +142,30 @@ fn path_of(dir: &Path, name: &str) -> Result<PathBuf, CohortError> {
     Ok(dir.join(format!("{name}.{EXTENSION}")))
 }
 
-fn write_and_rename(
-    dir: &Path,
-    temporary: &Path,
-    path: &Path,
-    sealed: &[u8],
-) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.write_all(sealed)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
+/// Puts a file that only its owner may read in place of an earlier one, at once or not at all; it
+/// survives a power cut once this returns.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), CohortError> {
+    let failed = |source| CohortError::io(path, source);
+    let dir = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut suffix = [0_u8; 8];
+    random(&mut suffix)?;
+    let temporary = dir.join(format!(".{name}.{}.part", hex(&suffix)));
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().and_then(|()| rename(dir, &temporary, path)).map_err(|source| {
+        // Without the rename the earlier file still stands; the part is useless.
+        let _ = fs::remove_file(&temporary);
+        failed(source)
+    })
+}
+
+fn rename(dir: &Path, from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::rename(from, to)?;
     // The rename itself must survive a power cut.
     File::open(dir)?.sync_all()
 }
@@ -139,18 +175,25 @@ fn random(bytes: &mut [u8]) -> Result<(), CohortError> {
         .map_err(|_| CohortError::Internal { what: "the operating system gave no random bytes" })
 }
 
-fn header(name: &str, salt: &[u8; SALT_BYTES], prefix: &[u8; PREFIX_BYTES]) -> Vec<u8> {
-    let mut header = MAGIC.to_vec();
+/// The header; without an id as version 1 wrote it.
+fn header(
+    name: &str,
+    id: Option<KeyId>,
+    salt: &[u8; SALT_BYTES],
+    prefix: &[u8; PREFIX_BYTES],
+) -> Vec<u8> {
+    let mut header = if id.is_some() { MAGIC } else { MAGIC_NAMELESS }.to_vec();
     // A name has at most 64 bytes, see `path_of`.
     header.push(u8::try_from(name.len()).unwrap_or(0));
     header.extend_from_slice(name.as_bytes());
+    header.extend(id.iter().flat_map(|it| it.0));
     header.extend_from_slice(salt);
     header.extend_from_slice(prefix);
     header
 }
 
-fn data_key(key: &Key, salt: &[u8; SALT_BYTES]) -> Option<LessSafeKey> {
-    let pseudorandom = Salt::new(HKDF_SHA256, salt).extract(key.bytes());
+fn data_key(key: &[u8], salt: &[u8; SALT_BYTES]) -> Option<LessSafeKey> {
+    let pseudorandom = Salt::new(HKDF_SHA256, salt).extract(key);
     let expanded = pseudorandom.expand(&[INFO], &AES_256_GCM).ok()?;
     Some(LessSafeKey::new(UnboundKey::from(expanded)))
 }
@@ -166,14 +209,23 @@ fn nonce(prefix: &[u8; PREFIX_BYTES], chunk: usize, last: bool) -> Nonce {
 }
 
 fn seal(name: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
+    let newest = key.newest();
+    let (id, key) = newest.ok_or(CohortError::Internal { what: "there is no key" })?;
+    seal_with(name, plain, (Some(id), key))
+}
+
+fn seal_with(
+    name: &str,
+    plain: &[u8],
+    (id, key): (Option<KeyId>, &[u8]),
+) -> Result<Vec<u8>, CohortError> {
     let (mut salt, mut prefix) = ([0_u8; SALT_BYTES], [0_u8; PREFIX_BYTES]);
     random(&mut salt)?;
     random(&mut prefix)?;
-    let internal = CohortError::Internal { what: "the data key could not be made" };
     let Some(data_key) = data_key(key, &salt) else {
-        return Err(internal);
+        return Err(CohortError::Internal { what: "the data key could not be made" });
     };
-    let header = header(name, &salt, &prefix);
+    let header = header(name, id, &salt, &prefix);
     let mut sealed = header.clone();
     let chunks = plain.chunks(CHUNK_BYTES);
     let count = chunks.len();
@@ -189,24 +241,61 @@ fn seal(name: &str, plain: &[u8], key: &Key) -> Result<Vec<u8>, CohortError> {
     Ok(sealed)
 }
 
-fn unseal(name: &str, sealed: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+/// Something sealed, taken apart.
+struct Parts<'a> {
+    name: &'a [u8],
+    /// The key that it names; version 1 names none.
+    id: Option<KeyId>,
+    salt: &'a [u8; SALT_BYTES],
+    prefix: &'a [u8; PREFIX_BYTES],
+    chunks: &'a [u8],
+}
+
+fn parts(sealed: &[u8]) -> Result<Parts<'_>, &'static str> {
     let short = "the header is cut";
     let (magic, rest) = sealed.split_first_chunk::<8>().ok_or(short)?;
-    if magic != MAGIC {
+    if magic != MAGIC && magic != MAGIC_NAMELESS {
         return Err("it is no sealed data set of this version");
     }
     let (length, rest) = rest.split_first().ok_or(short)?;
-    let (found, rest) = rest.split_at_checked(usize::from(*length)).ok_or(short)?;
-    if found != name.as_bytes() {
-        return Err("it was saved under another name");
+    let (name, rest) = rest.split_at_checked(usize::from(*length)).ok_or(short)?;
+    let (id, rest) = if magic == MAGIC {
+        let (id, rest) = rest.split_first_chunk().ok_or(short)?;
+        (Some(KeyId(*id)), rest)
+    } else {
+        (None, rest)
+    };
+    let (salt, rest) = rest.split_first_chunk().ok_or(short)?;
+    let (prefix, chunks) = rest.split_first_chunk().ok_or(short)?;
+    Ok(Parts { name, id, salt, prefix, chunks })
+}
+
+fn unseal(name: &str, sealed: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+    let parts = parts(sealed)?;
+    if parts.name != name.as_bytes() {
+        return Err("it was saved under another name".into());
     }
-    let (salt, rest) = rest.split_first_chunk::<SALT_BYTES>().ok_or(short)?;
-    let (prefix, chunks) = rest.split_first_chunk::<PREFIX_BYTES>().ok_or(short)?;
-    let header = header(name, salt, prefix);
+    if parts.chunks.is_empty() {
+        return Err("it has no content".into());
+    }
+    let mut opened = Err(parts.id.map_or("there is no key".into(), Unopened::OtherKey));
+    for key in key.openers(parts.id) {
+        opened = unseal_with(name, &parts, key).map_err(Unopened::from);
+        if opened.is_ok() {
+            break;
+        }
+    }
+    opened
+}
+
+fn unseal_with(
+    name: &str,
+    parts: &Parts<'_>,
+    key: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    let Parts { id, salt, prefix, chunks, .. } = parts;
+    let header = header(name, *id, salt, prefix);
     let data_key = data_key(key, salt).ok_or("the data key could not be made")?;
-    if chunks.is_empty() {
-        return Err("it has no content");
-    }
     let chunks = chunks.chunks(CHUNK_BYTES + TAG_BYTES);
     let count = chunks.len();
     let mut plain = Zeroizing::new(Vec::with_capacity(count * CHUNK_BYTES));

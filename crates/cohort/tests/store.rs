@@ -65,12 +65,13 @@ fn whatever_is_touched_is_refused() {
     let key = Key::create(&dir.path().join("key")).unwrap();
     let stored = save(dir.path(), "clinic", &dataset(dir.path(), 20_000), &key).unwrap();
     let good = fs::read(&stored.path).unwrap();
-    let header = 8 + 1 + "clinic".len() + 32 + 4;
+    let header = 8 + 1 + "clinic".len() + 4 + 32 + 4;
     assert!(good.len() > header + 3 * CHUNK, "too small to swap chunks");
     let refused = |bytes: &[u8], what: &str| {
         fs::write(&stored.path, bytes).unwrap();
         let error = load(dir.path(), "clinic", &key).unwrap_err();
-        assert!(matches!(error, CohortError::Tampered { .. }), "{what}: {error}");
+        let known = matches!(error, CohortError::Tampered { .. } | CohortError::OtherKey { .. });
+        assert!(known, "{what}: {error}");
     };
     for at in (0..header).chain((header..good.len()).step_by(good.len() / 50)) {
         let mut flipped = good.clone();
@@ -104,7 +105,7 @@ fn a_renamed_file_and_another_key_are_refused() {
     assert!(matches!(renamed, CohortError::Tampered { .. }), "{renamed}");
     let other = Key::create(&dir.path().join("key2")).unwrap();
     let wrong = load(dir.path(), "clinic", &other).unwrap_err();
-    assert!(matches!(wrong, CohortError::Tampered { .. }), "{wrong}");
+    assert!(matches!(wrong, CohortError::OtherKey { .. }), "{wrong}");
     let absent = load(dir.path(), "absent", &key).unwrap_err();
     assert!(matches!(absent, CohortError::Io { .. }));
 }
@@ -244,4 +245,39 @@ fn rows_without_identifiers_keep_their_places() {
     assert_eq!(younger.members(), all[..2]);
     assert!(stored.pseudonyms().is_none());
     assert_eq!(stored.column_names(), ["age"]);
+}
+
+// Each file names its key, and whatever key of the list it is opens it; sealed anew it waits beside its
+// file until its root is written down, and the old key opens the old file only.
+#[test]
+fn older_keys_open_and_the_newest_seals() {
+    use konsil_cohort::{key_of_dataset, reseal_dataset, settle, snapshot_root};
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let old = Key::create(&dir.join("key")).unwrap();
+    let dataset = dataset(dir, 5000);
+    save(dir, "clinic", &dataset, &old).unwrap();
+    let list = old.with_new(7).unwrap();
+    list.write(&dir.join("key")).unwrap();
+    let list = Key::open(&dir.join("key")).unwrap();
+    let ids: Vec<_> = list.ids().map(|(id, _)| id).collect();
+    assert_eq!(key_of_dataset(dir, "clinic").unwrap(), Some(ids[1]));
+    assert!(load(dir, "clinic", &list).is_ok());
+    let wrong = reseal_dataset((dir, "clinic"), Some("another root"), &list).unwrap_err();
+    assert!(matches!(wrong, CohortError::SnapshotMismatch { .. }), "{wrong}");
+    let waiting = reseal_dataset((dir, "clinic"), None, &list).unwrap().unwrap();
+    assert_eq!(waiting.before, snapshot_root(dir, "clinic").unwrap());
+    // one that is not the one that is written down goes away
+    assert!(!settle((dir, "clinic"), &waiting.before).unwrap());
+    let waiting = reseal_dataset((dir, "clinic"), Some(&waiting.before), &list).unwrap().unwrap();
+    assert_eq!(snapshot_root(dir, "clinic").unwrap(), waiting.before);
+    assert!(settle((dir, "clinic"), &waiting.root).unwrap());
+    assert!(!settle((dir, "clinic"), &waiting.root).unwrap());
+    assert_eq!(snapshot_root(dir, "clinic").unwrap(), waiting.root);
+    assert_eq!(reseal_dataset((dir, "clinic"), None, &list).unwrap(), None);
+    let error = load(dir, "clinic", &old).unwrap_err();
+    assert!(error.to_string().contains(&ids[0].to_string()), "{error}");
+    let only = list.newest_only();
+    assert_eq!(load(dir, "clinic", &only).unwrap().batch(), dataset.batch());
+    assert_eq!(fs::read_dir(dir).unwrap().count(), 3);
 }

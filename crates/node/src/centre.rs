@@ -9,14 +9,15 @@ use crate::membership::{check_joined, check_members, warn_of_ends};
 use crate::presence;
 use crate::requests::RequestStatus;
 use crate::run::run;
+use crate::snapshots::settle_all;
 use crate::state::State;
-use konsil_cohort::{Dataset, Dictionary, Key, rows_at_most};
+use konsil_cohort::{Dataset, Dictionary, Secret, rows_at_most};
 use konsil_governance::{Signed, StudyRequest};
 use konsil_net::{
     Allow, Channel, Hello, Identity, Incoming, Listener, Options, PublicKey, Role, Switchboard,
 };
 use sha2::{Digest, Sha256};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,13 +42,7 @@ impl CentreNode {
     /// # Errors
     /// [`NodeError`] when anything is missing, readable by others, or in use.
     pub fn open(folder: &Path, clock: Clock) -> Result<Self, NodeError> {
-        let lock_path = folder.join("lock");
-        let lock = File::create(&lock_path).map_err(|error| NodeError::io(&lock_path, &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NodeError::InUse(folder.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(NodeError::io(&lock_path, &error)),
-        }
+        let lock = crate::process::occupy(folder)?;
         let config: NodeConfig = read_toml(&folder.join("konsil.toml"))?;
         config.policy.check().map_err(|error| NodeError::File {
             path: folder.join("konsil.toml"),
@@ -55,6 +50,7 @@ impl CentreNode {
         })?;
         check_joined(folder, &config)?;
         let state = State::open(&folder.join("node.sqlite"))?;
+        settle_all(folder, &state)?;
         let desk = Desk::new(folder, config.clone(), state.clone(), clock.clone());
         desk.policy()?;
         Ok(Self {
@@ -80,7 +76,7 @@ impl CentreNode {
 
     /// What this centre's noise is drawn from; nobody else's.
     pub(crate) fn noise_secret(&self) -> Result<zeroize::Zeroizing<[u8; 32]>, NodeError> {
-        Ok(Key::open(&self.folder.join("data.key"))?.derive("noise"))
+        Ok(self.desk.key()?.secret(Secret::Noise))
     }
 
     /// Takes a request in, if the researcher is still a member.

@@ -14,7 +14,7 @@ use crate::lineage::Cohort;
 use crate::question::{Token, question};
 use crate::run::Checked;
 use crate::state::State;
-use konsil_cohort::{Dataset, Key, Predicate, Pseudonym};
+use konsil_cohort::{Dataset, Predicate, Pseudonym};
 use konsil_governance::budget::{Amount, Cost};
 use konsil_governance::{CentrePlan, Study, to_hex};
 use rusqlite::{OptionalExtension, params};
@@ -119,7 +119,7 @@ impl CentreNode {
             let keep: Vec<bool> = all.iter().map(|it| !full.contains(it)).collect();
             return Ok(if full.is_empty() { dataset } else { dataset.keep(&keep)? });
         };
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.desk.key()?;
         let Some(known) = self.state.membership(earlier, &key)? else {
             let what = "the patients of an earlier answer are gone from node.sqlite";
             return Err(NodeError::Consent(what.to_owned()));

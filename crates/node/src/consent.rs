@@ -5,7 +5,7 @@ use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::State;
 use jiff::civil::Date;
-use konsil_cohort::{Dataset, Key, Pseudonym, pseudonym_of};
+use konsil_cohort::{Dataset, Pseudonym, pseudonym_of};
 use konsil_governance::audit::Event;
 use konsil_governance::consent::{Decision, Said, Statement, decide, is_contradictory, read_ids};
 use rusqlite::{Connection, params};
@@ -108,7 +108,7 @@ impl Desk {
         if said.unattributed > 0 {
             return Err(NodeError::ConsentFile(said.unattributed));
         }
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.key()?;
         let unreadable = Statement::withdrawal(Date::MIN);
         let lasting = said.statements.iter().map(|(id, it)| (id, it, it.deny));
         let all = lasting.chain(said.unreadable.iter().map(|id| (id, &unreadable, false)));
@@ -176,7 +176,7 @@ impl Desk {
         let text = fs::read_to_string(&path)
             .map_err(|error| unreachable(&format!("cannot be read ({error})")))?;
         let ids = read_ids(&text).map_err(|what| unreachable(&what))?;
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.key()?;
         Ok(ids.iter().map(|id| pseudonym_of(&key, id)).collect())
     }
 

@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::config::{NodeConfig, read_toml};
 use crate::error::NodeError;
+use crate::keys::{CentreKey, open_key};
 use crate::state::State;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -27,6 +28,8 @@ pub struct Desk {
     pub(crate) state: State,
     pub(crate) clock: Clock,
     root: Arc<Mutex<Option<Known>>>,
+    /// Opened once: a passphrase is asked for once.
+    key: Arc<Mutex<Option<Arc<CentreKey>>>>,
 }
 
 impl Desk {
@@ -41,7 +44,22 @@ impl Desk {
     }
 
     pub(crate) fn new(folder: &Path, config: NodeConfig, state: State, clock: Clock) -> Self {
-        Self { config, folder: folder.to_owned(), state, clock, root: Arc::default() }
+        let (root, key) = (Arc::default(), Arc::default());
+        Self { config, folder: folder.to_owned(), state, clock, root, key }
+    }
+
+    /// The centre's data key.
+    ///
+    /// # Errors
+    /// As [`open_key`].
+    pub(crate) fn key(&self) -> Result<Arc<CentreKey>, NodeError> {
+        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.as_ref() {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(open_key(&self.folder)?);
+        *known = Some(Arc::clone(&key));
+        Ok(key)
     }
 
     /// Name of the centre.

@@ -4,11 +4,11 @@ use crate::centre::open_identity;
 use crate::clock::Clock;
 use crate::config::{DealerConfig, NodeConfig, Peer, read_toml};
 use crate::error::NodeError;
+use crate::keys::open_key;
 use crate::presence::knock;
 use crate::snapshots::check_frozen;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use konsil_cohort::Key;
 use konsil_governance::network::{Standing, standing};
 use konsil_net::Identity;
 use serde::Serialize;
@@ -160,7 +160,7 @@ fn check_identity(folder: &Path, findings: &mut Vec<Finding>) -> Option<Identity
 }
 
 fn check_data(folder: &Path, dataset: &str, findings: &mut Vec<Finding>) {
-    let key = match Key::open(&folder.join("data.key")) {
+    let key = match open_key(folder) {
         Ok(key) => key,
         Err(error) => {
             findings.push(wrong(error.to_string(), "chmod 600 data.key, or restore it"));

@@ -226,7 +226,7 @@ impl NodeError {
             Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => analysis_code(error),
             Self::Plan(_) => "K0705",
             Self::Condition(diagnostic) => diagnostic.code,
-            Self::Cohort(CohortError::Tampered { .. }) => "K0312",
+            Self::Cohort(CohortError::Tampered { .. } | CohortError::OtherKey { .. }) => "K0312",
             Self::Cohort(CohortError::SnapshotMismatch { .. }) => "K0314",
             Self::Cohort(_) => COHORT,
             Self::NoData(_) => "K0313",

@@ -10,10 +10,10 @@ use crate::control::RunRequest;
 use crate::error::NodeError;
 use crate::sets::{Sets, common};
 use crate::state::State;
-use konsil_cohort::{CohortError, Dataset, Key, Pseudonym, open_bytes, seal_bytes};
+use konsil_cohort::{CohortError, Dataset, Key, Pseudonym, open_bytes, reseal_bytes, seal_bytes};
 use konsil_disclosure::Overlaps;
 use konsil_governance::{Study, overlaps, to_hex};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -111,6 +111,22 @@ fn sets_place(session: &str) -> String {
     format!("sets-{session}")
 }
 
+/// Seals the sets of every release anew, where another key than the newest has sealed them; says how
+/// many releases that is.
+pub(crate) fn reseal_sets(transaction: &Transaction<'_>, key: &Key) -> Result<usize, NodeError> {
+    let mut query = transaction.prepare("SELECT session, members FROM exact_sets")?;
+    let mut update = transaction.prepare("UPDATE exact_sets SET members = ? WHERE session = ?")?;
+    let mut rows = query.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (session, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if let Some(resealed) = reseal_bytes(&sets_place(&session), &sealed, key)? {
+            count += update.execute(params![resealed, session])?;
+        }
+    }
+    Ok(count)
+}
+
 /// This centre's part of a cohort.
 pub(crate) struct Cohort {
     members: Vec<Pseudonym>,
@@ -185,7 +201,7 @@ impl CentreNode {
         stages: &[usize],
         (lineage, asked): (&[Earlier], Asked<'_>),
     ) -> Result<Overlaps, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.desk.key()?;
         let earlier: Vec<usize> = lineage.iter().map(|it| it.sets).collect();
         let mut own = overlaps(stages, &earlier)?;
         own.chosen = lineage.iter().map(|it| asked.chosen(it)).collect();
@@ -252,7 +268,7 @@ impl CentreNode {
         (cohort, sets): (&Cohort, &Sets),
         asked: Asked<'_>,
     ) -> Result<(), NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.desk.key()?;
         let bytes = Zeroizing::new(sets.encode(&cohort.digest));
         let sealed = seal_bytes(&sets_place(session), &bytes, &key)?;
         let condition = asked.condition();

@@ -10,10 +10,12 @@ use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::{RunRecord, State};
 use jiff::Timestamp;
-use konsil_cohort::{CohortError, Key, Pseudonym, open_bytes, pseudonym_of, seal_bytes};
+use konsil_cohort::{
+    CohortError, Key, Pseudonym, open_bytes, pseudonym_of, reseal_bytes, seal_bytes,
+};
 use konsil_governance::StudyHead;
 use konsil_governance::budget::{BudgetEntry, Step};
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -164,6 +166,25 @@ impl State {
     }
 }
 
+/// Seals the patients of every run anew, where another key than the newest has sealed them; says how
+/// many runs that is.
+pub(crate) fn reseal_memberships(
+    transaction: &Transaction<'_>,
+    key: &Key,
+) -> Result<usize, NodeError> {
+    let mut query = transaction.prepare("SELECT session, members FROM memberships")?;
+    let mut update = transaction.prepare("UPDATE memberships SET members = ? WHERE session = ?")?;
+    let mut rows = query.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (session, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if let Some(resealed) = reseal_bytes(&place(&session), &sealed, key)? {
+            count += update.execute(params![resealed, session])?;
+        }
+    }
+    Ok(count)
+}
+
 impl CentreNode {
     /// Keeps the patients of a run that begins.
     pub(crate) fn keep_membership(
@@ -172,7 +193,7 @@ impl CentreNode {
         study: &StudyHead,
         members: &[Pseudonym],
     ) -> Result<(), NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.desk.key()?;
         let run = (session, study.id.as_str(), study.purpose.as_str());
         self.state.record_membership(self.clock.now(), run, members, &key)
     }
@@ -185,7 +206,7 @@ impl Desk {
     /// # Errors
     /// [`NodeError::Cohort`] when key or rows cannot be opened, [`NodeError::Database`].
     pub fn uses_of(&self, identifier: &str) -> Result<Vec<SubjectUse>, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.key()?;
         let patient = pseudonym_of(&key, identifier);
         let memberships = self.state.memberships(&key)?;
         let spent = self.state.spent_by_run()?;

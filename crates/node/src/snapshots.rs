@@ -9,8 +9,9 @@ use crate::clock::Clock;
 use crate::config::{NodeConfig, read_toml};
 use crate::desk::Desk;
 use crate::error::NodeError;
+use crate::keys::open_key;
 use crate::state::State;
-use konsil_cohort::{CohortError, Dataset, Key, Snapshot, snapshot_root};
+use konsil_cohort::{CohortError, Dataset, Snapshot, dataset_names, settle, snapshot_root};
 use konsil_governance::audit::Event;
 use rusqlite::{OptionalExtension, params};
 use std::io::ErrorKind;
@@ -27,26 +28,34 @@ pub(crate) const SCHEMA: &str = "
 /// [`NodeError::NoData`] without such a data set, [`NodeError::Cohort`] when it cannot be opened with
 /// the centre's key, [`NodeError::Database`].
 pub fn freeze(folder: &Path, name: &str, clock: &Clock) -> Result<Snapshot, NodeError> {
-    let key = Key::open(&folder.join("data.key"))?;
-    let snapshot = Snapshot::of(&folder.join("data"), name, &key).map_err(missing(name))?;
-    let document = serde_json::to_string(&snapshot).map_err(|_| NodeError::Message("snapshot"))?;
-    let path = folder.join("konsil.toml");
-    let steward = if path.exists() {
-        format!("steward@{}", read_toml::<NodeConfig>(&path)?.name)
-    } else {
-        "steward".to_owned()
-    };
-    let event = Event::new("freeze", name, &steward)
-        .with("root", &snapshot.root)
-        .with("rows_at_most", &snapshot.rows_at_most)
-        .with("dictionary_sha256", &snapshot.dictionary_hash);
+    let (key, data) = (open_key(folder)?, folder.join("data"));
+    let mut snapshot = Snapshot::of(&data, name, &key).map_err(missing(name))?;
     let state = State::join(&folder.join("node.sqlite"))?;
-    state.log_with(clock.now(), &[event], |transaction, _| {
-        let insert = "INSERT INTO snapshots (dataset, document) VALUES (?, ?)";
-        transaction.execute(insert, params![name, document])?;
-        Ok(())
-    })?;
+    // the same file again is of the same patients
+    let before = state.snapshot((&data, name)).ok().flatten();
+    snapshot.origin = before.filter(|it| it.root == snapshot.root).and_then(|it| it.origin);
+    state.freeze(clock, &snapshot, &actor(folder, "steward")?)?;
     Ok(snapshot)
+}
+
+/// Somebody at a centre, as the log names them; a folder that has joined no network has no name yet.
+pub(crate) fn actor(folder: &Path, who: &str) -> Result<String, NodeError> {
+    let path = folder.join("konsil.toml");
+    if !path.exists() {
+        return Ok(who.to_owned());
+    }
+    Ok(format!("{who}@{}", read_toml::<NodeConfig>(&path)?.name))
+}
+
+/// Ends what a rotation of the key was killed in: a data set that was sealed anew takes its place if
+/// it is the one that was written down, and goes away if not.
+pub(crate) fn settle_all(folder: &Path, state: &State) -> Result<(), NodeError> {
+    let data = folder.join("data");
+    for name in dataset_names(&data)? {
+        let frozen = state.snapshot((&data, &name)).ok().flatten();
+        settle((&data, &name), frozen.as_ref().map_or("", |it| &it.root))?;
+    }
+    Ok(())
 }
 
 /// Whether the file of a data set is the frozen one, if any was frozen.
@@ -65,8 +74,36 @@ pub(crate) fn check_frozen(folder: &Path, name: &str) -> Result<(), NodeError> {
 }
 
 impl State {
+    /// Makes a file the one that studies use, in the database and in the log.
+    pub(crate) fn freeze(
+        &self,
+        clock: &Clock,
+        snapshot: &Snapshot,
+        actor: &str,
+    ) -> Result<(), NodeError> {
+        let name = &snapshot.dataset;
+        let document =
+            serde_json::to_string(snapshot).map_err(|_| NodeError::Message("snapshot"))?;
+        let event = Event::new("freeze", name, actor)
+            .with("root", &snapshot.root)
+            .with("rows_at_most", &snapshot.rows_at_most)
+            .with("dictionary_sha256", &snapshot.dictionary_hash);
+        let event = match &snapshot.origin {
+            Some(origin) => event.with("sealed_anew_from", origin),
+            None => event,
+        };
+        self.log_with(clock.now(), &[event], |transaction, _| {
+            let insert = "INSERT INTO snapshots (dataset, document) VALUES (?, ?)";
+            transaction.execute(insert, params![name, document])?;
+            Ok(())
+        })
+    }
+
     /// What a data set was frozen as last. The log must say the same.
-    fn snapshot(&self, (folder, name): (&Path, &str)) -> Result<Option<Snapshot>, NodeError> {
+    pub(crate) fn snapshot(
+        &self,
+        (folder, name): (&Path, &str),
+    ) -> Result<Option<Snapshot>, NodeError> {
         let connection = self.lock();
         let query = "SELECT document FROM snapshots WHERE dataset = ? ORDER BY seq DESC LIMIT 1";
         let document: Option<String> =
@@ -98,7 +135,7 @@ impl Desk {
     /// # Errors
     /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
     pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
-        let key = Key::open(&self.folder.join("data.key"))?;
+        let key = self.key()?;
         let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
         let dataset = match self.state.snapshot((&folder, name))? {
             Some(snapshot) => snapshot.load(&folder, &key),
@@ -107,21 +144,22 @@ impl Desk {
         dataset.map_err(missing(name))
     }
 
-    /// Root of the file that was frozen last, if any was.
+    /// Root of the patients that were frozen last, if any were.
     pub(crate) fn frozen_root(&self) -> Result<Option<String>, NodeError> {
         let folder = self.data_folder();
         let frozen = self.state.snapshot((&folder, self.config.dataset.as_str()))?;
-        Ok(frozen.map(|it| it.root))
+        Ok(frozen.map(|it| it.patients_root().to_owned()))
     }
 
-    /// Root over the file of the data set, read anew.
+    /// Root over the file of the data set, read anew: under another key the patients keep the root of
+    /// the file that was frozen first.
     ///
     /// # Errors
     /// [`NodeError::NoData`]; [`CohortError::SnapshotMismatch`] when it is not the frozen one.
     pub(crate) fn fresh_root(&self) -> Result<String, NodeError> {
         let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
         let root = match self.state.snapshot((&folder, name))? {
-            Some(frozen) => frozen.verify(&folder).map(|()| frozen.root),
+            Some(frozen) => frozen.verify(&folder).map(|()| frozen.patients_root().to_owned()),
             None => snapshot_root(&folder, name),
         };
         root.map_err(missing(name))

@@ -8,9 +8,9 @@ use crate::failure::Failure;
 use crate::request::desk;
 use crate::screen::Screen;
 use clap::Args;
-use konsil_cohort::{Dictionary, Key, load};
+use konsil_cohort::{Dictionary, load};
 use konsil_governance::CentrePolicy;
-use konsil_node::{NodeConfig, read_toml};
+use konsil_node::{NodeConfig, open_key, read_toml};
 use konsil_plot::document::Document;
 use serde_json::json;
 use std::fs;
@@ -44,7 +44,7 @@ pub(crate) fn dossier(options: &DossierOptions, screen: &Screen) -> Result<(), F
     let policy = desk(dir)?.policy()?;
     let stored = dir.join("data").join(format!("{}.konsil", config.dataset));
     let dictionary = if stored.exists() {
-        let key = Key::open(&dir.join("data.key"))?;
+        let key = open_key(dir)?;
         Some(load(&dir.join("data"), &config.dataset, &key)?.dictionary().clone())
     } else {
         None

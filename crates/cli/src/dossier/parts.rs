@@ -180,7 +180,12 @@ pub(super) fn keys(facts: &Facts<'_>) -> Part {
     };
     let rows = vec![
         key("identity.key", "Ed25519", "who this node is; signs the log", until(own)),
-        key("data.key", "AES-256-GCM", "data sets at rest", "no end set".to_owned()),
+        key(
+            "data.key",
+            "AES-256-GCM",
+            "data sets and patients of runs at rest",
+            "until rotated".to_owned(),
+        ),
     ];
     Part::new("Keys").table(["File", "Algorithm", "For", "Mode", "Valid until"], rows).text(
         "Links: TLS 1.3, X25519MLKEM768 (hybrid, post-quantum), both sides by pinned keys. Each \

@@ -1,4 +1,16 @@
-//! The key file of a centre.
+//! The data key of a centre: a list of keys in one file.
+//!
+//! The newest key seals, any key opens, and what is sealed names its key. A file of exactly 32 bytes
+//! is a list of one key. Any other list is text, a line each: the secrets that outlive a rotation, the
+//! keys with the second in which they were made, the newest first, and a digest of it all:
+//!
+//! ```text
+//! konsil key list v1
+//! secret noise HEX
+//! secret pseudonyms HEX
+//! key 1f0a93c2 1764000000 HEX
+//! sum HEX
+//! ```
 
 use super::random;
 use crate::error::CohortError;
@@ -11,9 +23,78 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
+pub(super) const ID_BYTES: usize = 4;
+/// Enough for hundreds of keys.
+const LIST_BYTES_MAX: u64 = 64 << 10;
+const TITLE: &str = "konsil key list v1";
 
-/// The key that a centre's data sets are sealed with; wiped from memory when dropped.
-pub struct Key(Zeroizing<[u8; KEY_BYTES]>);
+type Bytes = Zeroizing<[u8; KEY_BYTES]>;
+
+/// What tells the keys of a list apart, for files and people: it says nothing about the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId(pub(super) [u8; ID_BYTES]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Secrets of a centre that are no keys: what follows from them must stay the same for ever, so that
+/// a rotation keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// What the centre's noise is drawn from: the same question gets the same noise.
+    Noise,
+    /// What pseudonyms of its patients depend on.
+    Pseudonyms,
+}
+
+impl Secret {
+    const ALL: [Self; 2] = [Self::Noise, Self::Pseudonyms];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Noise => "noise",
+            Self::Pseudonyms => "pseudonyms",
+        }
+    }
+
+    /// As it follows from the key of a file that holds one key only.
+    fn of_single(self, key: &Bytes) -> Bytes {
+        let mut digest = Sha256::new();
+        digest.update(b"konsil derived key v1");
+        digest.update(key.as_ref());
+        digest.update(self.word());
+        Zeroizing::new(digest.finalize().into())
+    }
+}
+
+#[derive(Clone)]
+struct Sealer {
+    id: KeyId,
+    made: i64,
+    bytes: Bytes,
+}
+
+impl Sealer {
+    fn new(bytes: Bytes, made: i64) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(b"konsil key id v1");
+        digest.update(bytes.as_ref());
+        let digest: [u8; 32] = digest.finalize().into();
+        Self { id: KeyId(digest.first_chunk().copied().unwrap_or_default()), made, bytes }
+    }
+}
+
+/// The keys that a centre's patients are sealed with, and its lasting secrets; wiped from memory when
+/// dropped.
+pub struct Key {
+    /// The newest first. INVARIANT: there is one.
+    keys: Vec<Sealer>,
+    /// In the order of [`Secret::ALL`].
+    secrets: [Bytes; Secret::ALL.len()],
+}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,50 +108,224 @@ impl Key {
     /// # Errors
     /// [`CohortError::Io`], also where the file is already there: a key is never overwritten.
     pub fn create(path: &Path) -> Result<Self, CohortError> {
-        let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
-        random(bytes.as_mut())?;
+        let bytes = fresh()?;
         let write = || {
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
             file.write_all(bytes.as_ref())?;
-            file.sync_all()
+            file.sync_all()?;
+            Ok(file.metadata()?.mtime())
         };
-        write().map_err(|source| CohortError::io(path, source))?;
-        Ok(Self(bytes))
+        let made = write().map_err(|source| CohortError::io(path, source))?;
+        Ok(Self::single(bytes, made))
     }
 
     /// Reads a key file.
     ///
     /// # Errors
     /// [`CohortError::KeyFileMode`] where group or others have any permission,
-    /// [`CohortError::KeyFile`] where it does not hold exactly 32 bytes, and [`CohortError::Io`].
+    /// [`CohortError::KeyFile`] where it is neither 32 bytes nor an undamaged list, and
+    /// [`CohortError::Io`].
     pub fn open(path: &Path) -> Result<Self, CohortError> {
         let failed = |source| CohortError::io(path, source);
         let file = File::open(path).map_err(failed)?;
         // Asked of the open file, so that it cannot be exchanged in between.
-        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+        let about = file.metadata().map_err(failed)?;
+        let mode = about.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(CohortError::KeyFileMode { path: path.to_owned(), mode });
         }
-        let mut content = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
-        let limit = KEY_BYTES as u64 + 1;
-        file.take(limit).read_to_end(&mut content).map_err(failed)?;
-        let not_a_key = |_| CohortError::KeyFile { path: path.to_owned() };
-        let bytes: [u8; KEY_BYTES] = content.as_slice().try_into().map_err(not_a_key)?;
-        Ok(Self(Zeroizing::new(bytes)))
+        let mut content = Zeroizing::new(Vec::with_capacity(4096));
+        file.take(LIST_BYTES_MAX).read_to_end(&mut content).map_err(failed)?;
+        let key = Self::parse(&content, about.mtime());
+        key.ok_or_else(|| CohortError::KeyFile { path: path.to_owned() })
     }
 
-    /// Another secret of the centre's, which depends on this key and on a public label.
+    /// Puts the list in place of a key file, at once or not at all, and for good.
+    ///
+    /// # Errors
+    /// [`CohortError::Io`].
+    pub fn write(&self, path: &Path) -> Result<(), CohortError> {
+        super::put(path, &self.to_text())
+    }
+
+    /// The same list with a new key in front, which seals from now on.
+    ///
+    /// # Errors
+    /// [`CohortError::Internal`] without random numbers.
+    pub fn with_new(&self, made: i64) -> Result<Self, CohortError> {
+        let mut new = Sealer::new(fresh()?, made);
+        while self.keys.iter().any(|it| it.id == new.id) {
+            new = Sealer::new(fresh()?, made);
+        }
+        let keys = [new].into_iter().chain(self.keys.iter().cloned()).collect();
+        Ok(Self { keys, secrets: self.secrets.clone() })
+    }
+
+    /// The same list without any key but the newest.
     #[must_use]
-    pub fn derive(&self, label: &str) -> Zeroizing<[u8; KEY_BYTES]> {
-        let mut digest = Sha256::new();
-        digest.update(b"konsil derived key v1");
-        digest.update(self.0.as_ref());
-        digest.update(label.as_bytes());
-        Zeroizing::new(digest.finalize().into())
+    pub fn newest_only(&self) -> Self {
+        let keys = self.keys.iter().take(1).cloned().collect();
+        Self { keys, secrets: self.secrets.clone() }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.0.as_ref()
+    /// Every key with the second, since 1970, in which it was made; the newest first.
+    pub fn ids(&self) -> impl Iterator<Item = (KeyId, i64)> {
+        self.keys.iter().map(|it| (it.id, it.made))
+    }
+
+    /// A lasting secret of the centre's.
+    #[must_use]
+    pub fn secret(&self, which: Secret) -> Zeroizing<[u8; 32]> {
+        let known = Secret::ALL.iter().zip(&self.secrets).find(|(it, _)| **it == which);
+        known.map(|(_, secret)| secret.clone()).unwrap_or_default()
+    }
+
+    /// The key that seals.
+    pub(super) fn newest(&self) -> Option<(KeyId, &[u8])> {
+        self.keys.first().map(|it| (it.id, it.bytes.as_slice()))
+    }
+
+    /// The keys that may open: the one with this id, or all where nobody wrote an id down.
+    pub(super) fn openers(&self, id: Option<KeyId>) -> impl Iterator<Item = &[u8]> {
+        let fit = self.keys.iter().filter(move |it| id.is_none_or(|id| it.id == id));
+        fit.map(|it| it.bytes.as_slice())
+    }
+
+    fn single(bytes: Bytes, made: i64) -> Self {
+        let secrets = Secret::ALL.map(|secret| secret.of_single(&bytes));
+        Self { keys: vec![Sealer::new(bytes, made)], secrets }
+    }
+
+    /// `made` is when the file was written: a single key has no date of its own.
+    fn parse(content: &[u8], made: i64) -> Option<Self> {
+        // a list that was cut to 32 bytes is no key
+        let is_list = content.starts_with(TITLE.as_bytes());
+        if let Ok(bytes) = <[u8; KEY_BYTES]>::try_from(content)
+            && !is_list
+        {
+            return Some(Self::single(Zeroizing::new(bytes), made));
+        }
+        let text = std::str::from_utf8(content).ok()?;
+        let (body, sum) = text.strip_suffix('\n')?.rsplit_once("\nsum ")?;
+        if *from_hex(sum)? != sum_of(body) {
+            return None;
+        }
+        let mut lines = body.lines();
+        (lines.next()? == TITLE).then_some(())?;
+        let mut secrets: [Bytes; Secret::ALL.len()] = Default::default();
+        for (secret, place) in Secret::ALL.iter().zip(&mut secrets) {
+            let (word, value) = lines.next()?.strip_prefix("secret ")?.split_once(' ')?;
+            (word == secret.word()).then_some(())?;
+            *place = from_hex(value)?;
+        }
+        let keys: Vec<Sealer> = lines.map(sealer).collect::<Option<_>>()?;
+        (!keys.is_empty()).then_some(Self { keys, secrets })
+    }
+
+    fn to_text(&self) -> Zeroizing<Vec<u8>> {
+        // room for all of it, so that no copy is left behind by a growing text
+        let lines = self.keys.len() + Secret::ALL.len() + 2;
+        let mut text = Zeroizing::new(String::with_capacity(128 * lines));
+        text.push_str(TITLE);
+        for (secret, value) in Secret::ALL.iter().zip(&self.secrets) {
+            text.push_str(&format!("\nsecret {} ", secret.word()));
+            push_hex(&mut text, value.as_ref());
+        }
+        for Sealer { id, made, bytes } in &self.keys {
+            text.push_str(&format!("\nkey {id} {made} "));
+            push_hex(&mut text, bytes.as_ref());
+        }
+        let sum = sum_of(&text);
+        text.push_str("\nsum ");
+        push_hex(&mut text, &sum);
+        text.push('\n');
+        Zeroizing::new(std::mem::take(&mut *text).into_bytes())
+    }
+}
+
+fn fresh() -> Result<Bytes, CohortError> {
+    let mut bytes = Bytes::default();
+    random(bytes.as_mut())?;
+    Ok(bytes)
+}
+
+fn sealer(line: &str) -> Option<Sealer> {
+    let mut fields = line.strip_prefix("key ")?.split(' ');
+    let (id, made, bytes) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?);
+    let sealer = Sealer::new(from_hex(bytes)?, made);
+    (fields.next().is_none() && sealer.id.to_string() == id).then_some(sealer)
+}
+
+fn sum_of(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+}
+
+fn from_hex(text: &str) -> Option<Bytes> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let mut bytes = Bytes::default();
+    if !rest.is_empty() || pairs.len() != KEY_BYTES {
+        return None;
+    }
+    let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path, content: &[u8]) -> Result<Key, CohortError> {
+        let path = folder.join("key");
+        crate::store::put(&path, content)?;
+        Key::open(&path)
+    }
+
+    // What a rotation must not change is the same for one key and for every list that comes of it.
+    #[test]
+    fn lasting_secrets_survive_every_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let single = open(folder.path(), &[7; 32]).unwrap();
+        // as the first version derived it
+        let noise =
+            Sha256::digest([b"konsil derived key v1".as_slice(), &[7; 32], b"noise"].concat());
+        assert_eq!(single.secret(Secret::Noise).as_slice(), noise.as_slice());
+        let list = single.with_new(20).unwrap().with_new(30).unwrap();
+        let again = open(folder.path(), &list.to_text()).unwrap();
+        let (ids, before): (Vec<_>, Vec<_>) = (again.ids().collect(), list.ids().collect());
+        assert_eq!((ids.len(), &ids), (3, &before));
+        assert_eq!((ids[0].1, ids[1].1), (30, 20));
+        let newest = open(folder.path(), &again.newest_only().to_text()).unwrap();
+        assert_eq!(newest.ids().collect::<Vec<_>>(), ids[..1]);
+        for secret in Secret::ALL {
+            assert_eq!(newest.secret(secret), single.secret(secret));
+        }
+        assert_ne!(single.secret(Secret::Noise), single.secret(Secret::Pseudonyms));
+    }
+
+    // A list that is cut or changed anywhere is none: a wrong secret would make other pseudonyms.
+    #[test]
+    fn a_damaged_key_list_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = Key::single(Zeroizing::new([9; 32]), 5).with_new(6).unwrap().to_text();
+        assert!(open(folder.path(), &good).is_ok());
+        for at in 0..good.len() {
+            let mut bad = good.to_vec();
+            bad[at] ^= 1;
+            let error = open(folder.path(), &bad).unwrap_err();
+            assert!(matches!(error, CohortError::KeyFile { .. }), "byte {at}: {error}");
+            assert!(open(folder.path(), &good[..at]).is_err(), "cut at {at}");
+        }
     }
 }

@@ -6,12 +6,14 @@
 //! enough to compute it, and it says nothing about a patient.
 
 use super::{
-    CHUNK_BYTES, MAGIC, PREFIX_BYTES, SALT_BYTES, TAG_BYTES, from_parquet, path_of, unseal,
+    CHUNK_BYTES, MAGIC, PREFIX_BYTES, SALT_BYTES, TAG_BYTES, Unopened, from_parquet, path_of,
+    unseal,
 };
 use crate::dataset::Dataset;
 use crate::dictionary::hex;
 use crate::error::CohortError;
 use crate::store::Key;
+use crate::store::key::ID_BYTES;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -31,6 +33,10 @@ pub struct Snapshot {
     pub dataset: String,
     /// Root over the sealed file, 64 hexadecimal digits.
     pub root: String,
+    /// Root over the file that was frozen first, where the same patients have been sealed anew since
+    /// under another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Number of patients, rounded up; see [`rows_at_most`].
     pub rows_at_most: usize,
     /// Names of the columns, in order.
@@ -49,10 +55,17 @@ impl Snapshot {
         Ok(Self {
             dataset: name.to_owned(),
             root,
+            origin: None,
             rows_at_most: rows_at_most(dataset.rows()),
             columns: dataset.column_names(),
             dictionary_hash: dataset.dictionary_hash().to_owned(),
         })
+    }
+
+    /// What these patients are known by, under whichever key they are sealed.
+    #[must_use]
+    pub fn patients_root(&self) -> &str {
+        self.origin.as_deref().unwrap_or(&self.root)
     }
 
     /// Whether the sealed file is still, byte for byte, the one that was described.
@@ -101,10 +114,9 @@ fn open(
     if let Some(expected) = expected {
         check(dir, name, &root, expected)?;
     }
-    let tampered = |what| CohortError::Tampered { file: path.clone(), what };
-    let plain = unseal(name, &sealed, key).map_err(tampered)?;
-    let dataset = from_parquet(name, plain);
-    Ok((dataset.map_err(|_| tampered("the sealed table cannot be read"))?, root))
+    let plain = unseal(name, &sealed, key).map_err(|unopened| unopened.of(&path))?;
+    let unread = |_| Unopened::Tampered("the sealed table cannot be read").of(&path);
+    Ok((from_parquet(name, plain).map_err(unread)?, root))
 }
 
 fn check(dir: &Path, name: &str, found: &str, expected: &str) -> Result<(), CohortError> {
@@ -116,12 +128,13 @@ fn check(dir: &Path, name: &str, found: &str, expected: &str) -> Result<(), Coho
 
 /// The leaves put together are the file, and its own bytes say where they end: another file has
 /// another root.
-fn root_of(mut file: impl Read) -> io::Result<String> {
+pub(super) fn root_of(mut file: impl Read) -> io::Result<String> {
     let mut tree = Tree::default();
     // up to and with the length of the name, then the rest of the header
     let mut header = piece(&mut file, MAGIC.len() + 1)?;
     let name = header.get(MAGIC.len()).copied().map_or(0, usize::from);
-    header.extend(piece(&mut file, name + SALT_BYTES + PREFIX_BYTES)?);
+    let id = if header.starts_with(MAGIC) { ID_BYTES } else { 0 };
+    header.extend(piece(&mut file, name + id + SALT_BYTES + PREFIX_BYTES)?);
     tree.push(&header);
     loop {
         let chunk = piece(&mut file, CHUNK_BYTES + TAG_BYTES)?;

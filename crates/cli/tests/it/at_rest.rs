@@ -1,0 +1,61 @@
+//! Keys of what is at rest: listed, rotated, missing.
+
+use crate::lab::{CENTRES, Lab};
+use std::fs;
+
+const STUDY: &str = "[study]\nid = \"age\"\n[[analysis]]\nid = \"age\"\nkind = \"summary\"\nvariables = [\"age\"]\n";
+
+// A centre's key is rotated between two studies: they see the same patients, and what was approved or
+// frozen before still is. A node that runs holds its key.
+#[test]
+fn a_rotated_key_changes_nothing_for_studies() {
+    let lab = Lab::with_patients(360, 95);
+    lab.write("age.toml", STUDY);
+    let run = |out: &str| lab.konsil(&["lab", "run", "lab", "age.toml", "--out", out]);
+    run("before").exits(0);
+    let folder = lab.centre(CENTRES[1]);
+    let dir = folder.to_string_lossy().into_owned();
+    let keys = || lab.konsil(&["node", "key", "list", "-C", &dir, "--json"]).exits(0).json();
+    let first = keys();
+    assert_eq!(first["keys"][0]["datasets"][0], "patients");
+    assert_eq!(first["keys"][0]["rows"], 2);
+    let sealed = fs::read(folder.join("data/patients.konsil")).unwrap();
+    let rotate = || lab.konsil(&["node", "key", "rotate", "-C", &dir, "--json"]);
+    lab.konsil(&["lab", "up", "lab"]).exits(0);
+    rotate().exits(1).says(&["K0702"]);
+    lab.konsil(&["lab", "down", "lab"]).exits(0);
+    let rotated = rotate().exits(0).json();
+    assert_eq!((&rotated["datasets"], &rotated["rows"]), (&1.into(), &2.into()));
+    assert_eq!(rotated["from"][0], first["keys"][0]["id"]);
+    let second = keys();
+    assert_eq!(second["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(second["keys"][0]["id"], rotated["to"]);
+    run("after").exits(0);
+    let values = |out: &str| fs::read(lab.path(out).join("age.tidy.csv")).unwrap();
+    assert_eq!(values("before"), values("after"));
+    lab.konsil(&["audit", "verify", "-C", &dir]).exits(0);
+    let log = lab.konsil(&["audit", "log", "-C", &dir]).exits(0);
+    assert!(log.out.contains("key-rotate") && log.out.contains("key-drop"), "{log:?}");
+    // the file from before is not the frozen one any more
+    fs::write(folder.join("data/patients.konsil"), sealed).unwrap();
+    run("old").exits(9).says(&["K0314"]);
+}
+
+// What was copied from a centre without its key is nothing elsewhere.
+#[test]
+fn data_without_their_key_do_not_open() {
+    let lab = Lab::with_patients(60, 96);
+    let folder = lab.centre(CENTRES[0]);
+    let elsewhere = lab.path("elsewhere");
+    fs::create_dir_all(elsewhere.join("data")).unwrap();
+    let file = "data/patients.konsil";
+    fs::copy(folder.join(file), elsewhere.join(file)).unwrap();
+    let list = |says: &[&str], code| {
+        lab.konsil(&["data", "list", "-C", "elsewhere"]).exits(code).says(says);
+    };
+    list(&["K0701", "data.key"], 1);
+    fs::copy(lab.centre(CENTRES[1]).join("data.key"), elsewhere.join("data.key")).unwrap();
+    list(&["K0312", "sealed under key", "konsil node key list"], 9);
+    fs::copy(folder.join("data.key"), elsewhere.join("data.key")).unwrap();
+    list(&[], 0);
+}
