@@ -11,11 +11,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use konsil_governance::audit::{Event, Hash};
 use konsil_governance::budget::{
-    Amount, Balance, BudgetError, BudgetRecord, Cost, Currency, Ledger, Limits, PatientCounters,
+    Amount, Balance, BudgetError, BudgetRecord, Cost, Currency, Ledger, Limits,
 };
 use konsil_governance::to_hex;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Reads entries that are not in the ledger yet into it; the number of the first broken one.
@@ -107,45 +106,6 @@ impl State {
             ledger.accept(&record)?;
             let event = event.with("entry", &record.seq);
             Ok(((), vec![event.with("entry_sha256", &to_hex(&record.hash))]))
-        })
-    }
-
-    /// Charges patients of this centre, by local pseudonym, and says for each whether the counter
-    /// had room; who had none is left out of the release.
-    ///
-    /// # Errors
-    /// [`NodeError::AuditUnavailable`], [`NodeError::Database`].
-    pub fn charge_patients(
-        &self,
-        pseudonyms: &[String],
-        amount: Amount,
-        limit: Amount,
-    ) -> Result<Vec<bool>, NodeError> {
-        self.change(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let mut spent = BTreeMap::new();
-            let mut query =
-                transaction.prepare("SELECT spent FROM patient_budget WHERE pseudonym = ?")?;
-            for pseudonym in pseudonyms {
-                let mut rows = query.query([pseudonym])?;
-                if let Some(row) = rows.next()? {
-                    let nano: i64 = row.get(0)?;
-                    spent.insert(pseudonym.clone(), Amount(nano.unsigned_abs()));
-                }
-            }
-            drop(query);
-            let mut counters = PatientCounters::new(spent);
-            let charged = counters.charge(pseudonyms, amount, limit);
-            let mut insert = transaction.prepare(
-                "INSERT INTO patient_budget VALUES (?1, ?2)
-                 ON CONFLICT (pseudonym) DO UPDATE SET spent = ?2",
-            )?;
-            for pseudonym in pseudonyms {
-                insert.execute(params![pseudonym, whole(counters.spent(pseudonym).0)])?;
-            }
-            drop(insert);
-            transaction.commit()?;
-            Ok(charged)
         })
     }
 

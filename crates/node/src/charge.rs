@@ -144,7 +144,8 @@ impl CentreNode {
             return Err(NodeError::Consent(what.to_owned()));
         };
         let names: Vec<String> = cohort.iter().map(|it| to_hex(it)).collect();
-        let room = self.state.charge_patients(&names, Amount(rho), limit)?;
+        let key = self.desk.key()?;
+        let room = self.state.charge_patients(&names, Amount(rho), limit, &key)?;
         Ok(cohort.into_iter().zip(room).filter(|(_, room)| !room).map(|(it, _)| it).collect())
     }
 

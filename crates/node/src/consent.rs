@@ -1,41 +1,104 @@
 //! Consent at a node: kept by pseudonym, asked anew at the beginning of every run.
 
+use crate::cells::{RowName, Sealed};
 use crate::centre::CentreNode;
 use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::state::State;
 use jiff::civil::Date;
-use konsil_cohort::{Dataset, Pseudonym, pseudonym_of};
+use konsil_cohort::{Dataset, Key, Pseudonym, pseudonym_of};
 use konsil_governance::audit::Event;
 use konsil_governance::consent::{Decision, Said, Statement, decide, is_contradictory, read_ids};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS consent_sealed (
+        row BLOB PRIMARY KEY, patient BLOB NOT NULL, source TEXT NOT NULL,
+        lasting INTEGER NOT NULL, statement BLOB NOT NULL) STRICT;
+";
+
+/// The table of earlier versions: pseudonyms and statements in the clear.
+pub(crate) const EARLIER: &str = "consent_statements";
+
+/// What somebody has said, as JSON.
+pub(crate) const STATEMENT: Sealed =
+    Sealed { table: "consent_sealed", name: "row", column: "statement" };
+
+/// Statements of the first version, which had no source: they stay until the next import, denials
+/// for ever.
+const FIRST: &str = "
     CREATE TABLE IF NOT EXISTS consent_statements (
         patient BLOB NOT NULL, source TEXT NOT NULL, lasting INTEGER NOT NULL,
         statement TEXT NOT NULL,
         PRIMARY KEY (patient, source, lasting, statement)) STRICT;
-";
-
-/// Statements of earlier versions, which had no source: they stay until the next import, denials
-/// for ever.
-const EARLIER: &str = "
     INSERT OR IGNORE INTO consent_statements
         SELECT patient, 'earlier', statement LIKE '%\"deny\":true%', statement FROM consent;
     DROP TABLE consent;
 ";
 
-/// Makes the tables, and fills them from those of earlier versions.
+/// Makes the tables, and fills them from those of the first version.
 pub(crate) fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
     if transaction.table_exists(None, "consent")? {
-        transaction.execute_batch(EARLIER)?;
+        transaction.execute_batch(FIRST)?;
     }
     transaction.commit()
+}
+
+/// Seals the statements of earlier versions.
+pub(crate) fn seal_earlier(transaction: &Transaction<'_>, key: &Key) -> Result<(), NodeError> {
+    if !transaction.table_exists(None, EARLIER)? {
+        return Ok(());
+    }
+    let all = "SELECT patient, source, lasting, statement FROM consent_statements";
+    let mut query = transaction.prepare(all)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (patient, source, text): (Vec<u8>, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(3)?);
+        let patient = name_of(&patient, key);
+        let row = Row { patient: &patient, source: &source, lasting: row.get(2)?, text: &text };
+        row.insert(transaction, key)?;
+    }
+    drop(rows);
+    drop(query);
+    Ok(transaction.execute_batch("DROP TABLE consent_statements")?)
+}
+
+/// What a patient is called in the register.
+fn name_of(pseudonym: &[u8], key: &Key) -> RowName {
+    key.name_in("consent patient", &[pseudonym])
+}
+
+/// A statement in the register.
+struct Row<'a> {
+    patient: &'a [u8],
+    source: &'a str,
+    /// Whether it outlives the next import of its source.
+    lasting: bool,
+    text: &'a str,
+}
+
+impl Row<'_> {
+    /// The same statement has the same name, and a row whose columns were changed another one.
+    fn name(&self, key: &Key) -> RowName {
+        let lasting = [u8::from(self.lasting)];
+        let parts = [self.patient, self.source.as_bytes(), &lasting, self.text.as_bytes()];
+        key.name_in(STATEMENT.table, &parts)
+    }
+
+    fn insert(&self, connection: &Connection, key: &Key) -> Result<(), NodeError> {
+        let name = self.name(key);
+        let sealed = STATEMENT.seal(&name, self.text.as_bytes(), key)?;
+        let insert = "INSERT OR IGNORE INTO consent_sealed VALUES (?, ?, ?, ?, ?)";
+        let mut insert = connection.prepare_cached(insert)?;
+        insert.execute(params![name, self.patient, self.source, self.lasting, sealed])?;
+        Ok(())
+    }
 }
 
 /// Where statements come from.
@@ -80,19 +143,28 @@ pub struct ConsentCounts {
 type Register = BTreeMap<Vec<u8>, Vec<Statement>>;
 
 impl State {
-    fn consent(&self) -> Result<Register, NodeError> {
+    /// All that is known, by the names of patients in the register.
+    fn consent(&self, key: &Key) -> Result<Register, NodeError> {
         let connection = self.lock();
-        let mut query = connection.prepare("SELECT patient, statement FROM consent_statements")?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let mut all = Register::new();
-        for row in rows {
-            let (patient, text) = row?;
+        let all = "SELECT row, patient, source, lasting, statement FROM consent_sealed";
+        let mut query = connection.prepare(all)?;
+        let mut rows = query.query([])?;
+        let mut register = Register::new();
+        while let Some(row) = rows.next()? {
+            let (name, sealed): (RowName, Vec<u8>) = (row.get(0)?, row.get(4)?);
+            let (patient, source): (Vec<u8>, String) = (row.get(1)?, row.get(2)?);
+            let plain = STATEMENT.open(&name, &sealed, key)?;
+            let text = std::str::from_utf8(&plain).unwrap_or_default();
+            let row = Row { patient: &patient, source: &source, lasting: row.get(3)?, text };
+            if row.name(key) != name {
+                return Err(STATEMENT.wrong(&name, "the columns are those of another statement"));
+            }
             // what cannot be read any more forbids
             let statement =
-                serde_json::from_str(&text).unwrap_or_else(|_| Statement::withdrawal(Date::MIN));
-            all.entry(patient).or_default().push(statement);
+                serde_json::from_str(text).unwrap_or_else(|_| Statement::withdrawal(Date::MIN));
+            register.entry(patient).or_default().push(statement);
         }
-        Ok(all)
+        Ok(register)
     }
 }
 
@@ -116,9 +188,9 @@ impl Desk {
         for (id, statement, lasting) in all {
             let text =
                 serde_json::to_string(statement).map_err(|_| NodeError::Message("consent"))?;
-            rows.push((pseudonym_of(&key, id), lasting, text));
+            rows.push((name_of(&pseudonym_of(&key, id), &key), lasting, text));
         }
-        let people: BTreeSet<&Pseudonym> = rows.iter().map(|(patient, ..)| patient).collect();
+        let people: BTreeSet<&RowName> = rows.iter().map(|(patient, ..)| patient).collect();
         let people = people.len();
         let event =
             Event::new("consent", &self.config.dataset, &format!("steward@{}", self.centre()))
@@ -127,16 +199,14 @@ impl Desk {
                 .with("flaws", &said.flaws.len());
         self.state.log_with(self.clock.now(), &[event], |transaction, _| {
             if !add {
-                let old = "DELETE FROM consent_statements
+                let old = "DELETE FROM consent_sealed
                     WHERE lasting = 0 AND source IN (?, 'earlier')";
                 transaction.execute(old, [source.word()])?;
             }
-            let insert = "INSERT OR IGNORE INTO consent_statements VALUES (?, ?, ?, ?)";
-            let mut insert = transaction.prepare_cached(insert)?;
-            for (patient, lasting, text) in &rows {
-                insert.execute(params![patient.as_slice(), source.word(), lasting, text])?;
-            }
-            Ok(())
+            let source = source.word();
+            rows.iter().try_for_each(|(patient, lasting, text)| {
+                Row { patient, source, lasting: *lasting, text }.insert(transaction, &key)
+            })
         })?;
         Ok(people)
     }
@@ -146,7 +216,7 @@ impl Desk {
     /// # Errors
     /// [`NodeError::Consent`] when the opt-out list cannot be read, [`NodeError::Database`].
     pub fn consent_counts(&self, purpose: &str) -> Result<ConsentCounts, NodeError> {
-        let (said, today) = (self.state.consent()?, self.today());
+        let (said, today) = (self.state.consent(&*self.key()?)?, self.today());
         let opted_out = self.opted_out()?.len();
         let mut counts =
             ConsentCounts { people: said.len(), opted_out, ..ConsentCounts::default() };
@@ -192,10 +262,11 @@ impl Desk {
                         it with its identifier column";
             return Err(NodeError::Consent(what.to_owned()));
         };
-        let said = if required { self.state.consent()? } else { Register::new() };
-        let today = self.today();
+        let (key, today) = (self.key()?, self.today());
+        let said = if required { self.state.consent(&key)? } else { Register::new() };
         let may = |patient: &Pseudonym| {
-            let own = said.get(patient.as_slice()).map(Vec::as_slice).unwrap_or_default();
+            let own = said.get(name_of(patient, &key).as_slice());
+            let own = own.map(Vec::as_slice).unwrap_or_default();
             let given = !required || decide(own, purpose, today) == Decision::Permitted;
             given && !opted_out.contains(patient)
         };
@@ -231,13 +302,49 @@ mod tests {
             earlier.execute(insert, params![[patient; 16], text]).unwrap();
         }
         drop(earlier);
+        let key = Key::create(&folder.path().join("data.key")).unwrap();
         for _ in 0..2 {
             let state = State::open(&path).unwrap();
-            let known = state.consent().unwrap();
-            assert_eq!((known.len(), &known[&vec![1; 16]]), (2, &vec![permit.clone()]));
-            let count = "SELECT count(*) FROM consent_statements WHERE lasting = 1";
+            state.seal_earlier(jiff::Timestamp::UNIX_EPOCH, &key).unwrap();
+            let known = state.consent(&key).unwrap();
+            let name = name_of(&[1; 16], &key).to_vec();
+            assert_eq!((known.len(), &known[&name]), (2, &vec![permit.clone()]));
+            let count = "SELECT count(*) FROM consent_sealed WHERE lasting = 1";
             let lasting: i64 = state.lock().query_row(count, [], |row| row.get(0)).unwrap();
             assert_eq!(lasting, 1);
+            assert!(!state.lock().table_exists(None, EARLIER).unwrap());
+        }
+    }
+
+    // A statement belongs to its patient, its source and its row: whatever is moved or changed stops
+    // the register, and nobody's denial becomes somebody else's.
+    #[test]
+    fn statements_moved_between_rows_do_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("node.sqlite")).unwrap();
+        let key = Key::create(&folder.path().join("data.key")).unwrap();
+        let statement = |deny| Statement { deny, ..Statement::withdrawal(Date::MIN) };
+        let fill = || {
+            state.change(|it| it.execute("DELETE FROM consent_sealed", [])).unwrap();
+            for (patient, deny) in [([1_u8; 16], true), ([2; 16], false), ([2; 16], false)] {
+                let text = serde_json::to_string(&statement(deny)).unwrap();
+                let patient = name_of(&patient, &key);
+                let row = Row { patient: &patient, source: "table", lasting: deny, text: &text };
+                row.insert(&state.lock(), &key).unwrap();
+            }
+            let known = state.consent(&key).unwrap();
+            assert_eq!(known.values().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+        };
+        for change in [
+            "UPDATE consent_sealed SET patient = (SELECT patient FROM consent_sealed WHERE lasting = 0)",
+            "UPDATE consent_sealed SET lasting = 0",
+            "UPDATE consent_sealed SET source = 'fhir' WHERE lasting = 1",
+            "UPDATE consent_sealed SET statement = (SELECT statement FROM consent_sealed WHERE lasting = 0)",
+            "UPDATE consent_sealed SET row = zeroblob(16) WHERE lasting = 1",
+        ] {
+            fill();
+            state.change(|it| it.execute(change, [])).unwrap();
+            assert_eq!(state.consent(&key).unwrap_err().code(), "K0312", "{change}");
         }
     }
 }

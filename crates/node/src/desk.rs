@@ -58,6 +58,7 @@ impl Desk {
             return Ok(Arc::clone(key));
         }
         let key = Arc::new(open_key(&self.folder)?);
+        self.state.seal_earlier(self.clock.now(), &key)?;
         *known = Some(Arc::clone(&key));
         Ok(key)
     }

@@ -143,7 +143,7 @@ impl Cohort {
         let mut rows: Vec<usize> = (0..members.len()).collect();
         rows.sort_unstable_by_key(|row| members[*row]);
         let members: Vec<Pseudonym> = rows.iter().map(|row| members[*row]).collect();
-        let digest = Sha256::digest(members.as_flattened()).to_vec();
+        let digest = digest_of(&members);
         Self { members, rows, digest }
     }
 
@@ -243,16 +243,17 @@ impl CentreNode {
             file: session.into(),
             what: "the patients of this released run are gone from node.sqlite, or not its own",
         };
-        let Some(digest) = self.state.cohort_digest(session)? else {
+        let Some(hidden) = self.state.cohort_digest(session)? else {
             // this centre took no part: its patients were not in it
             return Ok(Release { members: Some(Vec::new()), sets: Sets::none(it.sets, 0) });
         };
-        let members = if digest == cohort.digest {
+        let members = if hidden == hide(&cohort.digest, key) {
             None
         } else {
             Some(self.state.membership(session, key)?.ok_or_else(gone)?.members)
         };
         let size = members.as_ref().map_or(cohort.members.len(), Vec::len);
+        let digest = members.as_ref().map_or_else(|| cohort.digest.clone(), |it| digest_of(it));
         let sets = match self.state.sets_of(session, key)? {
             None if it.sets == 0 => Sets::none(0, size),
             None => return Err(gone().into()),
@@ -271,18 +272,41 @@ impl CentreNode {
         let key = self.desk.key()?;
         let bytes = Zeroizing::new(sets.encode(&cohort.digest));
         let sealed = seal_bytes(&sets_place(session), &bytes, &key)?;
+        let digest = hide(&cohort.digest, &key);
         let condition = asked.condition();
         let centres = serde_json::to_string(asked.centres).unwrap_or_default();
         let count = i64::try_from(sets.len()).unwrap_or(i64::MAX);
         self.state.change(|it| {
             let it = it.unchecked_transaction()?;
             let release = "INSERT OR IGNORE INTO exact_releases VALUES (?, ?)";
-            it.execute(release, params![session, cohort.digest])?;
+            it.execute(release, params![session, digest])?;
             let sets = "INSERT OR IGNORE INTO exact_sets VALUES (?, ?, ?, ?, ?)";
             it.execute(sets, params![session, condition, centres, count, sealed])?;
             it.commit()
         })
     }
+}
+
+/// Of a cohort's sorted patients.
+fn digest_of(members: &[Pseudonym]) -> Vec<u8> {
+    Sha256::digest(members.as_flattened()).to_vec()
+}
+
+/// What tells a cohort from another one in the database: without the key nobody can try cohorts.
+fn hide(digest: &[u8], key: &Key) -> [u8; 16] {
+    key.name_in("exact_releases", &[digest])
+}
+
+/// Hides the digests of earlier versions.
+pub(crate) fn hide_earlier(transaction: &Transaction<'_>, key: &Key) -> Result<(), NodeError> {
+    let mut query = transaction.prepare("SELECT session, digest FROM exact_releases")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let all: Vec<(String, Vec<u8>)> = rows.collect::<Result<_, _>>()?;
+    for (session, digest) in all {
+        let update = "UPDATE exact_releases SET digest = ? WHERE session = ?";
+        transaction.execute(update, params![hide(&digest, key), session])?;
+    }
+    Ok(())
 }
 
 fn counted(patients: usize) -> u64 {

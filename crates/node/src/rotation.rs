@@ -6,11 +6,10 @@
 //! has stolen an older list, or a backup with one, can open what was sealed until then, and knows the
 //! lasting secrets: pseudonyms and noise follow from these, and a rotation keeps them.
 
+use crate::cells::{reseal_cells, sealed_columns};
 use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::keys::{CentreKey, open_alone, open_key, replace_key};
-use crate::lineage::reseal_sets;
-use crate::memberships::reseal_memberships;
 use crate::process::occupy;
 use crate::snapshots::{actor, settle_all};
 use crate::state::State;
@@ -19,9 +18,6 @@ use konsil_cohort::{
 };
 use konsil_governance::audit::Event;
 use std::path::Path;
-
-/// Columns whose cells are sealed.
-const SEALED: [(&str, &str); 2] = [("memberships", "members"), ("exact_sets", "members")];
 
 /// What a rotation has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +76,7 @@ fn rotate(
     let mut key = open_alone(folder)?;
     let state = State::join(&folder.join("node.sqlite"))?;
     state.check()?;
+    state.seal_earlier(clock.now(), &key)?;
     settle_all(folder, &state)?;
     let admin = actor(folder, "admin")?;
     if key.ids().nth(1).is_none() {
@@ -95,9 +92,7 @@ fn rotate(
         datasets += usize::from(seal_dataset((folder, &name), (&state, &key), clock, reached)?);
     }
     let event = with_ids(Event::new("key-rows", "node.sqlite", &admin), &key);
-    let rows = state.log_with(clock.now(), &[event], |it, _| {
-        Ok(reseal_memberships(it, &key)? + reseal_sets(it, &key)?)
-    })?;
+    let rows = state.log_with(clock.now(), &[event], |it, _| reseal_cells(it, &key))?;
     reached(Step::RowsSealed)?;
     let event = with_ids(Event::new("key-drop", "data.key", &admin), &key);
     state.log(clock.now(), &event)?;
@@ -161,7 +156,7 @@ pub fn key_uses(folder: &Path) -> Result<Vec<KeyUse>, NodeError> {
     }
     let state = State::read(&path)?;
     let connection = state.lock();
-    for (table, column) in SEALED {
+    for (table, column) in sealed_columns() {
         if !connection.table_exists(None, table)? {
             continue;
         }
@@ -206,6 +201,9 @@ mod tests {
             let run = (session, "age", "dementia");
             state.record_membership(Timestamp::UNIX_EPOCH, run, &[patient], &key).unwrap();
         }
+        let patients = [konsil_governance::to_hex(&patient)];
+        let (amount, limit) = ("1".parse().unwrap(), "1".parse().unwrap());
+        state.charge_patients(&patients, amount, limit, &key).unwrap();
         folder
     }
 
@@ -227,6 +225,10 @@ mod tests {
             state.memberships(&key).unwrap().into_iter().flat_map(|it| it.members).collect();
         assert_eq!(members, [pseudonym_of(&key, "P1"); 2]);
         assert_eq!(patients[0], members[0]);
+        // the counter of the patient is still full
+        let (amount, limit) = ("1".parse().unwrap(), "1".parse().unwrap());
+        let names = [konsil_governance::to_hex(&patients[0])];
+        assert_eq!(state.charge_patients(&names, amount, limit, &key).unwrap(), [false]);
         let names: Vec<_> = dataset_names(&data).unwrap();
         assert_eq!(fs::read_dir(&data).unwrap().count(), names.len(), "something is left");
     }
@@ -270,7 +272,7 @@ mod tests {
             assert!(load(&path.join("data"), "frozen", &old).is_err());
             let uses = key_uses(path).unwrap();
             let used = (uses.len(), uses[0].rows, uses[0].datasets.len(), uses[0].made);
-            assert_eq!(used, (1, 2, 2, 1_800_000_000), "{step:?}");
+            assert_eq!(used, (1, 3, 2, 1_800_000_000), "{step:?}");
         }
     }
 

@@ -21,7 +21,7 @@ pub struct State {
 }
 
 /// Version of the tables. A database of a later version is not touched.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// How long a write of another process is waited for.
 const BUSY_MAX: Duration = Duration::from_secs(10);
@@ -48,8 +48,6 @@ const SCHEMA: &str = "
         accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (peer, size, root)) STRICT;
     CREATE TABLE IF NOT EXISTS budget (
         seq INTEGER PRIMARY KEY, text TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS patient_budget (
-        pseudonym TEXT PRIMARY KEY, spent INTEGER NOT NULL) STRICT;
 ";
 
 const INTERRUPTED: &str =
@@ -108,7 +106,10 @@ impl State {
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // what is deleted is overwritten
+        connection.pragma_update(None, "secure_delete", "ON")?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(crate::counters::SCHEMA)?;
         connection.execute_batch(crate::requests_store::SCHEMA)?;
         connection.execute_batch(crate::lineage::SCHEMA)?;
         connection.execute_batch(crate::charge::SCHEMA)?;

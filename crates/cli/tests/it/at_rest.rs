@@ -1,6 +1,8 @@
 //! Keys of what is at rest: listed, rotated, missing.
 
-use crate::lab::{CENTRES, Lab};
+use crate::lab::{CENTRES, HEADER, Lab, files, patients};
+use konsil_cohort::pseudonym_of;
+use std::fmt::Write;
 use std::fs;
 
 const STUDY: &str = "[study]\nid = \"age\"\n[[analysis]]\nid = \"age\"\nkind = \"summary\"\nvariables = [\"age\"]\n";
@@ -58,4 +60,59 @@ fn data_without_their_key_do_not_open() {
     list(&["K0312", "sealed under key", "konsil node key list"], 9);
     fs::copy(folder.join("data.key"), elsewhere.join("data.key")).unwrap();
     list(&[], 0);
+}
+
+// A stolen folder or backup of a centre, without its key, shows no patient: neither identifier nor
+// pseudonym, neither a measured value nor what somebody has consented to, whatever was done with them.
+#[test]
+fn no_byte_of_a_centres_folder_is_about_a_patient() {
+    let lab = Lab::empty();
+    let mark = "CANARY51d0c3";
+    let mut text = format!("{HEADER}\n");
+    let mut ids = Vec::new();
+    for (at, line) in patients(360, 97).lines().skip(1).enumerate() {
+        let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if fields[0] == CENTRES[0] {
+            fields[1] = format!("{mark}{at}");
+            ids.push(fields[1].clone());
+        }
+        writeln!(text, "{}", fields.join(",")).unwrap();
+    }
+    lab.write("patients.csv", &text);
+    lab.import("patients.csv").exits(0);
+    let folder = lab.centre(CENTRES[0]);
+    let dir = folder.to_string_lossy().into_owned();
+    fs::write(folder.join("policy.toml"), "consent_required = true\n").unwrap();
+    let config = folder.join("konsil.toml");
+    let limited = fs::read_to_string(&config).unwrap();
+    let limited = limited.replace("[budget]\n", "[budget]\npatient_rho = \"0.05\"\n");
+    fs::write(&config, limited).unwrap();
+    let rows: String = ids.iter().map(|id| format!("{id},leprosy,2020-01-01,\n")).collect();
+    lab.write("consent.csv", &format!("id,purpose,from,to\n{rows}"));
+    lab.konsil(&["consent", "import", "consent.csv", "-C", &dir]).exits(0);
+    lab.write("ids.txt", &ids[..12].join("\n"));
+    lab.konsil(&["consent", "withdraw", "--id-file", "ids.txt", "-C", &dir]).exits(0);
+    for (out, release) in [("exact", ""), ("noise", "[release]\nepsilon = 0.5\n")] {
+        let study = format!(
+            "[study]\nid = \"{out}\"\npurpose = \"leprosy\"\n{release}[[analysis]]\nkind = \"table1\"\nvariables = [\"sex\"]\n"
+        );
+        lab.write("study.toml", &study);
+        lab.konsil(&["lab", "run", "lab", "study.toml", "--out", out]).exits(0);
+    }
+    lab.konsil(&["node", "key", "rotate", "-C", &dir]).exits(0).says(&["sealed anew"]);
+    let key = konsil_node::open_key(&folder).unwrap();
+    let looked_at = files(&folder);
+    assert!(looked_at.iter().any(|it| it.ends_with("node.sqlite")), "{looked_at:?}");
+    for path in looked_at {
+        let bytes = fs::read(&path).unwrap();
+        let holds = |form: &[u8]| bytes.windows(form.len()).any(|it| it == form);
+        assert!(!holds(mark.as_bytes()), "{} names a patient", path.display());
+        assert!(!holds(b"\"deny\""), "{} shows a statement", path.display());
+        for id in &ids[..20] {
+            let pseudonym = pseudonym_of(&key, id);
+            let hex = konsil_governance::to_hex(&pseudonym);
+            let is_there = holds(&pseudonym) || holds(hex.as_bytes());
+            assert!(!is_there, "{} shows a pseudonym", path.display());
+        }
+    }
 }

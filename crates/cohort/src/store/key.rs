@@ -8,12 +8,14 @@
 //! konsil key list v1
 //! secret noise HEX
 //! secret pseudonyms HEX
+//! secret rows HEX
 //! key 1f0a93c2 1764000000 HEX
 //! sum HEX
 //! ```
 
 use super::random;
 use crate::error::CohortError;
+use aws_lc_rs::hmac;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -48,15 +50,18 @@ pub enum Secret {
     Noise,
     /// What pseudonyms of its patients depend on.
     Pseudonyms,
+    /// What the names of patients in tables depend on.
+    Rows,
 }
 
 impl Secret {
-    const ALL: [Self; 2] = [Self::Noise, Self::Pseudonyms];
+    const ALL: [Self; 3] = [Self::Noise, Self::Pseudonyms, Self::Rows];
 
     fn word(self) -> &'static str {
         match self {
             Self::Noise => "noise",
             Self::Pseudonyms => "pseudonyms",
+            Self::Rows => "rows",
         }
     }
 
@@ -179,6 +184,19 @@ impl Key {
     pub fn secret(&self, which: Secret) -> Zeroizing<[u8; 32]> {
         let known = Secret::ALL.iter().zip(&self.secrets).find(|(it, _)| **it == which);
         known.map(|(_, secret)| secret.clone()).unwrap_or_default()
+    }
+
+    /// What stands in a table for something that is looked up there: HMAC-SHA-256 of its parts, so that
+    /// nobody without the list can tell what it is, or that it stands in another table too.
+    #[must_use]
+    pub fn name_in(&self, table: &str, parts: &[&[u8]]) -> [u8; 16] {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, self.secret(Secret::Rows).as_slice());
+        let mut tag = hmac::Context::with_key(&secret);
+        for part in [table.as_bytes()].iter().chain(parts) {
+            tag.update(&(part.len() as u64).to_be_bytes());
+            tag.update(part);
+        }
+        tag.sign().as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// The key that seals.

@@ -213,12 +213,24 @@ impl State {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, NodeError> {
+        self.change_sealed(|connection| Ok(change(connection)?))
+    }
+
+    /// As [`State::change`], with what may fail for other reasons than the database.
+    ///
+    /// # Errors
+    /// As [`State::change`]; what `change` refuses.
+    pub(crate) fn change_sealed<T>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
         let connection = self.writable()?;
-        change(&connection).map_err(|error| {
-            if is_of_the_disk(&error) {
-                self.books().close(&error);
+        change(&connection).inspect_err(|error| {
+            if let NodeError::Database(error) = error
+                && is_of_the_disk(error)
+            {
+                self.books().close(error);
             }
-            error.into()
         })
     }
 

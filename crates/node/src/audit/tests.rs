@@ -229,6 +229,7 @@ fn a_log_that_cannot_be_written_stops_everything() {
     let folder = folder();
     let path = folder.path().join("node.sqlite");
     let state = State::open(&path).unwrap();
+    let key = konsil_cohort::Key::create(&folder.path().join("some.key")).unwrap();
     assert_eq!(until_full(&state).code(), "K0630");
     let room = state.lock().pragma_update(None, "max_page_count", 1_000_000);
     room.unwrap();
@@ -240,7 +241,7 @@ fn a_log_that_cannot_be_written_stops_everything() {
         state.opened((at(6), &[event(2)]), ("s", "a"), &[("n", "centres", 1)]),
         state.reserve(at(6), &cost("r"), &Limits::default()),
         state
-            .charge_patients(&["p".to_owned()], "1".parse().unwrap(), "2".parse().unwrap())
+            .charge_patients(&["p".to_owned()], "1".parse().unwrap(), "2".parse().unwrap(), &key)
             .map(drop),
         state.check(),
     ];

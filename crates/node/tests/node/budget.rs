@@ -133,8 +133,10 @@ fn patients_are_charged_until_their_counter_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("node.sqlite")).unwrap();
     let all = ["a".to_owned(), "b".to_owned()];
-    let charge =
-        |who: &[String], amount| state.charge_patients(who, Amount(amount), Amount(10)).unwrap();
+    let key = konsil_cohort::Key::create(&folder.path().join("data.key")).unwrap();
+    let charge = |who: &[String], amount| {
+        state.charge_patients(who, Amount(amount), Amount(10), &key).unwrap()
+    };
     assert_eq!(charge(&all[..1], 7), [true]);
     assert_eq!(charge(&all, 4), [false, true]);
     assert_eq!(charge(&all, 3), [true, true]);
