@@ -121,6 +121,12 @@ pub(crate) fn audit(command: AuditCommand, screen: &Screen) -> Result<(), Failur
             screen.note(&format!(
                 "✓ logged: the log of {whose} no longer holds the {seen} entries that were seen"
             ));
+            if whose == "this centre" {
+                screen.note(
+                    "  approvals that were not used count as used, and all budgets as spent until \
+                     stewards sign:  konsil budget renew",
+                );
+            }
             screen.json_line(&json!({
                 "schema": "konsil.audit-rollback.v1", "log": whose, "seen_entries": seen,
             }));

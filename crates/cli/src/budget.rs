@@ -1,9 +1,11 @@
 //! The privacy budget of a centre.
 
 use crate::failure::Failure;
+use crate::request::open_key;
 use crate::screen::Screen;
 use clap::Subcommand;
 use konsil_governance::budget::{Balance, Currency, epsilon, mu_of_exposure, mu_of_rho};
+use konsil_node::Clock;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +20,36 @@ pub(crate) enum BudgetCommand {
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
+    /// Let the budgets count again that are void since the log was rolled back. Stewards sign, as many
+    /// as an approval needs; without stewards the centre's identity.key.
+    Renew {
+        /// Keys of the stewards who sign.
+        #[arg(long, value_name = "KEY", required = true)]
+        signed_by: Vec<PathBuf>,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
 }
 
 pub(crate) fn budget(command: BudgetCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         BudgetCommand::Show { dir } => show(&dir, screen),
+        BudgetCommand::Renew { signed_by, dir } => renew(&dir, &signed_by, screen),
     }
+}
+
+fn renew(dir: &Path, keys: &[PathBuf], screen: &Screen) -> Result<(), Failure> {
+    let keys: Vec<_> = keys.iter().map(|path| open_key(path)).collect::<Result<_, _>>()?;
+    let names = konsil_node::renew_budget(dir, Clock::system(), &keys)?;
+    screen.note(&format!(
+        "✓ the budgets count again from what the ledger says, signed by {}\n  what was spent since \
+         the backup is not in it: is it out of [budget] in konsil.toml?\n  cohorts of the lost runs \
+         are not known here any more: look at studies of nearly the same patients yourselves",
+        names.join(", ")
+    ));
+    screen.json_line(&json!({"schema": "konsil.budget-renewal.v1", "signed_by": names}));
+    Ok(())
 }
 
 fn show(dir: &Path, screen: &Screen) -> Result<(), Failure> {
@@ -32,7 +58,12 @@ fn show(dir: &Path, screen: &Screen) -> Result<(), Failure> {
         let what = format!("{} has no budget yet; is it a centre's folder?", dir.display());
         return Err(Failure::usage(what));
     }
-    let (balances, open) = konsil_node::budget_balances(dir)?;
+    let konsil_node::Balances { balances, open, void } = konsil_node::budget_balances(dir)?;
+    if void {
+        let what =
+            "void since the log was rolled back: everything counts as spent;  konsil budget renew";
+        screen.table(what);
+    }
     for balance in &balances {
         screen.table(&line(balance));
     }
@@ -52,7 +83,8 @@ fn show(dir: &Path, screen: &Screen) -> Result<(), Failure> {
     }
     let balances: Vec<_> = balances.iter().map(as_json).collect();
     screen.json_line(&json!({
-        "schema": "konsil.budget.v1", "delta": DELTA, "balances": balances, "reserved": open,
+        "schema": "konsil.budget.v1", "delta": DELTA, "void": void, "balances": balances,
+        "reserved": open,
     }));
     Ok(())
 }

@@ -294,6 +294,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Nothing is computed. Keep the folder as it is and compare it with a backup.",
     ),
     (
+        "K0643",
+        "budget-void: a centre's log was rolled back, and nobody knows what was spent since the backup.",
+        "Everything counts as spent. The centre's stewards compare its ledger with the logs of the other centres, lower its limits by what is missing, and sign: konsil budget renew --signed-by KEY.",
+    ),
+    (
         "K0610",
         "approval-missing: no steward of the centre has approved the study yet.",
         "Send it with  konsil submit,  and wait; the steward decides with  konsil request approve.",

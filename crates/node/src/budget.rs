@@ -64,8 +64,12 @@ impl State {
     ///
     /// # Errors
     /// [`NodeError::Budget`] when a budget would be exceeded or the release has been reserved
-    /// before; [`NodeError::AuditUnavailable`] when it cannot be written.
+    /// before; [`NodeError::BudgetVoid`] after a rollback; [`NodeError::AuditUnavailable`] when it
+    /// cannot be written.
     pub fn reserve(&self, at: Timestamp, cost: &Cost, limits: &Limits) -> Result<(), NodeError> {
+        if self.budget_void()?.is_some() {
+            return Err(NodeError::BudgetVoid);
+        }
         let event = budget_event("budget-reserve", cost);
         self.book(at, event, |ledger| ledger.reserve(cost, limits))
     }
@@ -158,12 +162,25 @@ pub(crate) fn noisy_cost(exact: Cost, rho_nano: u64) -> Cost {
     Cost { currency: Currency::Dp, amount: Amount(rho_nano), ..exact }
 }
 
+/// What a node's budgets have spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balances {
+    /// Each budget.
+    pub balances: Vec<Balance>,
+    /// Reservations that are still open.
+    pub open: Vec<Cost>,
+    /// Whether a rollback has made them void: everything counts as spent.
+    pub void: bool,
+}
+
 /// What a node's budgets have spent, and the reservations that are still open. The node may run.
 ///
 /// # Errors
 /// [`NodeError`] of the folder; [`NodeError::Budget`] when the ledger is broken.
-pub fn budget_balances(folder: &Path) -> Result<(Vec<Balance>, Vec<Cost>), NodeError> {
+pub fn budget_balances(folder: &Path) -> Result<Balances, NodeError> {
     let config: NodeConfig = read_toml(&folder.join("konsil.toml"))?;
-    let ledger = State::read(&folder.join("node.sqlite"))?.ledger()?;
-    Ok((ledger.balances(&config.budget), ledger.open().cloned().collect()))
+    let state = State::read(&folder.join("node.sqlite"))?;
+    let ledger = state.ledger()?;
+    let (balances, open) = (ledger.balances(&config.budget), ledger.open().cloned().collect());
+    Ok(Balances { balances, open, void: state.budget_void()?.is_some() })
 }

@@ -83,6 +83,12 @@ pub enum NodeError {
     /// The budget ledger says no.
     #[error(transparent)]
     Budget(Box<BudgetError>),
+    /// The log was rolled back, and with it what was spent.
+    #[error(
+        "budget-void: this centre's log was rolled back, and nobody knows what was spent since the \
+         backup; everything counts as spent until its stewards sign:  konsil budget renew"
+    )]
+    BudgetVoid,
     /// The study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -222,6 +228,7 @@ impl NodeError {
                 BudgetError::Broken(_) => "K0642",
                 _ => "K0641",
             },
+            Self::BudgetVoid => "K0643",
             Self::Study(_) => "K0704",
             Self::Plan(PlanError::Analysis(error)) | Self::Analysis(error) => analysis_code(error),
             Self::Plan(_) => "K0705",

@@ -41,8 +41,10 @@ mod state;
 mod transparency;
 
 pub use asking::Answers;
-pub use audit::{AuditReport, accept_rollback, audit_entries, audit_proof, verify_audit};
-pub use budget::budget_balances;
+pub use audit::{
+    AuditReport, accept_rollback, audit_entries, audit_proof, renew_budget, verify_audit,
+};
+pub use budget::{Balances, budget_balances};
 pub use centre::{CentreNode, serve_centre, serve_centre_by};
 pub use clock::{Clock, rfc_3339};
 pub use config::{

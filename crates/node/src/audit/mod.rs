@@ -14,7 +14,7 @@ mod exchange_tests;
 mod tests;
 
 pub use report::{AuditReport, audit_entries, audit_proof, verify_audit};
-pub use rollback::accept_rollback;
+pub use rollback::{accept_rollback, renew_budget};
 pub(crate) use witness::exchange;
 
 use crate::error::NodeError;

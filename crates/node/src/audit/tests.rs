@@ -210,7 +210,7 @@ fn until_full(state: &State) -> NodeError {
     (0..100).find_map(|_| state.log(at(5), &long).err()).unwrap()
 }
 
-fn cost(release: &str) -> Cost {
+pub(crate) fn cost(release: &str) -> Cost {
     Cost {
         study: "s".to_owned(),
         release: release.to_owned(),

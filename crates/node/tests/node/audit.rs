@@ -8,7 +8,9 @@ use konsil_governance::audit::{EntryProof, to_syslog};
 use konsil_governance::budget::{Amount, Currency};
 use konsil_mpc::Topology;
 use konsil_net::PublicKey;
-use konsil_node::{Clock, Researcher, audit_entries, audit_proof, budget_balances, verify_audit};
+use konsil_node::{
+    Balances, Clock, Researcher, audit_entries, audit_proof, budget_balances, verify_audit,
+};
 
 // Case 36: centres whose clocks are far apart sign nothing for each other, and no run begins; a few
 // minutes do no harm.
@@ -28,7 +30,8 @@ fn centres_with_clocks_apart_run_nothing() {
             Err(error) => {
                 assert_eq!(error.code(), code, "{error}");
                 assert!(error.to_string().contains("clock-skew"), "{error}");
-                let (balances, open) = budget_balances(&network.path(NAMES[0])).unwrap();
+                let Balances { balances, open, .. } =
+                    budget_balances(&network.path(NAMES[0])).unwrap();
                 assert!(open.is_empty() && balances.iter().all(|it| it.spent == Amount::default()));
             }
         }
@@ -77,7 +80,7 @@ fn a_run_is_logged_and_witnessed_by_all() {
         assert_eq!(end.facts["planned_bytes"], end.facts["sent_bytes"]);
         let of_study = audit_entries(&folder, Some("short"), None).unwrap();
         assert!(of_study.len() < entries.len() && of_study.len() > 10);
-        let (balances, open) = budget_balances(&folder).unwrap();
+        let Balances { balances, open, .. } = budget_balances(&folder).unwrap();
         assert!(open.is_empty() && balances.iter().all(|it| it.currency == Currency::Exact));
     }
     // an entry is proven to whoever knows the centre's key
