@@ -3,8 +3,8 @@
 use crate::arguments::{DataCommand, DictCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
-use konsil_cohort::{Dictionary, ImportOptions, dataset_names, import, load, save};
-use konsil_node::{Clock, State, freeze, open_key, open_or_make_key};
+use konsil_cohort::{Dictionary, ImportOptions, Snapshot, dataset_names, import, load, save};
+use konsil_node::{Clock, State, freeze, freeze_with, open_key, open_or_make_key};
 use std::fs;
 use std::path::Path;
 
@@ -64,7 +64,8 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
                 stored.bytes,
                 stored.sha256.get(..8).unwrap_or_default()
             ));
-            freeze_named(&dir, &name, screen)
+            frozen(&freeze_with((&dir, &name), &key, &Clock::system())?, screen);
+            Ok(())
         }
         DataCommand::Check { file, dict, map } => {
             let dictionary = read_dictionary(&dict)?;
@@ -73,17 +74,18 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             screen.result(report.to_text().trim_end());
             Ok(())
         }
-        DataCommand::Freeze { name, dir } => freeze_named(&dir, &name, screen),
+        DataCommand::Freeze { name, dir } => {
+            frozen(&freeze(&dir, &name, &Clock::system())?, screen);
+            Ok(())
+        }
         DataCommand::List { dir } => list(&dir, screen),
     }
 }
 
-fn freeze_named(dir: &Path, name: &str, screen: &Screen) -> Result<(), Failure> {
-    let snapshot = freeze(dir, name, &Clock::system())?;
-    let root = snapshot.root.get(..12).unwrap_or_default();
+fn frozen(snapshot: &Snapshot, screen: &Screen) {
+    let (name, root) = (&snapshot.dataset, snapshot.root.get(..12).unwrap_or_default());
     screen.note(&format!("✓ {name}  frozen as {root}…; studies use this file and no other"));
     screen.json_line(&serde_json::json!({"schema": "konsil.snapshot.v1", "snapshot": snapshot}));
-    Ok(())
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {

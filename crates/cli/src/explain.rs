@@ -147,6 +147,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "snapshot-mismatch: the file of a data set is not the one that was frozen.",
         "It was changed, or an older file was put back. Restore the frozen file from a backup, or import again; if it was replaced on purpose: konsil data freeze NAME.",
     ),
+    (
+        "K0316",
+        "The data key of a centre is locked, and the passphrase is missing or another one.",
+        "Start the command at a terminal, or name a file with the passphrase, mode 600, in KONSIL_PASSPHRASE_FILE. Without the passphrase nobody opens the data.",
+    ),
     ("K0401", "The secure computation stopped.", "Run again; nothing was released."),
     (
         "K0402",

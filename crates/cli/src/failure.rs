@@ -108,6 +108,9 @@ impl From<CohortError> for Failure {
                 ("K0312", error.to_string())
             }
             CohortError::SnapshotMismatch { .. } => ("K0314", error.to_string()),
+            CohortError::Locked { .. } | CohortError::Passphrase { .. } => {
+                ("K0316", error.to_string())
+            }
             CohortError::Mapping { .. } | CohortError::DatasetName { .. } => {
                 ("K0801", error.to_string())
             }

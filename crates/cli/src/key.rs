@@ -3,7 +3,9 @@
 use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::Subcommand;
-use konsil_node::{Clock, key_uses, rfc_3339, rotate_key};
+use konsil_node::{
+    Clock, ask_passphrase, key_uses, read_passphrase, rfc_3339, rotate_key, set_passphrase,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -22,13 +24,56 @@ pub(crate) enum KeyCommand {
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
+    /// Put a passphrase in front of data.key; asked for at the terminal, twice, unless it is in a file.
+    /// From then on whoever opens the key is asked, or names a file in KONSIL_PASSPHRASE_FILE.
+    Passphrase {
+        /// The file with the new passphrase, for its owner only (mode 600).
+        #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+        file: Option<PathBuf>,
+        /// Take the passphrase away.
+        #[arg(long)]
+        remove: bool,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
 }
 
 pub(crate) fn key(command: KeyCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         KeyCommand::List { dir } => list(&dir, screen),
         KeyCommand::Rotate { dir } => rotate(&dir, screen),
+        KeyCommand::Passphrase { file, remove, dir } => {
+            passphrase(&dir, (file.as_deref(), remove), screen)
+        }
     }
+}
+
+fn passphrase(
+    dir: &Path,
+    (file, remove): (Option<&Path>, bool),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let new = match file {
+        _ if remove => None,
+        Some(file) => Some(read_passphrase(file)?),
+        None => {
+            let new = ask_passphrase("new passphrase")?;
+            if ask_passphrase("once more")? != new {
+                return Err(Failure::usage("the two are not the same; nothing was changed"));
+            }
+            Some(new)
+        }
+    };
+    set_passphrase(dir, &Clock::system(), new.as_ref().map(|it| it.as_slice()))?;
+    screen.note(if remove {
+        "✓ data.key opens without a passphrase"
+    } else {
+        "✓ data.key is locked; without the passphrase nobody opens the data, you neither\n  copies and \
+         backups from before are not:  konsil node key rotate"
+    });
+    screen.json_line(&json!({"schema": "konsil.key-passphrase.v1", "set": !remove}));
+    Ok(())
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
-    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, freeze,
+    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, RequestStatus, Researcher, freeze_with,
     open_key, read_toml, write_private, write_toml,
 };
 use serde::{Deserialize, Serialize};
@@ -285,7 +285,7 @@ impl Lab {
         let folder = self.centre_folder(centre);
         let key = open_key(&folder)?;
         save(&folder.join("data"), DATASET, dataset, &key)?;
-        freeze(&folder, DATASET, &Clock::system())?;
+        freeze_with((&folder, DATASET), &key, &Clock::system())?;
         Ok(())
     }
 

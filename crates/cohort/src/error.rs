@@ -168,6 +168,26 @@ pub enum CohortError {
         /// The file.
         path: PathBuf,
     },
+    /// A key file needs a passphrase, and there is none.
+    #[error(
+        "{}: locked by a passphrase; start the command at a terminal, or name a file with the \
+         passphrase, for its owner only, in KONSIL_PASSPHRASE_FILE",
+        path.display()
+    )]
+    Locked {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// A passphrase does not open a key file.
+    #[error(
+        "{}: this passphrase does not open it, or the file was changed; try again, or restore the \
+         file from a backup",
+        path.display()
+    )]
+    Passphrase {
+        /// The key file.
+        path: PathBuf,
+    },
     /// A data set's name cannot be a file name everywhere.
     #[error("data set name `{name}`: use 1 to 64 of a-z, 0-9, - and _, a letter or digit first")]
     DatasetName {

@@ -27,7 +27,7 @@ pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
 pub use pseudonym::{Pseudonym, pseudonym_of};
 pub use store::{
-    Key, KeyId, Resealed, Secret, Snapshot, Stored, dataset_names, key_of_bytes, key_of_dataset,
-    load, open_bytes, reseal_bytes, reseal_dataset, rows_at_most, save, seal_bytes, settle,
-    snapshot_root,
+    Key, KeyFile, KeyId, Resealed, Secret, Snapshot, Stored, dataset_names, key_of_bytes,
+    key_of_dataset, load, open_bytes, reseal_bytes, reseal_dataset, rows_at_most, save, seal_bytes,
+    settle, snapshot_root,
 };

@@ -11,10 +11,11 @@
 //! The plain text exists in memory only.
 
 mod key;
+mod lock;
 mod reseal;
 mod snapshot;
 
-pub use key::{Key, KeyId, Secret};
+pub use key::{Key, KeyFile, KeyId, Secret};
 pub use reseal::{
     Resealed, dataset_names, key_of_bytes, key_of_dataset, reseal_bytes, reseal_dataset, settle,
 };

@@ -136,6 +136,10 @@ pub fn serve_centre_by(
 ) -> Result<(), NodeError> {
     crate::process::no_core_dumps()?;
     let node = Arc::new(CentreNode::open(folder, clock)?);
+    // nobody is there to be asked later
+    if crate::keys::is_locked(folder) {
+        node.desk.key()?;
+    }
     node.log_start()?;
     warn_of_ends(&node.config, node.desk.today());
     let peers = node.config.centre.iter().chain(&node.config.researcher);

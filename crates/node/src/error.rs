@@ -204,7 +204,8 @@ impl NodeError {
                 "its patients cannot be used for this study; the log of its node says why"
                     .to_owned()
             }
-            "K0312" | "K0314" | "K0630" | "K0632" | "K0633" | "K0642" | "K0701" | "K0703" => {
+            "K0312" | "K0314" | "K0316" | "K0630" | "K0632" | "K0633" | "K0642" | "K0701"
+            | "K0703" => {
                 "its node cannot use its own files; the log of its node says which".to_owned()
             }
             _ => self.to_string(),
@@ -235,6 +236,7 @@ impl NodeError {
             Self::Condition(diagnostic) => diagnostic.code,
             Self::Cohort(CohortError::Tampered { .. } | CohortError::OtherKey { .. }) => "K0312",
             Self::Cohort(CohortError::SnapshotMismatch { .. }) => "K0314",
+            Self::Cohort(CohortError::Locked { .. } | CohortError::Passphrase { .. }) => "K0316",
             Self::Cohort(_) => COHORT,
             Self::NoData(_) => "K0313",
             Self::Consent(_) => "K0650",

@@ -19,6 +19,9 @@ use konsil_cohort::{
 use konsil_governance::audit::Event;
 use std::path::Path;
 
+/// Fewer are guessed, whatever Argon2id costs.
+const PASSPHRASE_BYTES_MIN: usize = 12;
+
 /// What a rotation has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
@@ -65,6 +68,29 @@ enum Step {
 /// does not open: then no key is dropped; [`NodeError`] of folder and log.
 pub fn rotate_key(folder: &Path, clock: &Clock) -> Result<Rotated, NodeError> {
     rotate(folder, clock, &mut |_| Ok(()))
+}
+
+/// Puts another passphrase in front of a centre's data key, or takes it away. The node must be stopped.
+///
+/// # Errors
+/// As [`rotate_key`]; [`NodeError::Refused`] for a passphrase of less than 12 bytes.
+pub fn set_passphrase(
+    folder: &Path,
+    clock: &Clock,
+    passphrase: Option<&[u8]>,
+) -> Result<(), NodeError> {
+    if passphrase.is_some_and(|it| it.len() < PASSPHRASE_BYTES_MIN) {
+        let what = format!("a passphrase has at least {PASSPHRASE_BYTES_MIN} characters");
+        return Err(NodeError::Refused(what));
+    }
+    let _node = occupy(folder)?;
+    let mut key = open_alone(folder)?;
+    let locked = key.locked(passphrase)?;
+    let state = State::join(&folder.join("node.sqlite"))?;
+    let event = Event::new("key-passphrase", "data.key", &actor(folder, "admin")?)
+        .with("set", &passphrase.is_some());
+    state.log(clock.now(), &event)?;
+    replace_key(&mut key, folder, locked)
 }
 
 fn rotate(

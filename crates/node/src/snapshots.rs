@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::error::NodeError;
 use crate::keys::open_key;
 use crate::state::State;
-use konsil_cohort::{CohortError, Dataset, Snapshot, dataset_names, settle, snapshot_root};
+use konsil_cohort::{CohortError, Dataset, Key, Snapshot, dataset_names, settle, snapshot_root};
 use konsil_governance::audit::Event;
 use rusqlite::{OptionalExtension, params};
 use std::io::ErrorKind;
@@ -28,8 +28,20 @@ pub(crate) const SCHEMA: &str = "
 /// [`NodeError::NoData`] without such a data set, [`NodeError::Cohort`] when it cannot be opened with
 /// the centre's key, [`NodeError::Database`].
 pub fn freeze(folder: &Path, name: &str, clock: &Clock) -> Result<Snapshot, NodeError> {
-    let (key, data) = (open_key(folder)?, folder.join("data"));
-    let mut snapshot = Snapshot::of(&data, name, &key).map_err(missing(name))?;
+    freeze_with((folder, name), &*open_key(folder)?, clock)
+}
+
+/// As [`freeze`], with the key that is open already.
+///
+/// # Errors
+/// As [`freeze`].
+pub fn freeze_with(
+    (folder, name): (&Path, &str),
+    key: &Key,
+    clock: &Clock,
+) -> Result<Snapshot, NodeError> {
+    let data = folder.join("data");
+    let mut snapshot = Snapshot::of(&data, name, key).map_err(missing(name))?;
     let state = State::join(&folder.join("node.sqlite"))?;
     // the same file again is of the same patients
     let before = state.snapshot((&data, name)).ok().flatten();

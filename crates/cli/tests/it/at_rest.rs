@@ -1,9 +1,13 @@
 //! Keys of what is at rest: listed, rotated, missing.
 
 use crate::lab::{CENTRES, HEADER, Lab, files, patients};
+use crate::process::{Ran, command, start};
 use konsil_cohort::pseudonym_of;
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
 
 const STUDY: &str = "[study]\nid = \"age\"\n[[analysis]]\nid = \"age\"\nkind = \"summary\"\nvariables = [\"age\"]\n";
 
@@ -115,4 +119,91 @@ fn no_byte_of_a_centres_folder_is_about_a_patient() {
             assert!(!is_there, "{} shows a pseudonym", path.display());
         }
     }
+}
+
+/// Runs a command with a setting of the environment.
+fn with(lab: &Lab, (name, value): (&str, &Path), arguments: &[&str]) -> Ran {
+    let mut command = command(lab.folder.path());
+    start(command.env(name, value).args(arguments)).wait(Duration::from_secs(120))
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+// A key under a passphrase: without it, with another one, or with a file that others may read nothing
+// opens, and no node starts; with it everything does, also after a rotation.
+#[test]
+fn a_locked_key_opens_with_its_passphrase_only() {
+    let lab = Lab::with_patients(360, 98);
+    lab.write("age.toml", STUDY);
+    let (right, wrong) = (lab.path("right"), lab.path("wrong"));
+    for (path, text) in [(&right, "correct horse battery\n"), (&wrong, "correct horse cattery\n")] {
+        fs::write(path, text).unwrap();
+        set_mode(path, 0o600);
+    }
+    lab.write("short", "too short\n");
+    set_mode(&lab.path("short"), 0o600);
+    let folder = lab.centre(CENTRES[1]);
+    let dir = folder.to_string_lossy().into_owned();
+    let key = |words: &[&str]| [&["node", "key"], words, &["-C", &dir]].concat().join(" ");
+    let by = |file: Option<&Path>, words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        file.map_or_else(
+            || lab.konsil(&words),
+            |it| with(&lab, ("KONSIL_PASSPHRASE_FILE", it), &words),
+        )
+    };
+    by(None, &key(&["passphrase", "--file", "short"])).exits(5).says(&["12 characters"]);
+    by(None, &key(&["passphrase"])).exits(1).says(&["terminal"]);
+    by(None, &key(&["passphrase", "--file", "right"])).exits(0).says(&["key rotate"]);
+    let list = key(&["list"]);
+    by(None, &list).exits(1).says(&["K0316", "data.key", "KONSIL_PASSPHRASE_FILE"]);
+    by(Some(&wrong), &list).exits(1).says(&["K0316", "does not open it"]);
+    by(Some(&right), &list).exits(0);
+    set_mode(&right, 0o640);
+    by(Some(&right), &list).exits(1).says(&["K0701", "right", "640", "chmod 600"]);
+    set_mode(&right, 0o600);
+    by(None, "lab run lab age.toml --out no").exits(1).says(&["K0802", "locked by a passphrase"]);
+    by(Some(&right), "lab run lab age.toml --out yes").exits(0);
+    by(Some(&right), &key(&["rotate"])).exits(0);
+    by(None, &list).exits(1).says(&["K0316"]);
+    by(Some(&right), "lab run lab age.toml --out again").exits(0);
+    by(Some(&right), &key(&["passphrase", "--remove"])).exits(0);
+    by(None, &list).exits(0);
+    by(None, "lab run lab age.toml --out open").exits(0);
+    let log = lab.konsil(&["audit", "log", "-C", &dir]).exits(0);
+    assert_eq!(log.out.matches("key-passphrase").count(), 2, "{log:?}");
+}
+
+// A key that systemd passes is used as it is; it cannot be changed, and the text says how
+// else. Others may not read it, but for the list of rights that systemd itself sets.
+#[test]
+fn a_key_may_come_as_a_credential() {
+    let lab = Lab::with_patients(60, 99);
+    let folder = lab.centre(CENTRES[0]);
+    let dir = folder.to_string_lossy().into_owned();
+    let credentials = lab.path("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let key = credentials.join("data.key");
+    fs::rename(folder.join("data.key"), &key).unwrap();
+    set_mode(&key, 0o400);
+    let data = ["data", "list", "-C", &dir];
+    lab.konsil(&data).exits(1).says(&["K0701", "data.key"]);
+    let by = |words: &[&str]| with(&lab, ("CREDENTIALS_DIRECTORY", &credentials), words);
+    by(&data).exits(0);
+    by(&["node", "key", "list", "-C", &dir]).exits(0);
+    let rotate = by(&["node", "key", "rotate", "-C", &dir]).exits(1);
+    rotate.says(&["K0701", "credential", "make the credential anew"]);
+    set_mode(&key, 0o440);
+    let is_root = fs::metadata(&key).unwrap().uid() == 0;
+    by(&data).exits(if is_root { 0 } else { 1 });
+    for mode in [0o444, 0o640, 0o404] {
+        set_mode(&key, mode);
+        by(&data).exits(1).says(&["K0701", "key-file-mode"]);
+    }
+    // without one in it, the folder's own key is used
+    fs::rename(&key, folder.join("data.key")).unwrap();
+    set_mode(&folder.join("data.key"), 0o600);
+    by(&data).exits(0);
 }

@@ -13,6 +13,7 @@
 //! sum HEX
 //! ```
 
+use super::lock::{Lock, Locked, is_locked, unlock};
 use super::random;
 use crate::error::CohortError;
 use aws_lc_rs::hmac;
@@ -21,7 +22,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
@@ -99,11 +100,81 @@ pub struct Key {
     keys: Vec<Sealer>,
     /// In the order of [`Secret::ALL`].
     secrets: [Bytes; Secret::ALL.len()],
+    /// What the file is locked with, if it is.
+    lock: Option<Lock>,
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
+    }
+}
+
+/// A key file that was read, locked or not.
+pub struct KeyFile {
+    path: PathBuf,
+    content: Zeroizing<Vec<u8>>,
+    made: i64,
+}
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyFile({})", self.path.display())
+    }
+}
+
+impl KeyFile {
+    /// Reads a key file. A credential of systemd belongs to root; a list of access rights
+    /// lets the service read it, which looks like a right of the group.
+    ///
+    /// # Errors
+    /// [`CohortError::KeyFileMode`] where group or others have any permission, [`CohortError::Io`].
+    pub fn read(path: &Path, is_credential: bool) -> Result<Self, CohortError> {
+        let failed = |source| CohortError::io(path, source);
+        let file = File::open(path).map_err(failed)?;
+        // Asked of the open file, so that it cannot be exchanged in between.
+        let about = file.metadata().map_err(failed)?;
+        let mode = about.mode() & 0o777;
+        let by_list = is_credential && about.uid() == 0 && mode == 0o440;
+        if mode & 0o077 != 0 && !by_list {
+            return Err(CohortError::KeyFileMode { path: path.to_owned(), mode });
+        }
+        let mut content = Zeroizing::new(Vec::with_capacity(4096));
+        file.take(LIST_BYTES_MAX).read_to_end(&mut content).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), content, made: about.mtime() })
+    }
+
+    /// Whether it takes a passphrase to open it.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        is_locked(&self.content)
+    }
+
+    /// The list in a file that is not locked.
+    ///
+    /// # Errors
+    /// [`CohortError::Locked`] where it is locked, [`CohortError::KeyFile`] where it is neither 32 bytes
+    /// nor an undamaged list.
+    pub fn open(self) -> Result<Key, CohortError> {
+        if self.is_locked() {
+            return Err(CohortError::Locked { path: self.path });
+        }
+        let key = Key::parse(&self.content, self.made);
+        key.ok_or(CohortError::KeyFile { path: self.path })
+    }
+
+    /// The list in a locked file.
+    ///
+    /// # Errors
+    /// [`CohortError::Passphrase`] for another passphrase, [`CohortError::KeyFile`] for a damaged file.
+    pub fn unlock(self, passphrase: &[u8]) -> Result<Key, CohortError> {
+        let (list, lock) = match unlock(&self.content, passphrase) {
+            Ok(opened) => opened,
+            Err(Locked::Wrong) => return Err(CohortError::Passphrase { path: self.path }),
+            Err(Locked::Damaged) => return Err(CohortError::KeyFile { path: self.path }),
+        };
+        let key = Key::parse(&list, self.made).ok_or(CohortError::KeyFile { path: self.path })?;
+        Ok(Key { lock: Some(lock), ..key })
     }
 }
 
@@ -125,33 +196,33 @@ impl Key {
         Ok(Self::single(bytes, made))
     }
 
-    /// Reads a key file.
+    /// Reads a key file that is not locked.
     ///
     /// # Errors
-    /// [`CohortError::KeyFileMode`] where group or others have any permission,
-    /// [`CohortError::KeyFile`] where it is neither 32 bytes nor an undamaged list, and
-    /// [`CohortError::Io`].
+    /// As [`KeyFile::read`] and [`KeyFile::open`].
     pub fn open(path: &Path) -> Result<Self, CohortError> {
-        let failed = |source| CohortError::io(path, source);
-        let file = File::open(path).map_err(failed)?;
-        // Asked of the open file, so that it cannot be exchanged in between.
-        let about = file.metadata().map_err(failed)?;
-        let mode = about.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(CohortError::KeyFileMode { path: path.to_owned(), mode });
-        }
-        let mut content = Zeroizing::new(Vec::with_capacity(4096));
-        file.take(LIST_BYTES_MAX).read_to_end(&mut content).map_err(failed)?;
-        let key = Self::parse(&content, about.mtime());
-        key.ok_or_else(|| CohortError::KeyFile { path: path.to_owned() })
+        KeyFile::read(path, false)?.open()
     }
 
-    /// Puts the list in place of a key file, at once or not at all, and for good.
+    /// Puts the list in place of a key file, at once or not at all, and for good; locked as it was.
     ///
     /// # Errors
     /// [`CohortError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), CohortError> {
-        super::put(path, &self.to_text())
+        let text = self.to_text();
+        match &self.lock {
+            Some(lock) => super::put(path, &lock.seal(&text)?),
+            None => super::put(path, &text),
+        }
+    }
+
+    /// The same list under another passphrase, or under none.
+    ///
+    /// # Errors
+    /// [`CohortError::Internal`] without random numbers or memory.
+    pub fn locked(&self, passphrase: Option<&[u8]>) -> Result<Self, CohortError> {
+        let lock = passphrase.map(Lock::new).transpose()?;
+        Ok(Self { keys: self.keys.clone(), secrets: self.secrets.clone(), lock })
     }
 
     /// The same list with a new key in front, which seals from now on.
@@ -164,14 +235,14 @@ impl Key {
             new = Sealer::new(fresh()?, made);
         }
         let keys = [new].into_iter().chain(self.keys.iter().cloned()).collect();
-        Ok(Self { keys, secrets: self.secrets.clone() })
+        Ok(Self { keys, secrets: self.secrets.clone(), lock: self.lock.clone() })
     }
 
     /// The same list without any key but the newest.
     #[must_use]
     pub fn newest_only(&self) -> Self {
         let keys = self.keys.iter().take(1).cloned().collect();
-        Self { keys, secrets: self.secrets.clone() }
+        Self { keys, secrets: self.secrets.clone(), lock: self.lock.clone() }
     }
 
     /// Every key with the second, since 1970, in which it was made; the newest first.
@@ -212,7 +283,7 @@ impl Key {
 
     fn single(bytes: Bytes, made: i64) -> Self {
         let secrets = Secret::ALL.map(|secret| secret.of_single(&bytes));
-        Self { keys: vec![Sealer::new(bytes, made)], secrets }
+        Self { keys: vec![Sealer::new(bytes, made)], secrets, lock: None }
     }
 
     /// `made` is when the file was written: a single key has no date of its own.
@@ -238,7 +309,7 @@ impl Key {
             *place = from_hex(value)?;
         }
         let keys: Vec<Sealer> = lines.map(sealer).collect::<Option<_>>()?;
-        (!keys.is_empty()).then_some(Self { keys, secrets })
+        (!keys.is_empty()).then_some(Self { keys, secrets, lock: None })
     }
 
     fn to_text(&self) -> Zeroizing<Vec<u8>> {
@@ -279,7 +350,7 @@ fn sum_of(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
+pub(super) fn push_hex(text: &mut String, bytes: &[u8]) {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     for byte in bytes {
         text.push(digit(byte >> 4));
@@ -287,17 +358,18 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-fn from_hex(text: &str) -> Option<Bytes> {
+pub(super) fn unhex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let mut bytes = Bytes::default();
-    if !rest.is_empty() || pairs.len() != KEY_BYTES {
-        return None;
-    }
     let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(pairs.len()));
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
     }
-    Some(bytes)
+    rest.is_empty().then_some(bytes)
+}
+
+fn from_hex(text: &str) -> Option<Bytes> {
+    Some(Zeroizing::new(unhex(text)?.as_slice().try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -345,5 +417,38 @@ mod tests {
             assert!(matches!(error, CohortError::KeyFile { .. }), "byte {at}: {error}");
             assert!(open(folder.path(), &good[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    // A locked list opens with its passphrase and nothing else, stays locked when it is written again,
+    // and nothing of it can be changed.
+    #[test]
+    fn a_locked_list_opens_with_its_passphrase_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let plain = open(folder.path(), &[7; 32]).unwrap();
+        plain.locked(Some(b"correct horse")).unwrap().write(&path).unwrap();
+        let file = || KeyFile::read(&path, false).unwrap();
+        assert!(file().is_locked());
+        assert!(matches!(Key::open(&path), Err(CohortError::Locked { .. })));
+        let wrong = file().unlock(b"correct horsf").unwrap_err();
+        assert!(wrong.to_string().contains("passphrase"), "{wrong}");
+        let key = file().unlock(b"correct horse").unwrap();
+        assert_eq!(key.secret(Secret::Noise), plain.secret(Secret::Noise));
+        key.with_new(1).unwrap().write(&path).unwrap();
+        assert_eq!(file().unlock(b"correct horse").unwrap().ids().count(), 2);
+        let good = std::fs::read(&path).unwrap();
+        assert!(!good.windows(8).any(|it| it == b"07070707"));
+        let places = [3, 27, 30, 35, 41, 43, 50, 80, 100, 300, good.len() - 2, good.len() - 1];
+        for at in places {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            crate::store::put(&path, &bad).unwrap();
+            assert!(file().unlock(b"correct horse").is_err(), "byte {at}");
+            crate::store::put(&path, &good[..at]).unwrap();
+            assert!(file().unlock(b"correct horse").is_err(), "cut at {at}");
+        }
+        crate::store::put(&path, &good).unwrap();
+        file().unlock(b"correct horse").unwrap().locked(None).unwrap().write(&path).unwrap();
+        assert_eq!(Key::open(&path).unwrap().ids().count(), 2);
     }
 }
