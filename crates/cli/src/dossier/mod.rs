@@ -21,7 +21,8 @@ pub(crate) struct DossierOptions {
     /// The centre's folder.
     #[arg(short = 'C', long, default_value = ".")]
     dir: PathBuf,
-    /// Where dossier.md and dossier.html are written; the centre's folder without it.
+    /// Where dossier.md, dossier.html and sbom.json (CycloneDX) are written; the centre's folder
+    /// without it.
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -53,14 +54,18 @@ pub(crate) fn dossier(options: &DossierOptions, screen: &Screen) -> Result<(), F
     let document = document(&facts);
     let out = options.out.as_deref().unwrap_or(dir);
     fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;
-    let files = [("dossier.md", document.to_markdown()), ("dossier.html", document.to_html())];
+    let files = [
+        ("dossier.md", document.to_markdown()),
+        ("dossier.html", document.to_html()),
+        ("sbom.json", format!("{:#}\n", software::cyclonedx())),
+    ];
     for (name, text) in files {
         let path = out.join(name);
         fs::write(&path, text).map_err(|error| Failure::file(&path, &error))?;
         screen.note(&format!("✓ {}", path.display()));
     }
     screen.json_line(&json!({"schema": "konsil.dossier.v1", "centre": facts.config.name,
-        "files": ["dossier.md", "dossier.html"], "guarantee": parts::guarantee_text(&facts)}));
+        "files": ["dossier.md", "dossier.html", "sbom.json"], "guarantee": parts::guarantee_text(&facts)}));
     Ok(())
 }
 

@@ -42,6 +42,7 @@ fn the_dossier_follows_the_configuration_and_holds_no_secret() {
         "| identity.key | Ed25519 | who this node is; signs the log | 0600 |",
         "What we do not promise",
         "| aws-lc-rs | ",
+        " | MPL-2.0 AND Apache-2.0 AND MIT | ",
     ] {
         assert!(before.contains(part), "no `{part}` in {before}");
     }
@@ -60,6 +61,29 @@ fn the_dossier_follows_the_configuration_and_holds_no_secret() {
     konsil(lab.folder.path(), &["dossier", "-C", "four/centres/a", "--out", "f"]).exits(0);
     let four = fs::read_to_string(lab.path("f/dossier.md")).unwrap();
     assert!(four.contains("all other 3 centres") && four.contains("no data set has been imported"));
+}
+
+// A centre's register of software takes the list of what is shipped: each library with its licence
+// and the checksum of its source; what only tests use is not in it.
+#[test]
+fn the_bill_of_materials_names_every_library_with_its_licence() {
+    let folder = tempfile::tempdir().unwrap();
+    konsil(folder.path(), &["lab", "new", "lab", "--centres", "a,b,c"]).exits(0);
+    konsil(folder.path(), &["dossier", "-C", "lab/centres/a", "--out", "papers"]).exits(0);
+    let text = fs::read_to_string(folder.path().join("papers/sbom.json")).unwrap();
+    let bill: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.6".into()));
+    assert_eq!(bill["metadata"]["component"]["name"], "konsil");
+    let components = bill["components"].as_array().unwrap();
+    let named = |name: &str| components.iter().find(|it| it["name"] == name);
+    for it in components {
+        assert!(it["licenses"][0]["expression"].as_str().is_some_and(|it| !it.is_empty()), "{it}");
+        let own = it["name"].as_str().unwrap().starts_with("konsil-");
+        assert_eq!(own, it["hashes"][0]["content"].as_str().is_none(), "{it}");
+    }
+    assert!(components.len() > 200, "{}", components.len());
+    assert!(named("rustls").is_some() && named("konsil-mpc").is_some());
+    assert!(named("proptest").is_none() && named("konsil-testing").is_none());
 }
 
 // Patients read which studies there were; no count of patients, nothing from the internet.

@@ -3,6 +3,7 @@
 mod analyses;
 mod documents;
 mod layers;
+mod licences;
 mod secrets;
 mod style;
 mod words;
