@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::{Subcommand, ValueEnum};
 use konsil_governance::audit::{
-    EntryProof, Event, Exported, Record, origin_of, to_fhir, to_syslog,
+    ENTERPRISE_OF_EXAMPLES, EntryProof, Event, Exported, Record, origin_of, to_fhir, to_syslog,
 };
 use konsil_governance::{from_hex, to_hex};
 use konsil_node::{
@@ -39,11 +39,14 @@ pub(crate) enum AuditCommand {
         /// In which form.
         #[arg(long)]
         format: Format,
+        /// The centre's private enterprise number, for syslog; otherwise the one of examples.
+        #[arg(long, value_name = "NUMBER", default_value_t = ENTERPRISE_OF_EXAMPLES)]
+        enterprise: u32,
         /// The centre's folder.
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
-    /// Prove to others that an entry is in the log: konsil audit proof 12 > entry-12.proof
+    /// Prove to others that an entry is in the log: konsil audit proof 12 > 12.tlog-proof
     Proof {
         /// Number of the entry.
         seq: u64,
@@ -103,7 +106,9 @@ pub(crate) fn audit(command: AuditCommand, screen: &Screen) -> Result<(), Failur
     match command {
         AuditCommand::Log { study, since, dir } => log(&dir, (study.as_deref(), since), screen),
         AuditCommand::Verify { dir } => verify(&dir, screen),
-        AuditCommand::Export { format, dir } => export(&dir, format, screen),
+        AuditCommand::Export { format, enterprise, dir } => {
+            export(&dir, (format, enterprise), screen)
+        }
         AuditCommand::Proof { seq, dir } => {
             let proof = audit_proof(&dir, seq).map_err(|error| match error {
                 konsil_node::NodeError::Refused(what) => Failure::usage(what),
@@ -199,7 +204,7 @@ fn verify(dir: &Path, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn export(dir: &Path, format: Format, screen: &Screen) -> Result<(), Failure> {
+fn export(dir: &Path, (format, enterprise): (Format, u32), screen: &Screen) -> Result<(), Failure> {
     let config: NodeConfig = read_toml(&dir.join("konsil.toml"))?;
     let origin = origin_of(&config.network, &config.name);
     let entries = audit_entries(dir, None, None)?;
@@ -210,7 +215,7 @@ fn export(dir: &Path, format: Format, screen: &Screen) -> Result<(), Failure> {
         text.push_str(&match format {
             Format::Jsonl => record.text(&previous),
             Format::Fhir => to_fhir(&exported).to_string(),
-            Format::Syslog => to_syslog(&exported),
+            Format::Syslog => to_syslog(&exported, enterprise),
         });
         text.push('\n');
         previous = record.hash;

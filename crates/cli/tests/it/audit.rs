@@ -134,11 +134,11 @@ fn the_log_is_shown_verified_exported_and_proven() {
     assert!(jsonl.lines().next().unwrap().starts_with("{\"seq\":1,"));
     // a proof is checked without the node; a changed one proves nothing
     let proof = lab.konsil(&[&["audit", "proof", "3"], &at[..]].concat()).exits(0).out;
-    lab.write("entry.proof", &proof);
-    let check = ["audit", "check-proof", "entry.proof", "--network", "lab/network.toml"];
+    lab.write("entry.tlog-proof", &proof);
+    let check = ["audit", "check-proof", "entry.tlog-proof", "--network", "lab/network.toml"];
     let ran = lab.konsil(&check).exits(0);
     assert!(ran.out.contains("entry 3 of") && ran.out.contains("\"kind\":\"dataset\""));
-    lab.write("entry.proof", &proof.replace("index 2", "index 3"));
+    lab.write("entry.tlog-proof", &proof.replace("index 2", "index 3"));
     lab.konsil(&check).exits(9).says(&["K0634", "not in the log"]);
     lab.konsil(&[&["audit", "proof", "9999"], &at[..]].concat()).exits(2);
     let budget = centre_command(&lab, &["budget", "show"], "ahorn").exits(0).json();

@@ -17,7 +17,7 @@ mod witness;
 pub use chain::{Broken, Head, Log, Record};
 pub use checkpoint::{Checkpoint, NoteError, NoteLine, SignedCheckpoint, key_hash, origin_of};
 pub use event::Event;
-pub use export::{Exported, to_fhir, to_syslog};
+pub use export::{ENTERPRISE_OF_EXAMPLES, Exported, to_fhir, to_syslog};
 pub use proof::{EntryProof, ProofError};
 pub use tree::{Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
 pub use witness::{

@@ -1,5 +1,6 @@
 //! Proof that an entry is in a log, in one file that is checked without the log: C2SP
-//! `tlog-proof`, with the entry itself in the `extra` line.
+//! `tlog-proof`, with the entry itself in the `extra` line, which by itself is worth nothing: what is
+//! proven is its hash.
 
 use super::checkpoint::{Checkpoint, NoteError, SignedCheckpoint};
 use super::tree::{Hash, leaf_hash, verify_inclusion};
@@ -46,7 +47,7 @@ impl EntryProof {
     pub fn parse(text: &str) -> Result<Self, ProofError> {
         let malformed = ProofError::Malformed;
         let (head, note) = text.split_once("\n\n").ok_or(malformed)?;
-        let mut lines = head.lines();
+        let mut lines = head.split('\n');
         let first = lines.next() == Some(FIRST_LINE);
         let extra = lines.next().and_then(|it| it.strip_prefix("extra ")).ok_or(malformed)?;
         let index = lines.next().and_then(|it| it.strip_prefix("index ")).ok_or(malformed)?;
@@ -54,9 +55,12 @@ impl EntryProof {
         let entry = String::from_utf8(entry).map_err(|_| malformed)?;
         let hash = |line: &str| Hash::try_from(STANDARD.decode(line).ok()?).ok();
         let path = lines.map(hash).collect::<Option<Vec<_>>>().ok_or(malformed)?;
-        let index = index.parse().map_err(|_| malformed)?;
+        let place: u64 = index.parse().map_err(|_| malformed)?;
+        if place.to_string() != index {
+            return Err(malformed);
+        }
         let checkpoint = SignedCheckpoint::parse(note)?;
-        if first { Ok(Self { entry, index, path, checkpoint }) } else { Err(malformed) }
+        if first { Ok(Self { entry, index: place, path, checkpoint }) } else { Err(malformed) }
     }
 
     /// The signed state of the log that contains the entry, if everything holds under the log's
@@ -115,6 +119,16 @@ mod tests {
         let again = EntryProof::parse(&text).unwrap();
         assert_eq!(again, proof);
         assert_eq!(again.verified(&key).unwrap().size, 21);
+        // numbers have one form, lines end in one way
+        for bad in [
+            text.replace("index 13", "index 013"),
+            text.replace("index 13", "index +13"),
+            text.replace('\n', "\r\n"),
+            text.replace("index 13\n", "index 13\n\n"),
+            text.replace("@v1", "@v2"),
+        ] {
+            assert!(EntryProof::parse(&bad).is_err(), "{bad}");
+        }
         for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;

@@ -94,6 +94,6 @@ fn a_run_is_logged_and_witnessed_by_all() {
     assert!(audit_proof(&network.path(NAMES[0]), 10_000).is_err());
     let entries = audit_entries(&network.path(NAMES[0]), None, None).unwrap();
     let (record, event) = &entries[0];
-    let line = to_syslog(&konsil_governance::audit::Exported { record, event, origin: "x/y" });
+    let line = to_syslog(&konsil_governance::audit::Exported { record, event, origin: "x/y" }, 1);
     assert!(line.contains(" y konsil - start "), "{line}");
 }
