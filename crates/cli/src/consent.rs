@@ -1,5 +1,6 @@
 //! Consent at a centre: import, withdrawal, what is known.
 
+use crate::documents::today;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::{Subcommand, ValueEnum};
@@ -16,7 +17,7 @@ const FLAWS_MAX: usize = 20;
 /// How a file about consent is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table `id,purpose,from,to`.
+    /// A table `id,purpose,from,to`, with `signed` if known.
     Csv,
     /// FHIR R4 Consent resources: NDJSON or a Bundle.
     Fhir,
@@ -24,9 +25,10 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConsentCommand {
-    /// Take in what people have said: a table `id,purpose,from,to` (.csv) or FHIR R4 Consent
+    /// Take in what people have said: a table `id,purpose,from,to[,signed]` (.csv) or FHIR R4 Consent
     /// resources (.ndjson, .json), in place of the last file of that kind. What was forbidden stays
-    /// forbidden. It holds from the next run on.
+    /// forbidden; with `renewed_consent = true` in policy.toml until the patient signs anew on a later
+    /// day. It holds from the next run on.
     Import {
         /// The file.
         file: PathBuf,
@@ -88,7 +90,7 @@ pub(crate) fn consent(command: ConsentCommand, screen: &Screen) -> Result<(), Fa
             let wrong =
                 |what| Failure::coded("K0652", format!("{}: the list {what}", id_file.display()));
             let ids = read_ids(&read(&id_file)?).map_err(wrong)?;
-            let withdrawal = Statement::withdrawal(jiff::civil::Date::MIN);
+            let withdrawal = Statement::withdrawal(jiff::civil::Date::MIN).signed_on(Some(today()));
             let statements = ids.into_iter().map(|id| (id, withdrawal.clone())).collect();
             let said = Said { statements, ..Said::default() };
             take(&said, (Source::Withdrawal, true), &dir, screen)
@@ -123,13 +125,15 @@ fn take(
 fn show(purpose: &str, dir: &Path, screen: &Screen) -> Result<(), Failure> {
     let counts = Desk::open(dir, Clock::system())?.consent_counts(purpose)?;
     screen.table(&format!(
-        "{:>7} people known\n{:>7} permit {purpose} today\n{:>7} do not permit it\n{:>7} forbid it, \
-         of {} of whom something else permits it\n{:>7} on the opt-out list",
+        "{:>7} people known\n{:>7} permit {purpose} today\n{:>7} do not permit it\n{:>7} forbid it\n\
+         {:>7} have said both; {} of them are permitted: they have signed anew\n{:>7} on the opt-out \
+         list",
         counts.people,
         counts.permitted,
         counts.not_given,
         counts.denied,
         counts.contradictory,
+        counts.renewed,
         counts.opted_out
     ));
     screen.json_line(&json!({

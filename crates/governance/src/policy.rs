@@ -32,6 +32,9 @@ pub struct CentrePolicy {
     pub needs_permit: bool,
     /// Whether a patient's data are used only where consent for the study's purpose is known.
     pub consent_required: bool,
+    /// Whether a patient who has forbidden the use and signs anew on a later day is in again. Without
+    /// it, what was forbidden stays forbidden.
+    pub renewed_consent: bool,
     /// A list of identifiers, one to a line, of people who have opted out: a file in the centre's
     /// folder. A list that cannot be read stops every study.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +61,7 @@ impl Default for CentrePolicy {
             requests_waiting_max: 20,
             needs_permit: false,
             consent_required: false,
+            renewed_consent: false,
             opt_out: None,
             rules: Policy::default(),
             permit_issuer: Vec::new(),

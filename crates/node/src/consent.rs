@@ -8,7 +8,9 @@ use crate::state::State;
 use jiff::civil::Date;
 use konsil_cohort::{Dataset, Key, Pseudonym, pseudonym_of};
 use konsil_governance::audit::Event;
-use konsil_governance::consent::{Decision, Said, Statement, decide, is_contradictory, read_ids};
+use konsil_governance::consent::{
+    Decision, Said, Statement, decide, decide_renewed, is_contradictory, read_ids,
+};
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,11 +136,16 @@ pub struct ConsentCounts {
     pub not_given: usize,
     /// Something forbids it.
     pub denied: usize,
-    /// Of those, people of whom something else permits it.
+    /// People of whom something forbids and something permits it.
     pub contradictory: usize,
+    /// Of those, people who are permitted, since they have signed anew after all that forbids it.
+    pub renewed: usize,
     /// People on the opt-out list.
     pub opted_out: usize,
 }
+
+/// What decides from a patient's statements, for a purpose on a day.
+type Decide = fn(&[Statement], &str, Date) -> Decision;
 
 type Register = BTreeMap<Vec<u8>, Vec<Statement>>;
 
@@ -216,19 +223,28 @@ impl Desk {
     /// # Errors
     /// [`NodeError::Consent`] when the opt-out list cannot be read, [`NodeError::Database`].
     pub fn consent_counts(&self, purpose: &str) -> Result<ConsentCounts, NodeError> {
-        let (said, today) = (self.state.consent(&*self.key()?)?, self.today());
+        let said = self.state.consent(&*self.key()?)?;
+        let (today, decide) = (self.today(), self.decider()?);
         let opted_out = self.opted_out()?.len();
         let mut counts =
             ConsentCounts { people: said.len(), opted_out, ..ConsentCounts::default() };
         for own in said.values() {
-            counts.contradictory += usize::from(is_contradictory(own, purpose, today));
-            *match decide(own, purpose, today) {
+            let (decision, both) =
+                (decide(own, purpose, today), is_contradictory(own, purpose, today));
+            counts.contradictory += usize::from(both);
+            counts.renewed += usize::from(both && decision == Decision::Permitted);
+            *match decision {
                 Decision::Permitted => &mut counts.permitted,
                 Decision::Denied => &mut counts.denied,
                 _ => &mut counts.not_given,
             } += 1;
         }
         Ok(counts)
+    }
+
+    /// How this centre's policy decides from what a patient has said.
+    fn decider(&self) -> Result<Decide, NodeError> {
+        Ok(if self.policy_file()?.renewed_consent { decide_renewed } else { decide })
     }
 
     /// Identifiers that a centre's opt-out list names; none without a list.
@@ -262,7 +278,7 @@ impl Desk {
                         it with its identifier column";
             return Err(NodeError::Consent(what.to_owned()));
         };
-        let (key, today) = (self.key()?, self.today());
+        let (key, today, decide) = (self.key()?, self.today(), self.decider()?);
         let said = if required { self.state.consent(&key)? } else { Register::new() };
         let may = |patient: &Pseudonym| {
             let own = said.get(name_of(patient, &key).as_slice());

@@ -144,6 +144,11 @@ pub(super) fn rules(facts: &Facts<'_>) -> Part {
         rule("needs_permit", policy.needs_permit, "every study needs a permit"),
         rule("consent_required", policy.consent_required, "only patients with known consent"),
         rule(
+            "renewed_consent",
+            policy.renewed_consent,
+            "who has forbidden the use is in again after a later signature",
+        ),
+        rule(
             "opt_out",
             if policy.opt_out.is_some() { "a list is applied" } else { "no list" },
             "people who have opted out are left out",

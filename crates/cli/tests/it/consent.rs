@@ -134,6 +134,46 @@ fn a_newer_export_takes_the_place_of_the_older_one() {
     run(&lab, "empty").exits(5).says(&["K0650", "out.csv"]);
 }
 
+// A patient who has withdrawn and signs anew, on a later day, is in again where the centre's policy says
+// so, and only there; the next withdrawal works again. One that is not newer changes nothing.
+#[test]
+fn who_signs_anew_is_in_again_where_policy_says_so() {
+    let lab = Lab::with_patients(360, 65);
+    let folder = lab.centre(CENTRES[0]);
+    let dir = folder.to_string_lossy().into_owned();
+    let careful = "consent_required = true\n";
+    let renewing = "consent_required = true\nrenewed_consent = true\n";
+    let policy = |text: &str| std::fs::write(folder.join("policy.toml"), text).unwrap();
+    policy(renewing);
+    let ids = of_centre_of(CENTRES[0], 65);
+    let (all, known) = (360, i32::try_from(ids.len()).unwrap());
+    let import = |rows: &mut dyn Iterator<Item = String>| {
+        let table = format!("id,purpose,from,to,signed\n{}", rows.collect::<String>());
+        lab.write("consent.csv", &table);
+        lab.konsil(&["consent", "import", "consent.csv", "-C", &dir, "--json"]).exits(0);
+    };
+    let permit = |id: &String, day: &str| format!("{id},*,{day},,{day}\n");
+    import(&mut ids.iter().map(|id| permit(id, "2020-01-01")));
+    assert_eq!(patients_of(&run(&lab, "all").exits(0)), all);
+    // denials of 2024 of 30 patients, of whom 25 sign anew in 2025; 5 papers are older
+    let denials = ids[..30].iter().map(|id| format!("{id},!*,2020-01-01,,2024-03-01\n"));
+    let old = ids[25..].iter().map(|id| permit(id, "2020-01-01"));
+    let new = ids[..25].iter().map(|id| permit(id, "2025-01-01"));
+    import(&mut denials.chain(old).chain(new));
+    let show = ["consent", "show", "--purpose", "dementia", "-C", &dir, "--json"];
+    let counts = || lab.konsil(&show).exits(0).json()["counts"].clone();
+    assert_eq!((&counts()["renewed"], &counts()["denied"]), (&25.into(), &5.into()));
+    policy(careful);
+    assert_eq!((&counts()["renewed"], &counts()["denied"]), (&0.into(), &30.into()));
+    assert_eq!(patients_of(&run(&lab, "careful").exits(0)), all - 30);
+    policy(renewing);
+    assert_eq!(counts()["permitted"], known - 5);
+    // withdrawn again, today
+    lab.write("ids.txt", &ids[..25].join("\n"));
+    lab.konsil(&["consent", "withdraw", "--id-file", "ids.txt", "-C", &dir]).exits(0);
+    assert_eq!(patients_of(&run(&lab, "again").exits(0)), all - 30);
+}
+
 // With noise every patient is charged; whose own budget is used up is left out, untold; what the
 // cohort's budget does not allow is not computed.
 #[test]

@@ -4,6 +4,9 @@
 //! collection (code 6), both permitted; how long the use is permitted is the period of code 8. A deny
 //! of either in any active resource wins, and so does a deny that names no code. Other codes have no
 //! effect here: storing (7), third parties (9), material (22), earlier data (45), contact (46, 47).
+//!
+//! When it was signed says `dateTime`; a resource without a whole day there renews nothing, and is not
+//! outdone by a later one.
 
 use super::json::{parse, parse_bundle};
 use super::{ANY_PURPOSE, Said, Statement};
@@ -121,12 +124,18 @@ fn statements(value: &Value) -> Result<Vec<Statement>, &'static str> {
     let of = |code: &str, deny: bool| {
         found.iter().filter(move |it| it.code == code && it.deny == deny).collect::<Vec<_>>()
     };
-    let denied = of(USE, true).into_iter().chain(of(COLLECT, true));
-    let mut statements: Vec<Statement> = denied.map(Provision::statement).collect();
+    let mut relevant: Vec<&Provision> = of(USE, true);
+    relevant.extend(of(COLLECT, true));
     if !of(COLLECT, false).is_empty() {
-        statements.extend(of(USE, false).into_iter().map(Provision::statement));
+        relevant.extend(of(USE, false));
     }
-    Ok(statements)
+    let signed = signed(value);
+    Ok(relevant.into_iter().map(|it| it.statement().signed_on(signed)).collect())
+}
+
+/// The day of a resource, if it names one.
+fn signed(value: &Value) -> Option<Date> {
+    value.get("dateTime")?.as_str()?.get(..10)?.parse().ok()
 }
 
 struct Provision {
@@ -139,7 +148,7 @@ struct Provision {
 impl Provision {
     fn statement(&self) -> Statement {
         let purpose = ANY_PURPOSE.to_owned();
-        Statement { purpose, from: self.from, to: self.to, deny: self.deny }
+        Statement { purpose, from: self.from, to: self.to, deny: self.deny, signed: None }
     }
 }
 
@@ -219,7 +228,7 @@ fn period(value: &Value) -> Result<(Option<Date>, Option<Date>), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{Decision, decide};
+    use crate::consent::{Decision, decide, decide_renewed};
     use jiff::civil::date;
 
     fn provision(kind: &str, code: &str, end: &str) -> String {
@@ -272,6 +281,50 @@ mod tests {
         // biological material is not medical data
         let material = consent("B", "active", &[collect, provision("permit", "22", long)]);
         assert_eq!(decided(&[material], "B"), Decision::NotGiven);
+    }
+
+    // A patient who has withdrawn and signs anew comes back where policy lets them; only the day of the
+    // signature counts, not the order of files, and only where both say it in full.
+    #[test]
+    fn a_later_signature_permits_again() {
+        let long = "2052-03-01";
+        let dated = |resource: &str, day: &str| {
+            resource.replacen('{', &format!(r#"{{"dateTime":"{day}","#), 1)
+        };
+        let permit = permit("A").replace("2022-03-01", "2025-02-01");
+        let deny = consent("A", "active", &[provision("deny", "8", long)]);
+        let of = |lines: &[String]| {
+            let said = read_fhir(&lines.join("\n"));
+            decide_renewed(&said.of("A"), "dementia", date(2026, 11, 24))
+        };
+        let both = |permit: &str, deny: &str| of(&[permit.to_owned(), deny.to_owned()]);
+        let new = dated(&permit, "2025-02-01T08:30:00+01:00");
+        let old = dated(&deny, "2024-06-30");
+        for lines in [[new.clone(), old.clone()], [old.clone(), new.clone()]] {
+            assert_eq!(of(&lines), Decision::Permitted);
+            assert_eq!(decided(&lines, "A"), Decision::Denied, "the careful policy");
+        }
+        // withdrawn again, on the same day, or without a day; a year alone is none
+        assert_eq!(of(&[new.clone(), old.clone(), dated(&deny, "2026-01-01")]), Decision::Denied);
+        assert_eq!(both(&new, &dated(&deny, "2025-02-01")), Decision::Denied);
+        for day in ["2024", "2024-06", "once", ""] {
+            assert_eq!(both(&new, &dated(&deny, day)), Decision::Denied, "{day}");
+            assert_eq!(both(&dated(&permit, day), &old), Decision::Denied, "{day}");
+        }
+        assert_eq!(both(&new, &deny), Decision::Denied);
+        assert_eq!(both(&permit, &old), Decision::Denied);
+        // an old permit that was entered anew is not a new one; a deny may begin later than it was signed
+        let entered = dated(&permit.replace("2025-02-01", "2022-03-01"), "2025-02-01");
+        assert_eq!(both(&entered, &old), Decision::Denied);
+        let later = dated(&deny.replace("2022-03-01", "2025-06-01"), "2024-06-30");
+        assert_eq!(both(&new, &later), Decision::Denied);
+        // what cannot be read is outdone by nothing
+        let odd = dated(
+            &deny.replace(r#""type":"deny","period""#, r#""type":"maybe","period""#),
+            "2024-01-01",
+        );
+        assert_ne!(odd, dated(&deny, "2024-01-01"));
+        assert_eq!(both(&new, &odd), Decision::Denied);
     }
 
     // Case 51: what cannot be read leaves its person out and is reported.

@@ -1,4 +1,5 @@
-//! Consent: whose data may be used for a purpose on a day. A deny wins over every permit.
+//! Consent: whose data may be used for a purpose on a day. A deny wins over every permit; where a
+//! centre's policy says so, over every permit that was not signed on a later day than the deny.
 
 mod fhir;
 mod ids;
@@ -27,13 +28,24 @@ pub struct Statement {
     pub to: Option<Date>,
     /// Whether it forbids.
     pub deny: bool,
+    /// The day on which it was said, where that is known. Of a permit the earlier of signature and
+    /// beginning, of a deny the later one, so that doubt is on the side of the deny.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Date>,
 }
 
 impl Statement {
     /// A withdrawal: nothing, from a day on.
     #[must_use]
     pub fn withdrawal(from: Date) -> Self {
-        Self { purpose: ANY_PURPOSE.to_owned(), from, to: None, deny: true }
+        Self { purpose: ANY_PURPOSE.to_owned(), from, to: None, deny: true, signed: None }
+    }
+
+    /// The statement with the day of its signature, as [`Statement::signed`] counts it.
+    #[must_use]
+    pub fn signed_on(self, day: Option<Date>) -> Self {
+        let signed = day.map(|day| if self.deny { day.max(self.from) } else { day.min(self.from) });
+        Self { signed, ..self }
     }
 
     fn covers(&self, purpose: &str, day: Date) -> bool {
@@ -62,6 +74,26 @@ pub fn decide(statements: &[Statement], purpose: &str, day: Date) -> Decision {
         return Decision::NotGiven;
     }
     if covering.any(|it| it.deny) { Decision::Denied } else { Decision::Permitted }
+}
+
+/// As [`decide`], but who has signed a permit on a later day than everything that forbids the same is
+/// permitted again. What forbids without a known day lasts; of the same day, the deny wins.
+#[must_use]
+pub fn decide_renewed(statements: &[Statement], purpose: &str, day: Date) -> Decision {
+    let decision = decide(statements, purpose, day);
+    if decision != Decision::Denied {
+        return decision;
+    }
+    let signed = |deny: bool| {
+        let covering = statements.iter().filter(move |it| it.covers(purpose, day));
+        covering.filter(move |it| it.deny == deny).map(|it| it.signed)
+    };
+    let denied: Option<Vec<Date>> = signed(true).collect();
+    let denied = denied.and_then(|days| days.into_iter().max());
+    match (denied, signed(false).flatten().max()) {
+        (Some(denied), Some(renewed)) if renewed > denied => Decision::Permitted,
+        _ => decision,
+    }
 }
 
 /// Whether something permits and something forbids the same on the same day.
@@ -142,8 +174,17 @@ mod tests {
                 from: date(2020, 1, 1) + from.days(),
                 to: to.map(|to| date(2020, 1, 1) + to.days()),
                 deny,
+                signed: None,
             },
         )
+    }
+
+    /// A statement that may say when it was signed, in the year before it begins or after.
+    fn signed_statement() -> impl Strategy<Value = Statement> {
+        (statement(), prop::option::of(-300..300_i64)).prop_map(|(it, days)| {
+            let day = days.map(|days| it.from + days.days());
+            it.signed_on(day)
+        })
     }
 
     proptest! {
@@ -204,6 +245,19 @@ mod tests {
             }
         }
 
+        // Without days, or under the careful policy, nothing is renewed.
+        #[test]
+        fn without_days_nothing_is_renewed(
+            said in prop::collection::vec(statement(), 0..8),
+            day in 0..3000_i64,
+        ) {
+            let day = date(2020, 1, 1) + day.days();
+            for purpose in ["a", "b", "*"] {
+                let careful = decide(&said, purpose, day);
+                prop_assert_eq!(decide_renewed(&said, purpose, day), careful);
+            }
+        }
+
         // Case 51: of two that contradict each other, the deny wins.
         #[test]
         fn a_deny_wins(said in prop::collection::vec(statement(), 1..6), day in 0..3000_i64) {
@@ -217,6 +271,49 @@ mod tests {
             prop_assert_eq!(decide(&said, "a", day), wanted);
             let both = covering.iter().any(|it| it.deny) && covering.iter().any(|it| !it.deny);
             prop_assert_eq!(is_contradictory(&said, "a", day), both);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        // Case 50 where policy lets consent be renewed: after a withdrawal nobody is in a later run
+        // who has not signed anew after it; who has is, until the next withdrawal, which works again.
+        #[test]
+        fn only_a_later_signature_ends_a_withdrawal(
+            before in prop::collection::vec(signed_statement(), 0..8),
+            (day, gap, again) in (0..2500_i64, 0..400_i64, 0..400_i64),
+            later in prop::array::uniform5(0..3000_i64),
+        ) {
+            let day = date(2020, 1, 1) + day.days();
+            let withdrawal = |on: Date| Statement::withdrawal(Date::MIN).signed_on(Some(on));
+            let mut said = before;
+            said.push(withdrawal(day));
+            let last = said.iter().filter(|it| !it.deny).filter_map(|it| it.signed).max();
+            for (later, purpose) in later.into_iter().zip(["a", "b", "c", "*", "a"]) {
+                let decision = decide_renewed(&said, purpose, day + later.days());
+                let anew = last.is_some_and(|last| last > day);
+                prop_assert!(anew || decision != Decision::Permitted);
+            }
+            // a new permit counts where everything that forbids has an earlier day
+            let signed = day + gap.days();
+            let permit = Statement { from: signed, deny: false, ..Statement::withdrawal(signed) };
+            said.push(permit.signed_on(Some(signed)));
+            let forbids = |it: &&Statement| it.deny && it.covers("a", signed);
+            let earlier =
+                said.iter().filter(forbids).all(|it| it.signed.is_some_and(|it| it < signed));
+            let permitted = decide_renewed(&said, "a", signed) == Decision::Permitted;
+            // another permit may be newer still
+            let newer = last.is_some_and(|last| last >= signed);
+            prop_assert!(permitted == earlier || (permitted && newer), "{:?}", said);
+            // and the next withdrawal ends it, unless something was signed after that one
+            let end = signed + again.days();
+            said.push(withdrawal(end));
+            let newer = last.is_some_and(|last| last > end);
+            for later in later {
+                let decision = decide_renewed(&said, "a", end + later.days());
+                prop_assert!(newer || decision != Decision::Permitted);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Consent as a table: `id,purpose,from,to`, one row for each statement.
+//! Consent as a table: `id,purpose,from,to`, one row for each statement, and if known `signed`, the
+//! day of the signature.
 
 use super::{Said, Statement};
 use csv::{ReaderBuilder, StringRecord};
@@ -7,7 +8,7 @@ use csv::{ReaderBuilder, StringRecord};
 const BYTES_MAX: usize = 1 << 28;
 
 /// Columns, in any order of capitals and spaces.
-const COLUMNS: [&str; 4] = ["id", "purpose", "from", "to"];
+const COLUMNS: [&str; 5] = ["id", "purpose", "from", "to", "signed"];
 
 /// Reads a table. `purpose` may be `*`; `to` may be empty; a purpose that begins with `!` forbids.
 ///
@@ -21,10 +22,12 @@ pub fn read_table(text: &str) -> Said {
     let mut rows = reader.records();
     let header = rows.next().and_then(Result::ok).unwrap_or_default();
     let columns: Vec<String> = header.iter().map(|it| it.trim().to_ascii_lowercase()).collect();
-    if columns != COLUMNS || text.len() > BYTES_MAX {
+    let known = columns == COLUMNS || columns == COLUMNS[..4];
+    if !known || text.len() > BYTES_MAX {
         let odd = columns.iter().find(|it| !COLUMNS.contains(&it.as_str()));
         let odd = odd.map(|it| format!(", not `{it}`")).unwrap_or_default();
-        said.flaw(1, &format!("the header must be id,purpose,from,to{odd}"), &[]);
+        let what = format!("the header must be id,purpose,from,to or with ,signed after it{odd}");
+        said.flaw(1, &what, &[]);
         return said;
     }
     for row in rows {
@@ -39,7 +42,7 @@ pub fn read_table(text: &str) -> Said {
             said.flaw(line, "has a quote that does not end", &[]);
             return said;
         }
-        match statement(&row) {
+        match statement(&row, columns.len()) {
             Ok(statement) => said.statements.push((id, statement)),
             Err(what) if id.is_empty() => said.flaw(line, what, &[]),
             Err(what) => said.flaw(line, what, &[id]),
@@ -48,11 +51,14 @@ pub fn read_table(text: &str) -> Said {
     said
 }
 
-fn statement(row: &StringRecord) -> Result<Statement, &'static str> {
+fn statement(row: &StringRecord, width: usize) -> Result<Statement, &'static str> {
     let cells: Vec<&str> = row.iter().map(str::trim).collect();
-    let [id, purpose, from, to] = cells.as_slice() else {
-        return Err("needs four cells: id, purpose, from, to");
+    let [id, purpose, from, to, rest @ ..] = cells.as_slice() else {
+        return Err("needs a cell for each column of the header");
     };
+    if cells.len() != width {
+        return Err("needs a cell for each column of the header");
+    }
     let (deny, purpose) =
         purpose.strip_prefix('!').map_or((false, *purpose), |purpose| (true, purpose));
     if id.is_empty() || purpose.is_empty() || purpose.contains(['\n', '\r']) {
@@ -64,13 +70,18 @@ fn statement(row: &StringRecord) -> Result<Statement, &'static str> {
     if to.is_some_and(|to| to < from) {
         return Err("ends before it begins");
     }
-    Ok(Statement { purpose: purpose.to_owned(), from, to, deny })
+    let signed = match rest.first() {
+        None | Some(&"") => None,
+        Some(text) => Some(day(text)?),
+    };
+    let purpose = purpose.to_owned();
+    Ok(Statement { purpose, from, to, deny, signed: None }.signed_on(signed))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{Decision, decide};
+    use crate::consent::{Decision, decide, decide_renewed};
     use jiff::civil::date;
 
     #[test]
@@ -88,6 +99,23 @@ mod tests {
         assert_eq!(of("P3", "dementia"), Decision::Denied);
         assert_eq!(of("P4", "dementia"), Decision::Denied);
         assert_eq!(of("Doe, J", "dementia"), Decision::Permitted);
+    }
+
+    // The day of a signature may stand in a fifth column, and must where consent is to be renewed.
+    #[test]
+    fn signatures_of_a_table_renew_consent() {
+        let rows = "P1,!*,2020-01-01,,2024-03-01\nP1,*,2025-01-01,,2025-01-01\n\
+            P2,!*,2020-01-01,,\nP2,*,2025-01-01,,2025-01-01\n\
+            P3,!*,2020-01-01,,2024-03-01\nP3,*,2025-01-01,,\n\
+            P4,!*,2020-01-01,,2024-03-01\nP4,*,2020-01-01,,2025-01-01\n\
+            P5,*,2020-01-01,,spring\nP6,*,2020-01-01,\n";
+        let said = read_table(&format!("id,purpose,from,to,signed\n{rows}"));
+        assert_eq!((said.flaws.len(), said.unattributed), (2, 0));
+        let of = |id: &str| decide_renewed(&said.of(id), "x", date(2026, 1, 1));
+        assert_eq!(of("P1"), Decision::Permitted);
+        for id in ["P2", "P3", "P4", "P5", "P6"] {
+            assert_eq!(of(id), Decision::Denied, "{id}");
+        }
     }
 
     // What a row says of nobody in particular may be somebody's withdrawal: it is counted, so that the
