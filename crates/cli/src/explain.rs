@@ -380,6 +380,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Leave it out, or run without the centre: `centres = [...]`, or `min_centres`.",
     ),
     (
+        "K0627",
+        "policy-too-lax: a centre's policy asks for less than the network's rules, so that nothing runs there.",
+        "konsil policy show  says what the network demands; the centre's administrator corrects policy.toml or konsil.toml.",
+    ),
+    (
         "K0650",
         "Consent cannot be looked up at a centre, so that no study starts there.",
         "The text says why: an opt-out list that cannot be read, or a data set without identifiers.",

@@ -296,22 +296,16 @@ fn turned_key(dir: &Path, role: MemberRole, own: &Member) -> Result<bool, Failur
     Err(Failure::coded("K0661", what))
 }
 
-/// A centre may be stricter than the network, not laxer.
+/// A centre may be stricter than the network, not laxer: then it refuses every study.
 fn warn_of_rules(dir: &Path, network: &Network, role: MemberRole, screen: &Screen) {
     if role != MemberRole::Centre {
         return;
     }
     let Ok(desk) = Desk::open(dir, konsil_node::Clock::system()) else { return };
-    let Ok(policy) = desk.policy() else { return };
-    let rules = &network.rules;
-    let lax = policy.rules.threshold < rules.threshold
-        || policy.rules.centres_min < rules.centres_min
-        || (rules.two_person && !policy.two_person);
-    if lax {
-        screen.note(&format!(
-            "! policy.toml is laxer than the network agreed: threshold {}, centres_min {}, two_person {}",
-            rules.threshold, rules.centres_min, rules.two_person
-        ));
+    let Ok(policy) = desk.own_policy() else { return };
+    for what in network.rules.laxer(&policy) {
+        screen
+            .note(&format!("! K0627 {what}; every study is refused until the policy is corrected"));
     }
 }
 

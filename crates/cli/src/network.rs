@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use konsil_governance::network::{
-    INVITE, Invitation, Invite, Join, Member, MemberRole, NETWORK, Network, Rotation, Standing,
-    changes, check_invite, check_join, check_rotation, is_name, standing, verify,
+    INVITE, Invitation, Invite, Join, Member, MemberRole, NETWORK, Network, Rotation, Rules,
+    Standing, changes, check_invite, check_join, check_rotation, is_name, standing, verify,
 };
 use konsil_governance::{Signed, hash_of, to_hex};
 use konsil_net::Identity;
@@ -29,6 +29,18 @@ pub(crate) enum NetworkCommand {
         /// Two people of each centre approve each study.
         #[arg(long)]
         two_person: bool,
+        #[command(flatten)]
+        floors: Floors,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Change what the network demands of every centre's policy; a laxer one lets nothing run.
+    Rules {
+        /// Whether two people of each centre approve each study.
+        #[arg(long, value_name = "true|false")]
+        two_person: Option<bool>,
+        #[command(flatten)]
+        floors: Floors,
         #[command(flatten)]
         place: Place,
     },
@@ -107,6 +119,26 @@ pub(crate) struct Place {
     dir: PathBuf,
 }
 
+/// The least that a centre's policy may ask for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Floors {
+    /// Fewest patients behind any released number.
+    #[arg(long, value_name = "PATIENTS")]
+    threshold: Option<u64>,
+    /// Fewest centres that must contribute.
+    #[arg(long, value_name = "CENTRES")]
+    centres_min: Option<u64>,
+}
+
+impl Floors {
+    /// Writes the numbers that were given into rules.
+    fn apply(&self, rules: &mut Rules) -> Result<(), Failure> {
+        rules.threshold = self.threshold.unwrap_or(rules.threshold);
+        rules.centres_min = self.centres_min.unwrap_or(rules.centres_min);
+        rules.fault().map_or(Ok(()), |what| Err(Failure::usage(what)))
+    }
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WhichFile {
     /// A network file; without it the one of the folder.
@@ -148,9 +180,13 @@ impl From<RoleWord> for MemberRole {
 
 pub(crate) fn network(command: NetworkCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
-        NetworkCommand::New { name, two_person, place } => {
-            new(&name, two_person, &place.dir, screen)
+        NetworkCommand::New { name, two_person, floors, place } => {
+            new(&name, (two_person, &floors), &place.dir, screen)
         }
+        NetworkCommand::Rules { two_person, floors, place } => change(&place.dir, screen, |next| {
+            next.rules.two_person = two_person.unwrap_or(next.rules.two_person);
+            floors.apply(&mut next.rules)
+        }),
         NetworkCommand::Invite { name, role, days, place } => {
             invite((&name, role.into(), days), &place.dir, screen)
         }
@@ -210,7 +246,14 @@ fn in_a_year() -> Result<Date, Failure> {
     last.map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn new(name: &str, two_person: bool, dir: &Path, screen: &Screen) -> Result<(), Failure> {
+fn new(
+    name: &str,
+    (two_person, floors): (bool, &Floors),
+    dir: &Path,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let mut rules = Rules { two_person, ..Rules::default() };
+    floors.apply(&mut rules)?;
     if !is_name(name) {
         return Err(Failure::usage(format!("`{name}`: names are 1 to 32 of a-z, 0-9 and -")));
     }
@@ -220,7 +263,7 @@ fn new(name: &str, two_person: bool, dir: &Path, screen: &Screen) -> Result<(), 
         Failure::from(NodeError::File { path: path.clone(), what: error.to_string() })
     })?;
     let mut network = Network::new(name, &admin.public_key().to_string());
-    network.rules.two_person = two_person;
+    network.rules = rules;
     write(&dir.join("network.json"), &[sign(NETWORK, network, &admin)?])?;
     screen.note(&format!(
         "✓ network {name}, version 1\n  {}  your key: keep a copy in a safe\nNext: konsil network invite NAME --dir {}",
@@ -358,12 +401,8 @@ fn change(
 fn show(which: &WhichFile, screen: &Screen) -> Result<(), Failure> {
     let chain = chain_of(which)?;
     let network = verify(&chain)?;
-    let rules = &network.rules;
-    let people = if rules.two_person { "two people approve" } else { "one person approves" };
-    screen.table(&format!(
-        "{} version {} · {people} · at least {} patients and {} centres",
-        network.name, network.version, rules.threshold, rules.centres_min
-    ));
+    let rules = network.rules.in_words();
+    screen.table(&format!("{} version {} · {rules}", network.name, network.version));
     for it in &network.members {
         let end = match standing(it.expires, today()) {
             Standing::Expired => format!("✗ ended {}", it.expires),

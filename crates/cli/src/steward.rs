@@ -206,12 +206,27 @@ pub(crate) fn policy(command: PolicyCommand, screen: &Screen) -> Result<(), Fail
 }
 
 fn show(desk: &Desk, screen: &Screen) -> Result<(), Failure> {
-    let policy = desk.policy()?;
+    let policy = desk.own_policy()?;
+    let demanded = desk.demanded()?;
+    let laxer = demanded.as_ref().map(|it| it.laxer(&policy)).unwrap_or_default();
     let text = written(&policy)?;
     let hash = policy.hash().map_err(|_| Failure::process("the policy has no canonical form"))?;
-    screen.table(&format!("# {}, sha256 {hash}\n{text}", desk.centre()));
-    screen.json_line(&json!({"schema": "konsil.policy.v1", "hash": hash, "policy": policy}));
+    let words = demanded.as_ref().map(|it| format!("\n# the network demands: {}", it.in_words()));
+    let words = words.unwrap_or_default();
+    screen.table(&format!("# {}, sha256 {hash}{words}\n{text}", desk.centre()));
+    for what in &laxer {
+        screen.note(&format!("✗ K0627 {what}; every study is refused"));
+    }
+    screen.json_line(&json!({"schema": "konsil.policy.v1", "hash": hash, "policy": policy,
+        "demanded": demanded, "laxer": laxer}));
     Ok(())
+}
+
+/// A policy that can be used here and is strict enough for the network.
+fn checked(desk: &Desk, text: &str) -> Result<CentrePolicy, Failure> {
+    let policy = desk.parse_policy(text)?;
+    desk.check_floor(&policy)?;
+    Ok(policy)
 }
 
 fn edit(desk: &Desk, dir: &Path, screen: &Screen) -> Result<(), Failure> {
@@ -230,12 +245,10 @@ fn edit(desk: &Desk, dir: &Path, screen: &Screen) -> Result<(), Failure> {
     let ended = Command::new(program).args(words).arg(&draft).status();
     let ended = ended.map_err(|error| Failure::file(Path::new(program), &error))?;
     let text = read(&draft)?;
-    let checked = desk.parse_policy(&text);
-    let after = match checked {
+    let after = match checked(desk, &text) {
         Ok(after) if ended.success() => after,
         Ok(_) => return Err(Failure::usage("the editor failed; the policy stays as it was")),
-        Err(error) => {
-            let mut failure = Failure::from(error);
+        Err(mut failure) => {
             failure.text.push_str(&format!(
                 "\nthe policy stays as it was; your text is in {}",
                 draft.display()

@@ -37,7 +37,7 @@ pub(crate) fn transparency(options: &TransparencyOptions, screen: &Screen) -> Re
     let studies = desk.public_studies()?;
     let facts = Facts {
         centre: desk.centre().to_owned(),
-        threshold: desk.policy()?.rules.threshold,
+        threshold: desk.own_policy()?.rules.threshold,
         studies: &studies,
     };
     let page = match options.lang {

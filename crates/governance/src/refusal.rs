@@ -89,6 +89,11 @@ pub enum Refusal {
         "not-offered: this centre's data set has no `{0}`; leave it out or run without this centre"
     )]
     NotOffered(String),
+    /// The centre's policy is laxer than the network's rules.
+    #[error(
+        "policy-too-lax: {0}; this centre's administrator corrects it with  konsil policy edit  and konsil.toml"
+    )]
+    Lax(String),
 }
 
 impl Refusal {
@@ -112,6 +117,7 @@ impl Refusal {
             Self::TooMany(_) => "K0624",
             Self::Declined(_) => "K0625",
             Self::NotOffered(_) => "K0626",
+            Self::Lax(_) => "K0627",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::config::{NodeConfig, read_toml};
 use crate::control::{Answer, Ask, Description, RunRequest, receive, send};
 use crate::desk::Desk;
 use crate::error::NodeError;
-use crate::membership::{check_joined, check_members, warn_of_ends};
+use crate::membership::{check_joined, check_members, warn_of_ends, warn_of_rules};
 use crate::presence;
 use crate::requests::RequestStatus;
 use crate::run::run;
@@ -52,7 +52,8 @@ impl CentreNode {
         let state = State::open(&folder.join("node.sqlite"))?;
         settle_all(folder, &state)?;
         let desk = Desk::new(folder, config.clone(), state.clone(), clock.clone());
-        desk.policy()?;
+        // one that is laxer than the network demands refuses each study by name
+        desk.own_policy()?;
         Ok(Self {
             identity: open_identity(folder)?,
             board: Arc::new(Switchboard::new()),
@@ -142,6 +143,7 @@ pub fn serve_centre_by(
     }
     node.log_start()?;
     warn_of_ends(&node.config, node.desk.today());
+    warn_of_rules(&node.desk);
     let peers = node.config.centre.iter().chain(&node.config.researcher);
     let keys: Vec<PublicKey> = peers.filter_map(|peer| crate::dealer::key_of(&peer.key)).collect();
     let allow: Allow = Arc::new(move |key| keys.contains(key));

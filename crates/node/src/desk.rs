@@ -8,9 +8,8 @@ use crate::keys::{CentreKey, open_key};
 use crate::state::State;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use konsil_disclosure::Policy;
 use konsil_governance::audit::Event;
-use konsil_governance::{Bound, CentrePolicy, SignatureError, StandingRule};
+use konsil_governance::{Bound, CentrePolicy, SignatureError};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -94,56 +93,6 @@ impl Desk {
         let root = self.fresh_root()?;
         *known = Some((time, size, root.clone()));
         Ok(root)
-    }
-
-    /// Where the centre's policy is.
-    #[must_use]
-    pub fn policy_path(&self) -> PathBuf {
-        self.folder.join("policy.toml")
-    }
-
-    /// The policy file; without one, the rules of `konsil.toml` and defaults.
-    ///
-    /// # Errors
-    /// [`NodeError::File`] with line and key of what is wrong.
-    pub fn policy_file(&self) -> Result<CentrePolicy, NodeError> {
-        let path = self.policy_path();
-        let own = self.config.policy.clone();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(CentrePolicy { rules: own, ..CentrePolicy::default() });
-            }
-            Err(error) => return Err(NodeError::io(&path, &error)),
-        };
-        let policy = self.parse_policy(&text)?;
-        if own != Policy::default() && own != policy.rules {
-            let what = "[rules] differs from [policy] in konsil.toml; keep one of them".to_owned();
-            return Err(NodeError::File { path, what });
-        }
-        Ok(policy)
-    }
-
-    /// A policy's text as this centre's policy file.
-    ///
-    /// # Errors
-    /// [`NodeError::File`].
-    pub fn parse_policy(&self, text: &str) -> Result<CentrePolicy, NodeError> {
-        CentrePolicy::parse(text)
-            .map_err(|error| NodeError::File { path: self.policy_path(), what: error.to_string() })
-    }
-
-    /// The policy in force: the file, and where `konsil.toml` approves by policy a standing rule
-    /// for everything.
-    ///
-    /// # Errors
-    /// As [`Desk::policy_file`].
-    pub fn policy(&self) -> Result<CentrePolicy, NodeError> {
-        let mut policy = self.policy_file()?;
-        if self.config.approve_by_policy {
-            policy.standing.push(StandingRule::default());
-        }
-        Ok(policy)
     }
 
     /// What an approval given now would be bound to.

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{DealerConfig, NodeConfig, Peer, read_toml};
 use crate::error::NodeError;
 use crate::keys::open_key;
+use crate::policies::{check_floor, demanded, own_policy};
 use crate::presence::knock;
 use crate::snapshots::check_frozen;
 use jiff::civil::Date;
@@ -86,6 +87,7 @@ pub fn examine(folder: &Path, kind: Patient, clock: &Clock) -> Vec<Finding> {
     };
     if let Some(dataset) = &settings.dataset {
         check_data(folder, dataset, &mut findings);
+        findings.push(check_rules(folder));
     }
     check_disk(folder, &mut findings);
     if settings.centres.is_empty() {
@@ -184,6 +186,20 @@ fn check_data(folder: &Path, dataset: &str, findings: &mut Vec<Finding>) {
             }
         }
         Err(error) => findings.push(wrong(error.to_string(), "restore it, or import again")),
+    }
+}
+
+/// Whether the policy can be used, and is strict enough for the network.
+fn check_rules(folder: &Path) -> Finding {
+    let policy = read_toml(&folder.join("konsil.toml")).and_then(|it| own_policy(folder, &it));
+    let kept =
+        policy.and_then(|policy| check_floor(folder, &policy)).and_then(|()| demanded(folder));
+    match kept {
+        Ok(Some(rules)) => {
+            fine(format!("the policy keeps to what the network demands: {}", rules.in_words()))
+        }
+        Ok(None) => fine("the policy can be used"),
+        Err(error) => wrong(error.to_string(), "konsil policy show,  konsil policy edit"),
     }
 }
 

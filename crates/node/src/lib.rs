@@ -26,6 +26,7 @@ mod lifecycle;
 mod lineage;
 mod membership;
 mod memberships;
+mod policies;
 mod presence;
 mod process;
 mod question;

@@ -1,6 +1,7 @@
 //! Whose membership of the network holds on a day.
 
 use crate::config::{NodeConfig, Peer};
+use crate::desk::Desk;
 use crate::error::NodeError;
 use jiff::civil::Date;
 use konsil_governance::network::{Standing, standing};
@@ -56,6 +57,15 @@ pub(crate) fn warn_of_ends(config: &NodeConfig, today: Date) {
     };
     let _closed =
         writeln!(std::io::stderr().lock(), "{text}; every session is refused after {last}");
+}
+
+/// What a person should know about a policy that the network does not allow.
+pub(crate) fn warn_of_rules(desk: &Desk) {
+    if let Err(error) = desk.policy() {
+        let code = error.code();
+        let _closed =
+            writeln!(std::io::stderr().lock(), "✗ {code} {error}; every study is refused");
+    }
 }
 
 #[cfg(test)]

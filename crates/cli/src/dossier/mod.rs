@@ -10,6 +10,7 @@ use crate::screen::Screen;
 use clap::Args;
 use konsil_cohort::{Dictionary, load};
 use konsil_governance::CentrePolicy;
+use konsil_governance::network::Rules;
 use konsil_node::{NodeConfig, open_key, read_toml};
 use konsil_plot::document::Document;
 use serde_json::json;
@@ -35,6 +36,8 @@ pub(super) struct Facts<'a> {
     pub(super) config: NodeConfig,
     /// Its policy.
     pub(super) policy: CentrePolicy,
+    /// What its network demands of it; nothing in labs.
+    pub(super) demanded: Option<Rules>,
     /// The dictionary of its data set, if there is one.
     pub(super) dictionary: Option<Dictionary>,
 }
@@ -42,7 +45,8 @@ pub(super) struct Facts<'a> {
 pub(crate) fn dossier(options: &DossierOptions, screen: &Screen) -> Result<(), Failure> {
     let dir = options.dir.as_path();
     let config: NodeConfig = read_toml(&dir.join("konsil.toml"))?;
-    let policy = desk(dir)?.policy()?;
+    let desk = desk(dir)?;
+    let (policy, demanded) = (desk.own_policy()?, desk.demanded()?);
     let stored = dir.join("data").join(format!("{}.konsil", config.dataset));
     let dictionary = if stored.exists() {
         let key = open_key(dir)?;
@@ -50,7 +54,7 @@ pub(crate) fn dossier(options: &DossierOptions, screen: &Screen) -> Result<(), F
     } else {
         None
     };
-    let facts = Facts { dir, config, policy, dictionary };
+    let facts = Facts { dir, config, policy, demanded, dictionary };
     let document = document(&facts);
     let out = options.out.as_deref().unwrap_or(dir);
     fs::create_dir_all(out).map_err(|error| Failure::file(out, &error))?;

@@ -163,7 +163,17 @@ pub(super) fn rules(facts: &Facts<'_>) -> Part {
     for (name, value) in limits.filter(|(_, value)| !value.is_null()) {
         rows.push(rule(&format!("budget {name}"), value, "most that may be spent"));
     }
-    Part::new("Rules in force").table(["Rule", "Value", "Meaning"], rows)
+    let part = Part::new("Rules in force").table(["Rule", "Value", "Meaning"], rows);
+    let Some(demanded) = &facts.demanded else {
+        return part.text("No network demands more of this centre.");
+    };
+    let laxer = demanded.laxer(policy);
+    let kept = if laxer.is_empty() {
+        "This policy keeps to it.".to_owned()
+    } else {
+        format!("This policy does not, so that every study is refused: {}.", laxer.join("; "))
+    };
+    part.text(format!("The network demands: {}. {kept}", demanded.in_words()))
 }
 
 /// The permission bits of a file.

@@ -152,6 +152,62 @@ fn an_expired_member_is_refused_by_name() {
     assert!(log.contains("K0660") && log.contains("2020-02-01"), "{log}");
 }
 
+// What the signed list demands holds at every centre: whose policy asks for less takes part in nothing, and
+// is told which number; a stricter one may.
+#[test]
+fn a_policy_laxer_than_the_network_lets_nothing_run() {
+    let joined = Joined::complete();
+    let everybody = || Joined::members().map(|(name, role)| joined.accept(name, role).exits(0));
+    joined.konsil("network rules --threshold 2 --dir admin").exits(2).says(&["at least 3"]);
+    let changed = joined.konsil("network rules --threshold 20 --dir admin").exits(0);
+    changed.says(&["~ rules", "at least 10 patients", "at least 20 patients"]);
+    let [first, ..] = everybody();
+    first.says(&["K0627", "threshold is 10, the network demands at least 20"]);
+    let policy = |text: &str| {
+        for centre in CENTRES {
+            fs::write(joined.path(centre).join("policy.toml"), text).unwrap();
+        }
+    };
+    {
+        let _daemons = joined.serve();
+        joined.summary().exits(5).says(&["K0627", "policy-too-lax", "threshold is 10"]);
+        let log = fs::read_to_string(joined.path("birke/log")).unwrap();
+        assert!(log.contains("K0627") && log.contains("every study is refused"), "{log}");
+        let doctor = joined.konsil("node doctor -C ahorn").exits(1);
+        assert!(doctor.out.contains("✗ policy-too-lax: threshold is 10"), "{}", doctor.out);
+        let shown = joined.konsil("policy show -C ahorn --json").exits(0).json();
+        assert_eq!(
+            (&shown["demanded"]["threshold"], &shown["laxer"][0]),
+            (&20.into(), &"threshold is 10, the network demands at least 20".into())
+        );
+        // the policy is read anew for each study: two are strict enough now, all are next
+        policy("[rules]\nthreshold = 20\n");
+        fs::write(joined.path("eiche/policy.toml"), "[rules]\nthreshold = 19\n").unwrap();
+        joined.summary().exits(5).says(&["eiche", "K0627", "threshold is 19"]);
+        policy("[rules]\nthreshold = 25\n");
+        let study = "[study]\nid = \"age\"\n[release]\nthreshold = 25\n[[analysis]]\nkind = \"summary\"\nvariables = [\"age\"]\n";
+        fs::write(joined.path("age.toml"), study).unwrap();
+        joined.konsil("run age.toml --network anna/network.toml --out r").exits(0);
+        let doctor = joined.konsil("node doctor -C ahorn").exits(0).out;
+        assert!(doctor.contains("the policy keeps to what the network demands"), "{doctor}");
+    }
+    // no node approves by itself where two people must
+    joined.konsil("network rules --two-person true --centres-min 4 --dir admin").exits(0);
+    let [first, ..] = everybody();
+    first.says(&["two_person is false", "approve_by_policy approves", "centres_min is 3"]);
+    let _daemons = joined.serve();
+    joined.summary().exits(5).says(&["K0627", "two people"]);
+    joined.konsil("dossier -C ahorn --out papers").exits(0);
+    let dossier = fs::read_to_string(joined.path("papers/dossier.md")).unwrap();
+    assert!(dossier.contains("The network demands: two people approve"), "{dossier}");
+    // a list that was changed on the disk is no list: nothing runs
+    let mut list = joined.json("ahorn/network.json");
+    list[7]["body"]["rules"]["two_person"] = false.into();
+    joined.write("ahorn/network.json", &list);
+    joined.konsil("policy show -C ahorn").exits(9).says(&["K0661"]);
+    joined.summary().exits(9).says(&["K0661", "ahorn"]);
+}
+
 // Changed, older and foreign lists are not taken over, and nothing is written then.
 #[test]
 fn tampered_and_old_networks_are_refused() {

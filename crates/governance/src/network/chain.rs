@@ -96,7 +96,8 @@ pub fn changes(before: Option<&Network>, network: &Network) -> Vec<String> {
     lines.extend(gone.map(|old| format!("- {} {}", old.role.word(), old.name)));
     if let Some(before) = before {
         if before.rules != network.rules {
-            lines.push(format!("~ rules  {:?} → {:?}", before.rules, network.rules));
+            let (old, new) = (before.rules.in_words(), network.rules.in_words());
+            lines.push(format!("~ rules  {old} → {new}"));
         }
         if before.admins != network.admins {
             lines.push("~ administrators".to_owned());

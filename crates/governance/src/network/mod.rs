@@ -12,6 +12,7 @@ pub use joining::{Invitation, Invite, Join, Rotation, check_invite, check_join, 
 pub use words::{WORDS, words};
 
 use crate::hex::from_hex;
+use crate::policy::CentrePolicy;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -96,16 +97,57 @@ pub fn standing(expires: Date, today: Date) -> Standing {
     }
 }
 
-/// What all members have agreed on.
+/// What all members have agreed on: the least that each centre's policy must ask for. A centre whose
+/// policy is laxer lets nothing run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Whether two people of a centre approve each study.
+    /// Whether two people of a centre approve each study; no standing rule does.
     pub two_person: bool,
     /// Fewest patients behind any released number; a centre may ask for more.
     pub threshold: u64,
     /// Fewest centres that must contribute; a centre may ask for more.
     pub centres_min: u64,
+}
+
+impl Rules {
+    /// What of a centre's policy is laxer than these rules, a text each.
+    #[must_use]
+    pub fn laxer(&self, policy: &CentrePolicy) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut floor = |name: &str, own: u64, least: u64| {
+            if own < least {
+                found.push(format!("{name} is {own}, the network demands at least {least}"));
+            }
+        };
+        floor("threshold", policy.rules.threshold, self.threshold);
+        floor("centres_min", policy.rules.centres_min, self.centres_min);
+        if self.two_person && !policy.two_person {
+            found.push("two_person is false, the network demands two people".to_owned());
+        }
+        if self.two_person && !policy.standing.is_empty() {
+            let what =
+                "a standing rule or approve_by_policy approves, the network demands two people";
+            found.push(what.to_owned());
+        }
+        found
+    }
+
+    /// What is wrong with the rules by themselves.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let (threshold, centres_min) = (self.threshold, self.centres_min);
+        let policy = konsil_disclosure::Policy { threshold, centres_min, ..Default::default() };
+        policy.check().err().map(|error| error.to_string())
+    }
+
+    /// The rules in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let people = if self.two_person { "two people approve" } else { "one person approves" };
+        let (patients, centres) = (self.threshold, self.centres_min);
+        format!("{people} · at least {patients} patients and {centres} centres")
+    }
 }
 
 impl Default for Rules {

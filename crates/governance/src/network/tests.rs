@@ -195,6 +195,33 @@ fn invites_and_joins_hold_for_one_name_and_a_few_days() {
     }
 }
 
+// Every rule is a floor: stricter policies pass, a laxer one is told by the rule's name.
+#[test]
+fn a_policy_laxer_than_the_networks_rules_is_told_by_name() {
+    let rules = Rules { two_person: true, threshold: 20, centres_min: 4 };
+    let mut policy = CentrePolicy { two_person: true, ..CentrePolicy::default() };
+    (policy.rules.threshold, policy.rules.centres_min) = (20, 4);
+    assert_eq!(rules.laxer(&policy), Vec::<String>::new());
+    (policy.rules.threshold, policy.rules.centres_min) = (30, 5);
+    assert_eq!(rules.laxer(&policy), Vec::<String>::new());
+    let found = |wanted: &str, change: &dyn Fn(&mut CentrePolicy)| {
+        let mut other = policy.clone();
+        change(&mut other);
+        let found = rules.laxer(&other);
+        assert!(found.len() == 1 && found[0].starts_with(wanted), "{found:?}");
+    };
+    found("threshold is 19", &|it| it.rules.threshold = 19);
+    found("centres_min is 3", &|it| it.rules.centres_min = 3);
+    found("two_person is false", &|it| it.two_person = false);
+    found("a standing rule", &|it| it.standing.push(crate::StandingRule::default()));
+    assert_eq!(Rules::default().laxer(&CentrePolicy::default()), Vec::<String>::new());
+    assert!(Rules { threshold: 2, ..Rules::default() }.fault().is_some());
+    assert!(Rules { centres_min: 2, ..Rules::default() }.fault().is_some());
+    assert_eq!(rules.fault(), None);
+    let words = "two people approve · at least 20 patients and 4 centres";
+    assert_eq!(rules.in_words(), words);
+}
+
 // Warnings at 30, 7 and 1 days; the last day is still valid (case 38).
 #[test]
 fn a_membership_ends_after_its_last_day() {

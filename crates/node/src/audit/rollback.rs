@@ -115,7 +115,7 @@ pub fn accept_rollback(folder: &Path, peer: Option<&str>) -> Result<u64, NodeErr
 ///
 /// # Errors
 /// [`NodeError::Refused`] when the budgets are not void, or signatures are missing or are nobody's;
-/// [`NodeError`] of folder and log.
+/// [`NodeError`] of policy (also of one laxer than the network's rules), folder and log.
 pub fn renew_budget(
     folder: &Path,
     clock: Clock,
@@ -125,7 +125,7 @@ pub fn renew_budget(
     let refuse = |what: String| NodeError::Refused(what);
     let void = desk.state.budget_void()?;
     let (seq, hash) = void.ok_or_else(|| refuse("the budgets here are not void".to_owned()))?;
-    let policy = desk.policy_file()?;
+    let policy = desk.policy()?;
     let own = crate::centre::open_identity(folder)?.public_key().to_string();
     // the entry that made them void is named: a signature serves once
     let centre = desk.centre();
@@ -179,7 +179,9 @@ mod tests {
     use super::*;
     use crate::audit::tests::{cost, folder};
     use jiff::Timestamp;
+    use konsil_governance::Signed;
     use konsil_governance::budget::Limits;
+    use konsil_governance::network::{NETWORK, Network};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -263,5 +265,26 @@ mod tests {
         // what the restored ledger knows is spent
         assert_eq!(reserve(path, "before"), Err("K0641".to_owned()));
         assert!(renew(&[identity("eva"), identity("jan")]).unwrap_err().contains("not void"));
+    }
+
+    // Where the network demands two people, one does not renew a budget under a policy that is made
+    // laxer for that time.
+    #[test]
+    fn a_policy_laxer_than_the_network_renews_no_budget() {
+        let folder = rolled_back();
+        let path = folder.path();
+        let admin = Identity::create(&path.join("admin.key")).unwrap();
+        let key = admin.public_key().to_string();
+        let mut network = Network::new("net", &key);
+        network.rules.two_person = true;
+        let sign = |message: &[u8]| admin.sign(message).ok();
+        let list = Signed::new(NETWORK, network, &key, sign).unwrap();
+        let list = serde_json::to_string(&[list]).unwrap();
+        std::fs::write(path.join("network.json"), list).unwrap();
+        let own = Identity::open(&path.join("identity.key")).unwrap();
+        let error = renew_budget(path, Clock::system(), &[own]).unwrap_err();
+        assert_eq!(error.code(), "K0627");
+        assert!(error.to_string().contains("two_person is false"), "{error}");
+        assert_eq!(reserve(path, "r1"), Err("K0643".to_owned()));
     }
 }
