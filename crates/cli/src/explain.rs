@@ -148,6 +148,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "It was changed, or an older file was put back. Restore the frozen file from a backup, or import again; if it was replaced on purpose: konsil data freeze NAME.",
     ),
     (
+        "K0315",
+        "snapshot-missing: a centre's data set was never frozen.",
+        "konsil data import and konsil lab import freeze by themselves. At the centre: konsil data freeze NAME, after looking at what it is.",
+    ),
+    (
         "K0316",
         "The data key of a centre is locked, and the passphrase is missing or another one.",
         "Start the command at a terminal, or name a file with the passphrase, mode 600, in KONSIL_PASSPHRASE_FILE. Without the passphrase nobody opens the data.",

@@ -57,7 +57,7 @@ impl Failure {
 pub(crate) fn exit_of(code: &str) -> u8 {
     let number = code.get(1..).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0);
     match number {
-        101..=199 | 310 | 311 | 313 => 10,
+        101..=199 | 310 | 311 | 313 | 315 => 10,
         201..=213 | 220 | 301..=309 | 664 | 704 | 705 | 801 => 2,
         217 | 218 | 501..=509 => 6,
         411 | 412 | 421 | 423 | 424 => 8,

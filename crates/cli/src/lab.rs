@@ -146,6 +146,7 @@ impl Lab {
         let network = folder.file_name().map_or_else(|| "lab".into(), |it| it.to_string_lossy());
         for centre in centres {
             let config = NodeConfig {
+                unfrozen_data: false,
                 name: centre.clone(),
                 network: network.to_string(),
                 listen: "127.0.0.1:0".to_owned(),

@@ -40,6 +40,10 @@ pub struct NodeConfig {
     /// Name of the data set that studies run on.
     #[serde(default)]
     pub dataset: String,
+    /// Whether studies may run on a data set that was never frozen, so that nobody can say later which
+    /// file it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfrozen_data: bool,
     /// Whether requests within the policy run without a person's approval (labs and demos).
     #[serde(default)]
     pub approve_by_policy: bool,

@@ -64,7 +64,7 @@ pub enum Patient {
 struct Settings {
     name: String,
     network: String,
-    dataset: Option<String>,
+    dataset: Option<(String, bool)>,
     centres: Vec<Peer>,
     dealer: Option<Peer>,
     researchers: Vec<Peer>,
@@ -85,8 +85,8 @@ pub fn examine(folder: &Path, kind: Patient, clock: &Clock) -> Vec<Finding> {
             return findings;
         }
     };
-    if let Some(dataset) = &settings.dataset {
-        check_data(folder, dataset, &mut findings);
+    if let Some((dataset, unfrozen)) = &settings.dataset {
+        check_data(folder, (dataset, *unfrozen), &mut findings);
         findings.push(check_rules(folder));
     }
     check_disk(folder, &mut findings);
@@ -126,7 +126,7 @@ fn settings(folder: &Path, kind: Patient) -> Result<Settings, NodeError> {
             Settings {
                 name: config.name,
                 network: config.network,
-                dataset: Some(config.dataset),
+                dataset: Some((config.dataset, config.unfrozen_data)),
                 centres: config.centre,
                 dealer: Some(config.dealer),
                 researchers: config.researcher,
@@ -161,7 +161,7 @@ fn check_identity(folder: &Path, findings: &mut Vec<Finding>) -> Option<Identity
     }
 }
 
-fn check_data(folder: &Path, dataset: &str, findings: &mut Vec<Finding>) {
+fn check_data(folder: &Path, (dataset, unfrozen): (&str, bool), findings: &mut Vec<Finding>) {
     let key = match open_key(folder) {
         Ok(key) => key,
         Err(error) => {
@@ -180,9 +180,12 @@ fn check_data(folder: &Path, dataset: &str, findings: &mut Vec<Finding>) {
         Ok(data) => {
             let title = data.dictionary().title();
             findings.push(fine(format!("data set `{dataset}` opens, dictionary {title}")));
-            if let Err(error) = check_frozen(folder, dataset) {
-                let fix = "restore the frozen file, or import again";
+            if let Err(error) = check_frozen(folder, dataset, unfrozen) {
+                let fix = "restore the frozen file, import again, or konsil data freeze";
                 findings.push(wrong(error.to_string(), fix));
+            } else if unfrozen {
+                let fix = "take  unfrozen_data  out of konsil.toml";
+                findings.push(look("data sets that were never frozen are used as they are", fix));
             }
         }
         Err(error) => findings.push(wrong(error.to_string(), "restore it, or import again")),

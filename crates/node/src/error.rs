@@ -118,6 +118,13 @@ pub enum NodeError {
         "has no data set `{0}` yet; import one with  konsil lab import  or  konsil data import"
     )]
     NoData(String),
+    /// A data set that was never frozen.
+    #[error(
+        "snapshot-missing: the data set `{0}` was never frozen, so that nobody could say later on \
+         which file a study ran; at the centre:  konsil data freeze {0}  (or, to go on without, \
+         unfrozen_data = true  in konsil.toml)"
+    )]
+    NotFrozen(String),
     /// Links between parties.
     #[error("{}", told(.error, names))]
     Wire {
@@ -239,6 +246,7 @@ impl NodeError {
             Self::Cohort(CohortError::Locked { .. } | CohortError::Passphrase { .. }) => "K0316",
             Self::Cohort(_) => COHORT,
             Self::NoData(_) => "K0313",
+            Self::NotFrozen(_) => "K0315",
             Self::Consent(_) => "K0650",
             Self::ConsentFile(_) => "K0651",
             Self::Wire { error, .. } => wire_code(error),

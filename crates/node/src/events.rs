@@ -22,7 +22,8 @@ impl CentreNode {
         self.state.log(self.clock.now(), &start)?;
         match self.log_dataset() {
             // the node starts, and refuses every study
-            Err(NodeError::Cohort(CohortError::SnapshotMismatch { .. })) => {}
+            Err(NodeError::NotFrozen(_))
+            | Err(NodeError::Cohort(CohortError::SnapshotMismatch { .. })) => {}
             other => drop(other?),
         }
         self.signed_checkpoint().map(drop)

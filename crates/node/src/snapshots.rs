@@ -1,8 +1,8 @@
 //! Frozen data sets: which sealed file is the centre's data set, byte for byte.
 //!
 //! Who imports a data set freezes it: the root over its file is written into the database and into
-//! the log. From then on a run opens the frozen file or nothing; a file that was put there without an
-//! import, and never frozen, is used as it is.
+//! the log. A run opens the frozen file or nothing; a file that was put there without an import, and
+//! never frozen, is used only where the centre's configuration says so (`unfrozen_data`).
 
 use crate::audit::last_event;
 use crate::clock::Clock;
@@ -70,18 +70,20 @@ pub(crate) fn settle_all(folder: &Path, state: &State) -> Result<(), NodeError> 
     Ok(())
 }
 
-/// Whether the file of a data set is the frozen one, if any was frozen.
+/// Whether the file of a data set is the frozen one; with `unfrozen`, if any was frozen.
 ///
 /// # Errors
-/// [`CohortError::SnapshotMismatch`] when it is not.
-pub(crate) fn check_frozen(folder: &Path, name: &str) -> Result<(), NodeError> {
+/// [`CohortError::SnapshotMismatch`] when it is not, [`NodeError::NotFrozen`].
+pub(crate) fn check_frozen(folder: &Path, name: &str, unfrozen: bool) -> Result<(), NodeError> {
     let (path, data) = (folder.join("node.sqlite"), folder.join("data"));
-    if !path.exists() {
-        return Ok(());
-    }
-    match State::read(&path)?.snapshot((&data, name))? {
+    let frozen = match path.exists() {
+        true => State::read(&path)?.snapshot((&data, name))?,
+        false => None,
+    };
+    match frozen {
         Some(frozen) => Ok(frozen.verify(&data)?),
-        None => Ok(()),
+        None if unfrozen => Ok(()),
+        None => Err(NodeError::NotFrozen(name.to_owned())),
     }
 }
 
@@ -142,14 +144,26 @@ impl Desk {
         self.folder.join("data")
     }
 
-    /// This centre's patients, opened with its key: of the frozen file, where one was frozen.
+    /// What the data set was frozen as last; `None` only where studies may run without.
+    fn frozen(&self) -> Result<Option<Snapshot>, NodeError> {
+        let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
+        let frozen = self.state.snapshot((&folder, name))?;
+        if frozen.is_some() || self.config.unfrozen_data {
+            return Ok(frozen);
+        }
+        let stored = folder.join(format!("{name}.konsil")).exists();
+        let name = name.to_owned();
+        Err(if stored { NodeError::NotFrozen(name) } else { NodeError::NoData(name) })
+    }
+
+    /// This centre's patients, opened with its key: of the frozen file.
     ///
     /// # Errors
-    /// [`NodeError::NoData`] before the first import, [`NodeError::Cohort`].
+    /// [`NodeError::NoData`] before the first import, [`NodeError::NotFrozen`], [`NodeError::Cohort`].
     pub(crate) fn patients(&self) -> Result<Dataset, NodeError> {
         let key = self.key()?;
         let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
-        let dataset = match self.state.snapshot((&folder, name))? {
+        let dataset = match self.frozen()? {
             Some(snapshot) => snapshot.load(&folder, &key),
             None => konsil_cohort::load(&folder, name, &key),
         };
@@ -158,19 +172,18 @@ impl Desk {
 
     /// Root of the patients that were frozen last, if any were.
     pub(crate) fn frozen_root(&self) -> Result<Option<String>, NodeError> {
-        let folder = self.data_folder();
-        let frozen = self.state.snapshot((&folder, self.config.dataset.as_str()))?;
-        Ok(frozen.map(|it| it.patients_root().to_owned()))
+        Ok(self.frozen()?.map(|it| it.patients_root().to_owned()))
     }
 
     /// Root over the file of the data set, read anew: under another key the patients keep the root of
     /// the file that was frozen first.
     ///
     /// # Errors
-    /// [`NodeError::NoData`]; [`CohortError::SnapshotMismatch`] when it is not the frozen one.
+    /// [`NodeError::NoData`], [`NodeError::NotFrozen`]; [`CohortError::SnapshotMismatch`] when it is
+    /// not the frozen one.
     pub(crate) fn fresh_root(&self) -> Result<String, NodeError> {
         let (folder, name) = (self.data_folder(), self.config.dataset.as_str());
-        let root = match self.state.snapshot((&folder, name))? {
+        let root = match self.frozen()? {
             Some(frozen) => frozen.verify(&folder).map(|()| frozen.patients_root().to_owned()),
             None => snapshot_root(&folder, name),
         };

@@ -6,7 +6,9 @@ use konsil_cohort::{Dictionary, ImportOptions, Key, import, save};
 use konsil_governance::{CentrePolicy, Person, RequestState, StandingRule, Study};
 use konsil_mpc::Topology;
 use konsil_net::Identity;
-use konsil_node::{Clock, Desk, NodeError, RequestStatus, Researcher, State, StudyRun, write_toml};
+use konsil_node::{
+    Clock, Desk, NodeError, RequestStatus, Researcher, State, StudyRun, freeze, write_toml,
+};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -201,6 +203,7 @@ fn what_an_approval_binds_must_be_in_force() {
     let key = Key::open(&folder.join("data.key")).unwrap();
     let other = data_set(&folder, &patients(5, 60));
     save(&folder.join("data"), "patients", &other, &key).unwrap();
+    freeze(&folder, "patients", &clock).unwrap();
     assert_eq!(run(&network, &planned), "K0613");
     approved();
     let path = folder.join("policy.toml");
@@ -258,6 +261,7 @@ fn a_study_wanting_what_a_centre_does_not_offer_is_declined_there() {
     let (dataset, _) = import(&folder.join("cut.csv"), &dictionary, &options).unwrap();
     let key = Key::open(&folder.join("data.key")).unwrap();
     save(&folder.join("data"), "patients", &dataset, &key).unwrap();
+    freeze(&folder, "patients", &clock).unwrap();
     let (researcher, planned) = plan(&network, &STUDY.replace("\"age\"", "\"age\", \"crp\""));
     let codes: Vec<String> =
         submit(&researcher, &planned, false).into_iter().map(|it| it.code).collect();

@@ -75,7 +75,7 @@ fn a_run_is_logged_and_witnessed_by_all() {
         ];
         // the second run's cohort is compared with the first one's
         let second = [&run[..4], &["open"], &run[4..]].concat();
-        assert_eq!(kinds, [&["start", "dataset"], &run[..], &second].concat());
+        assert_eq!(kinds, [&["freeze", "start", "dataset"], &run[..], &second].concat());
         let end = &entries.last().unwrap().1;
         assert_eq!(end.facts["planned_bytes"], end.facts["sent_bytes"]);
         let of_study = audit_entries(&folder, Some("short"), None).unwrap();
@@ -84,7 +84,7 @@ fn a_run_is_logged_and_witnessed_by_all() {
         assert!(open.is_empty() && balances.iter().all(|it| it.currency == Currency::Exact));
     }
     // an entry is proven to whoever knows the centre's key
-    let proof = audit_proof(&network.path(NAMES[0]), 5).unwrap();
+    let proof = audit_proof(&network.path(NAMES[0]), 6).unwrap();
     let read = EntryProof::parse(&proof.to_string()).unwrap();
     let key: PublicKey = network.centres[0].key.parse().unwrap();
     let other: PublicKey = network.centres[1].key.parse().unwrap();
@@ -95,5 +95,5 @@ fn a_run_is_logged_and_witnessed_by_all() {
     let entries = audit_entries(&network.path(NAMES[0]), None, None).unwrap();
     let (record, event) = &entries[0];
     let line = to_syslog(&konsil_governance::audit::Exported { record, event, origin: "x/y" }, 1);
-    assert!(line.contains(" y konsil - start "), "{line}");
+    assert!(line.contains(" y konsil - freeze "), "{line}");
 }

@@ -5,7 +5,8 @@ use konsil_disclosure::Policy;
 use konsil_governance::budget::Limits;
 use konsil_net::Identity;
 use konsil_node::{
-    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, serve_centre_by, serve_dealer, write_toml,
+    Clock, DealerConfig, NetworkFile, NodeConfig, Peer, freeze, serve_centre_by, serve_dealer,
+    write_toml,
 };
 use std::fmt::Write;
 use std::fs;
@@ -113,6 +114,7 @@ impl Network {
         let researcher = new_peer("researcher", &at("researcher"));
         for (number, name) in NAMES.iter().enumerate() {
             let config = NodeConfig {
+                unfrozen_data: false,
                 name: (*name).to_owned(),
                 network: "test".to_owned(),
                 listen: "127.0.0.1:0".to_owned(),
@@ -128,6 +130,7 @@ impl Network {
             let key = Key::create(&at(name).join("data.key")).unwrap();
             let dataset = data_set(&at(name), &patients(number, count));
             save(&at(name).join("data"), "patients", &dataset, &key).unwrap();
+            freeze(&at(name), "patients", &clock(name)).unwrap();
             prepare(name, &at(name));
         }
         let listen = "127.0.0.1:0".to_owned();
