@@ -7,7 +7,7 @@ use crate::screen::Screen;
 use clap::Subcommand;
 use konsil_cohort::{Dictionary, Difference};
 use konsil_governance::{PROPOSAL, Proposal, ProposalError, Signed, check_proposal};
-use konsil_node::{NodeConfig, Researcher, read_toml, write_private};
+use konsil_node::{NodeConfig, Researcher, accepted_csv, accepted_path, read_toml, write_private};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ pub(crate) enum VersionCommand {
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
-    /// Accept a proposal for this centre, after showing what it changes.
+    /// Accept a proposal for this centre, after showing what it changes. From then on studies run on
+    /// data sets only that were imported under an accepted version.
     Accept {
         /// The proposal.
         proposal: PathBuf,
@@ -72,11 +73,6 @@ fn lines(found: &[Difference]) -> String {
     };
     let text: String = found.iter().map(line).collect();
     if text.is_empty() { "no differences\n".to_owned() } else { text }
-}
-
-/// Where the accepted version of a dictionary is kept.
-fn accepted_path(dir: &Path, name: &str) -> PathBuf {
-    dir.join("dictionary").join(format!("{name}.json"))
 }
 
 fn accepted(dir: &Path, name: &str) -> Result<Option<Signed<Proposal>>, Failure> {
@@ -142,7 +138,7 @@ fn accept(path: &Path, yes: bool, dir: &Path, screen: &Screen) -> Result<(), Fai
     }
     let folder = dir.join("dictionary");
     fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
-    let csv = folder.join(format!("{name}@{}.csv", dictionary.version));
+    let csv = accepted_csv(dir, &name, dictionary.version);
     write_private(&csv, dictionary.to_csv().as_bytes())?;
     write(&accepted_path(dir, &name), &proposal)?;
     screen.note(&format!(

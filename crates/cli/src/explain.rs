@@ -390,6 +390,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "konsil policy show  says what the network demands; the centre's administrator corrects policy.toml or konsil.toml.",
     ),
     (
+        "K0628",
+        "dictionary-not-accepted: the study is for another version of the dictionary than the centre's data set, or the centre has not accepted that version.",
+        "konsil dict status  shows who has which. At the centre: konsil dict accept PROPOSAL, then konsil data import under that version.",
+    ),
+    (
         "K0650",
         "Consent cannot be looked up at a centre, so that no study starts there.",
         "The text says why: an opt-out list that cannot be read, or a data set without identifiers.",

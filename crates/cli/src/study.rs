@@ -76,6 +76,7 @@ pub(crate) fn one_line(kind: &str, one: OneLine, screen: &Screen) -> Result<(), 
         title: text,
         purpose: String::new(),
         ethics: String::new(),
+        dictionary: String::new(),
         centres: konsil_governance::Centres::default(),
         min_centres: None,
     };

@@ -8,6 +8,7 @@ use crate::signing::Signed;
 use crate::study::Study;
 use konsil_cohort::{Dictionary, Predicate};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One line of what was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Asked<'a> {
     pub by: PermitUse<'a>,
     /// The dictionary of the centre's data set.
     pub dictionary: &'a Dictionary,
+    /// Versions of it that the centre has accepted by proposal, each with its hash; empty where it has
+    /// accepted none, and the one of the data set counts.
+    pub accepted: &'a BTreeMap<u32, String>,
     /// Columns that the centre has imported.
     pub columns: &'a [String],
 }
@@ -61,6 +65,7 @@ pub fn judge(policy: &CentrePolicy, asked: &Asked<'_>) -> Result<Vec<Check>, Ref
         permit(policy, asked)?,
         purpose(policy, asked)?,
         terms(policy, asked)?,
+        dictionary(asked)?,
         offered(asked)?,
         ethics(asked.study),
     ])
@@ -133,6 +138,27 @@ fn terms(policy: &CentrePolicy, asked: &Asked<'_>) -> Result<Check, Refusal> {
     }))
 }
 
+fn dictionary(asked: &Asked<'_>) -> Result<Check, Refusal> {
+    let own = format!("{}@{}", asked.dictionary.name, asked.dictionary.version);
+    let wanted = &asked.study.study.dictionary;
+    if !wanted.is_empty() && *wanted != own {
+        return Err(Refusal::Dictionary(format!(
+            "the study is for {wanted}, this centre's data set was imported under {own}"
+        )));
+    }
+    let version = asked.accepted.get(&asked.dictionary.version);
+    if !asked.accepted.is_empty() && version != Some(&asked.dictionary.hash()) {
+        return Err(Refusal::Dictionary(format!(
+            "this centre's data set was imported under {own}, which was not accepted here"
+        )));
+    }
+    Ok(Check::fine(match (version, wanted.as_str()) {
+        (Some(_), _) => format!("dictionary {own}, accepted here"),
+        (None, "") => format!("dictionary {own}"),
+        (None, _) => format!("dictionary {own}, as the study names it"),
+    }))
+}
+
 fn offered(asked: &Asked<'_>) -> Result<Check, Refusal> {
     let used = variables_used(asked.study, asked.dictionary);
     match used.iter().find(|it| !asked.columns.contains(it)) {
@@ -182,8 +208,8 @@ mod tests {
         let columns = ["age".to_owned(), "arm".to_owned()];
         let by =
             PermitUse { researcher: "k", centre: "north", today: date(2026, 1, 1), issuers: &[] };
-        let (dictionary, columns) = (&dictionary, &columns[..]);
-        let asked = Asked { study: &study, permit: None, by, dictionary, columns };
+        let (dictionary, columns, accepted) = (&dictionary, &columns[..], &BTreeMap::new());
+        let asked = Asked { study: &study, permit: None, by, dictionary, accepted, columns };
         let code = |change: &dyn Fn(&mut CentrePolicy)| {
             let mut policy = CentrePolicy::default();
             change(&mut policy);
@@ -191,14 +217,34 @@ mod tests {
                 .map(|it| it.iter().filter(|it| it.ok).count())
                 .map_err(|it| it.code())
         };
-        assert_eq!(code(&|_| {}), Ok(5), "only the ethics vote is left for a person");
+        assert_eq!(code(&|_| {}), Ok(6), "only the ethics vote is left for a person");
         assert_eq!(code(&|it| it.analyses = vec!["km".to_owned()]), Err("K0623"));
         assert_eq!(code(&|it| it.purposes = vec!["education".to_owned()]), Err("K0622"));
         assert_eq!(code(&|it| it.needs_permit = true), Err("K0620"));
         assert_eq!(code(&|it| it.duo = vec!["HMB".parse().unwrap()]), Err("K0621"));
-        assert_eq!(code(&|it| it.duo = vec!["GS:DE".parse().unwrap()]), Ok(4));
+        assert_eq!(code(&|it| it.duo = vec!["GS:DE".parse().unwrap()]), Ok(5));
         let fewer = Asked { columns: &columns[..1], ..asked };
         assert_eq!(judge(&CentrePolicy::default(), &fewer).unwrap_err().code(), "K0626");
+        // the version that the study names, and those that the centre has accepted
+        let named = |name: &str| {
+            let head = format!("id = \"s\"\ndictionary = \"{name}\"");
+            Study::parse(&text.replace("id = \"s\"", &head)).unwrap()
+        };
+        let hash = dictionary.hash();
+        for (name, accepted, wanted) in [
+            ("d@1", vec![], None),
+            ("d@2", vec![], Some("K0628")),
+            ("e@1", vec![], Some("K0628")),
+            ("d@1", vec![(1, hash.clone())], None),
+            ("d@1", vec![(1, hash.clone()), (2, "x".to_owned())], None),
+            ("d@1", vec![(1, "x".to_owned())], Some("K0628")),
+            ("d@1", vec![(2, hash)], Some("K0628")),
+        ] {
+            let (study, accepted) = (named(name), BTreeMap::from_iter(accepted));
+            let asked = Asked { study: &study, accepted: &accepted, ..asked };
+            let refused = judge(&CentrePolicy::default(), &asked).err();
+            assert_eq!(refused.map(|it| it.code()), wanted, "{name} {accepted:?}");
+        }
         let sold = Study::parse(&text.replace("statistics", "marketing")).unwrap();
         let sold = Asked { study: &sold, ..asked };
         assert_eq!(judge(&CentrePolicy::default(), &sold).unwrap_err().code(), "K0622");

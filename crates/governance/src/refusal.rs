@@ -89,6 +89,11 @@ pub enum Refusal {
         "not-offered: this centre's data set has no `{0}`; leave it out or run without this centre"
     )]
     NotOffered(String),
+    /// The study is for another version of the dictionary, or the centre has not accepted its own.
+    #[error(
+        "dictionary-not-accepted: {0}; the centre's steward looks at  konsil dict accept  and imports again"
+    )]
+    Dictionary(String),
     /// The centre's policy is laxer than the network's rules.
     #[error(
         "policy-too-lax: {0}; this centre's administrator corrects it with  konsil policy edit  and konsil.toml"
@@ -118,6 +123,7 @@ impl Refusal {
             Self::Declined(_) => "K0625",
             Self::NotOffered(_) => "K0626",
             Self::Lax(_) => "K0627",
+            Self::Dictionary(_) => "K0628",
         }
     }
 }

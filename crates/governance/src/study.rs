@@ -39,6 +39,10 @@ pub struct StudyHead {
     /// Number of the ethics vote.
     #[serde(default)]
     pub ethics: String,
+    /// The version of the dictionary that it is for, such as `hmsp@4`; empty for the one that all
+    /// centres have.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dictionary: String,
     /// Which centres take part.
     #[serde(default)]
     pub centres: Centres,
@@ -172,6 +176,11 @@ impl Study {
         let error = |what: String| StudyError::Value { id: id.clone(), what };
         if !is_name(&id) {
             return Err(error("`id` must be 1 to 64 letters, digits, - or _".to_owned()));
+        }
+        let version = self.study.dictionary.rsplit_once('@');
+        let version = version.filter(|(name, _)| !name.is_empty()).map(|(_, it)| it.parse::<u32>());
+        if !self.study.dictionary.is_empty() && !matches!(version, Some(Ok(1..))) {
+            return Err(error("`dictionary` is NAME@VERSION, such as hmsp@4".to_owned()));
         }
         if self.analysis.is_empty() {
             return Err(error("has no [[analysis]]".to_owned()));

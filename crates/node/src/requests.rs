@@ -3,6 +3,7 @@
 
 use crate::control::StageSummary;
 use crate::desk::{Desk, unwritable};
+use crate::dictionaries::accepted_versions;
 use crate::error::NodeError;
 use crate::requests_store::{DAY_SECONDS, NewRequest, RequestRecord};
 use crate::run::check_rules;
@@ -78,12 +79,13 @@ impl Desk {
         }
         self.not_too_often(&policy, key)?;
         let dataset = self.patients()?;
-        // who waits for other centres asks again and again; the same no is told, not counted
+        // who waits for other centres asks again and again; the same no is told, with today's reason,
+        // not counted
         if let Some(earlier) = earlier.filter(|it| it.state == RequestState::Declined && !again)
             && let Err(refusal) = self.judge(&policy, (document, &coming.study), &dataset)
             && refusal.code() == earlier.code
         {
-            return Ok(self.status(earlier));
+            return Ok(self.status(RequestRecord { note: refusal.to_string(), ..earlier }));
         }
         let number = self.take_in(identity, &policy, &coming, &dataset)?;
         let record = self.state.request(number)?;
@@ -212,11 +214,17 @@ impl Desk {
         dataset: &Dataset,
     ) -> Result<Vec<Check>, Refusal> {
         let issuers = policy.issuers();
+        let accepted = accepted_versions(&self.folder, &dataset.dictionary().name);
+        let accepted = accepted.map_err(|_| {
+            let what = "the versions that this centre has accepted cannot be read";
+            Refusal::Dictionary(what.to_owned())
+        })?;
         let asked = Asked {
             study,
             permit: document.body.permit.as_ref(),
             by: self.permit_use(&document.signer, &issuers),
             dictionary: dataset.dictionary(),
+            accepted: &accepted,
             columns: &dataset.filled_columns(),
         };
         judge(policy, &asked)

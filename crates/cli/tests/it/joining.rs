@@ -321,6 +321,60 @@ fn dictionaries_are_proposed_and_accepted() {
     assert_eq!(status["same"], false);
 }
 
+// A study runs only under a version that each centre has accepted; whoever has not, or has imported under
+// another one, declines it by name.
+#[test]
+fn a_study_for_a_version_that_a_centre_has_not_accepted_is_declined_there() {
+    let joined = Joined::complete();
+    let study = |version: &str| {
+        let text = format!(
+            "[study]\nid = \"age\"\ndictionary = \"{version}\"\n[[analysis]]\nkind = \"summary\"\nvariables = [\"age\"]\n"
+        );
+        fs::write(joined.path("age.toml"), text).unwrap();
+        joined.konsil("run age.toml --network anna/network.toml --out r")
+    };
+    let proposed = |version: u32| {
+        joined.konsil(&format!("dict propose dict@{version}.csv -C ahorn")).exits(0);
+    };
+    let accept = |version: u32, centre: &str| {
+        let proposal = format!("ahorn/dict@{version}-proposal.json");
+        joined.konsil(&format!("dict accept {proposal} --yes -C {centre}")).exits(0);
+    };
+    let import = |file: &str, centre: &str| {
+        joined.konsil(&format!("data import rows.csv --as patients --dict {file} -C {centre}"));
+    };
+    let second = DICTIONARY.replace("C-reactive protein", "CRP in serum");
+    fs::write(joined.path("dict@1.csv"), DICTIONARY).unwrap();
+    fs::write(joined.path("dict@2.csv"), &second).unwrap();
+    let _daemons = joined.serve();
+    // nobody has proposed anything: the version of the data sets counts
+    study("dict").exits(2).says(&["NAME@VERSION"]);
+    study("dict@2").exits(5).says(&["K0628", "the study is for dict@2", "under dict@1"]);
+    study("dict@1").exits(0);
+    proposed(1);
+    CENTRES.iter().for_each(|it| accept(1, it));
+    study("dict@1").exits(0);
+    // all import under the second version, but one has not accepted it
+    proposed(2);
+    accept(2, "ahorn");
+    accept(2, "birke");
+    CENTRES.iter().for_each(|it| import("dict@2.csv", it));
+    study("dict@2").exits(5).says(&["K0628", "eiche", "dict@2, which was not accepted here"]);
+    joined.summary().exits(5).says(&["K0628", "eiche"]);
+    accept(2, "eiche");
+    study("dict@2").exits(0);
+    // an earlier version stays accepted
+    CENTRES.iter().for_each(|it| import("dict@1.csv", it));
+    study("dict@2").exits(5).says(&["K0628"]);
+    study("dict@1").exits(0);
+    // another text under an accepted name is none that was accepted
+    fs::write(joined.path("dict@2.csv"), second.replace("CRP in serum", "CRP")).unwrap();
+    CENTRES.iter().for_each(|it| import("dict@2.csv", it));
+    study("dict@2").exits(5).says(&["K0628", "not accepted here"]);
+    fs::write(joined.path("birke/dictionary/dict.json"), "{").unwrap();
+    study("dict@2").exits(5).says(&["K0628"]);
+}
+
 // A key file that others may read is refused, by the node and by the doctor (42).
 #[cfg(unix)]
 #[test]
