@@ -63,6 +63,10 @@ pub struct Findings {
     pub tables: Vec<Table>,
     /// Remarks: what was suppressed, whether it converged.
     pub notes: Vec<String>,
+    /// Of a description: percent of its patients that a membership attack finds at 1 % false
+    /// positives, less than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_percent_below: Option<f64>,
 }
 
 /// A request that was checked against the dictionary.
@@ -177,6 +181,7 @@ impl AnalysisError {
             Self::Withheld(Refusal::Mpc(_)) | Self::Mpc(_) => "K0401",
             Self::Withheld(Refusal::Revealing) => "K0502",
             Self::Withheld(Refusal::Differencing) => "K0503",
+            Self::Withheld(Refusal::Exposed) => "K0504",
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",
             Self::Separation => "K0217",

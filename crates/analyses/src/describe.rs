@@ -6,7 +6,8 @@ use crate::quantiles::{Column, Grid, interpolate, quartiles};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dictionary, Kind, Variable, suggest};
 use konsil_disclosure::{
-    Counts, Policy, Query, evenly_made, large_enough, large_enough_or_zero, suppress,
+    Counts, FOUND_PER_MILLE, Policy, Query, Release, evenly_made, large_enough,
+    large_enough_or_zero, suppress,
 };
 use konsil_kernels::moments;
 use konsil_mpc::{MpcError, Opening, Session, Shared, fixed, linear};
@@ -60,6 +61,16 @@ impl Numeric {
             two_values: points == 2,
             reach: range.0.abs().max(range.1.abs()).max(1e-9),
         })
+    }
+}
+
+impl Numeric {
+    /// Values moved and scaled into [-1, 1] by the public range, NaN where there is none; or their
+    /// squares.
+    pub(crate) fn scaled(&self, values: &[Option<f64>], squared: bool) -> Vec<f64> {
+        let scaled = |value: f64| (value - self.centre) / self.scale;
+        let scaled = |value: f64| if squared { scaled(value).powi(2) } else { scaled(value) };
+        values.iter().map(|it| it.map_or(f64::NAN, scaled)).collect()
     }
 }
 
@@ -318,4 +329,17 @@ pub(crate) fn read_cell(
 /// The patients of one group, from the group of each patient.
 pub(crate) fn of_group(groups: &[Option<usize>], group: usize) -> Picked {
     groups.iter().map(|it| it.map(|of| of == group)).collect()
+}
+
+/// The rate of members found, as released: less than so many percent. `None` with noise.
+pub(crate) fn found_percent(
+    release: &Release,
+    found: Opening,
+) -> Result<Option<f64>, AnalysisError> {
+    let Ok(reached) = release.counts(found) else {
+        return Ok(None);
+    };
+    let reached = reached.first().copied().unwrap_or(0.0);
+    let above = FOUND_PER_MILLE.iter().enumerate().find(|(at, _)| *at as f64 >= reached);
+    Ok(Some(above.map_or(100.0, |(_, level)| *level as f64 / 10.0)))
 }

@@ -317,7 +317,12 @@ impl Analysis for Glm {
                 "not converged: the last step still changed a coefficient by {last:.2e}"
             ));
         }
-        Ok(Findings { title: format!("{family} regression"), tables: vec![tidy, glance], notes })
+        Ok(Findings {
+            title: format!("{family} regression"),
+            tables: vec![tidy, glance],
+            notes,
+            found_percent_below: None,
+        })
     }
 }
 

@@ -298,7 +298,7 @@ impl Analysis for Km {
         let notes = vec![
             "points of the curve with too few events since the last one are not shown".to_owned(),
         ];
-        Ok(Findings { title: "Kaplan-Meier".to_owned(), tables, notes })
+        Ok(Findings { title: "Kaplan-Meier".to_owned(), tables, notes, found_percent_below: None })
     }
 }
 

@@ -211,6 +211,11 @@ impl Analysis for Lm {
             ],
         );
         let title = "Linear regression".to_owned();
-        Ok(Findings { title, tables: vec![tidy, glance], notes: Vec::new() })
+        Ok(Findings {
+            title,
+            tables: vec![tidy, glance],
+            notes: Vec::new(),
+            found_percent_below: None,
+        })
     }
 }

@@ -25,20 +25,30 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
     COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, STATISTICS_EACH, describe, find,
-    has_levels, read_cell,
+    found_percent, has_levels, read_cell,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
-use konsil_disclosure::{Applicants, Release, admit};
+use konsil_disclosure::{Applicants, Described, Release, admit, attack};
 use konsil_mpc::{Audience, Opening, Session};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 5] = [ADMITTED, PATH, COUNTS, SUMS, PLACES];
+pub const OPENINGS: [Opening; 7] = [ADMITTED, ATTACKED, FOUND, PATH, COUNTS, SUMS, PLACES];
 
 const ADMITTED: Opening = Opening {
     name: "summary.admitted",
     says: "Whether the cohort has enough patients and centres.",
     to: Audience::Centres,
+};
+const ATTACKED: Opening = Opening {
+    name: "summary.attacked",
+    says: "Whether a membership attack on the numbers finds too many patients.",
+    to: Audience::Centres,
+};
+const FOUND: Opening = Opening {
+    name: "summary.found",
+    says: "Which of 12 rates of members the attack reaches at 1 % false positives.",
+    to: Audience::Researcher,
 };
 const PATH: Opening = Opening {
     name: "summary.quartile-path",
@@ -132,6 +142,16 @@ impl Analysis for Summary {
             };
             cells.push(LocalCell { numeric, values });
         }
+        if setting.noise.is_none() {
+            let column = |at: usize| {
+                cells
+                    .get(at / 2)
+                    .map_or_else(Vec::new, |it| it.numeric.scaled(&it.values, at % 2 == 1))
+            };
+            let counts = vec![false; 2 * cells.len()];
+            let described = Described { counts: &counts, patients: rows, column: &column };
+            attack(session, (ATTACKED, FOUND), &setting.policy, &described)?;
+        }
         let queries = QUERIES_EACH * self.variables.len();
         describe(session, (setting, queries), NAMES, &cells)
     }
@@ -174,6 +194,11 @@ impl Analysis for Summary {
             ]);
         }
         let title = "Summary".to_owned();
-        Ok(Findings { title, tables: vec![table], notes: Vec::new() })
+        Ok(Findings {
+            title,
+            tables: vec![table],
+            notes: Vec::new(),
+            found_percent_below: found_percent(release, FOUND)?,
+        })
     }
 }

@@ -26,25 +26,36 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::{
     COUNTS_EACH, LocalCell, Names, Numeric, QUERIES_EACH, STATISTICS_EACH, describe, find,
-    has_levels, label, of_group, read_cell, with_noise,
+    found_percent, has_levels, label, of_group, read_cell, with_noise,
 };
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary, Formula};
 use konsil_disclosure::{
-    Applicants, Counts, FILLER, Policy, Release, admit, large_enough, large_enough_or_zero,
-    protect_table, suppress,
+    Applicants, Counts, Described, FILLER, Policy, Release, admit, attack, large_enough,
+    large_enough_or_zero, protect_table, suppress,
 };
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::Word;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 7] = [ADMITTED, PATH, GROUPS, LEVELS, COUNTS, SUMS, PLACES];
+pub const OPENINGS: [Opening; 9] =
+    [ADMITTED, ATTACKED, FOUND, PATH, GROUPS, LEVELS, COUNTS, SUMS, PLACES];
 
 const ADMITTED: Opening = Opening {
     name: "table1.admitted",
     says: "Whether the cohort has enough patients and centres.",
     to: Audience::Centres,
+};
+const ATTACKED: Opening = Opening {
+    name: "table1.attacked",
+    says: "Whether a membership attack on the numbers finds too many patients.",
+    to: Audience::Centres,
+};
+const FOUND: Opening = Opening {
+    name: "table1.found",
+    says: "Which of 12 rates of members the attack reaches at 1 % false positives.",
+    to: Audience::Researcher,
 };
 const PATH: Opening = Opening {
     name: "table1.quartile-path",
@@ -308,6 +319,7 @@ impl Analysis for Table1 {
             )?;
             return self.describe_numeric(session, setting, (patients, &groups));
         }
+        self.withstand(session, &setting.policy, (patients, &groups))?;
         let sizes = Counts::input(session, &setting.policy, &sizes)?;
         // no total over the groups is released, so that none protects another
         let verdicts = large_enough(session, &setting.policy, &sizes)?;
@@ -365,7 +377,12 @@ impl Analysis for Table1 {
                 writer.hidden
             ));
         }
-        Ok(Findings { title: "Table 1".to_owned(), tables: vec![writer.table], notes })
+        Ok(Findings {
+            title: "Table 1".to_owned(),
+            tables: vec![writer.table],
+            notes,
+            found_percent_below: found_percent(release, FOUND)?,
+        })
     }
 }
 
@@ -387,6 +404,51 @@ impl Table1 {
             session.release(opening, &both)?;
         }
         Ok(())
+    }
+
+    /// Tries a membership attack on the numbers of every group.
+    fn withstand(
+        &self,
+        session: &mut dyn Session,
+        policy: &Policy,
+        (patients, groups): (Patients<'_>, &[Option<usize>]),
+    ) -> Result<(), AnalysisError> {
+        let mut columns: Vec<(&Row, usize)> = Vec::new();
+        for row in &self.rows {
+            // the last level follows from the others
+            let numbers = match row {
+                Row::Numeric(_) => 2,
+                Row::Categorical(it) => it.levels.len().saturating_sub(1),
+            };
+            columns.extend((0..numbers).map(|at| (row, at)));
+        }
+        let mut values = Vec::with_capacity(columns.len());
+        for (row, at) in &columns {
+            values.push(match (row, patients) {
+                (_, None) => Vec::new(),
+                (Row::Numeric(it), Some(dataset)) => {
+                    it.scaled(&dataset.numeric(&it.name)?, *at == 1)
+                }
+                (Row::Categorical(it), Some(dataset)) => {
+                    let has = |level: u32| f64::from(u8::from(usize::try_from(level) == Ok(*at)));
+                    let levels = dataset.levels(&it.name)?.into_iter();
+                    levels.map(|level| level.map_or(f64::NAN, has)).collect()
+                }
+            });
+        }
+        let column = |at: usize| -> Vec<f64> {
+            let group = at / columns.len().max(1);
+            let values = values.get(at % columns.len().max(1)).into_iter().flatten();
+            let of_group = |(value, of): (&f64, &Option<usize>)| {
+                if *of == Some(group) { *value } else { f64::NAN }
+            };
+            values.zip(groups).map(of_group).collect()
+        };
+        let counts: Vec<bool> =
+            columns.iter().map(|(row, _)| matches!(row, Row::Categorical(_))).collect();
+        let counts = counts.repeat(self.groups().len());
+        let described = Described { counts: &counts, patients: groups.len(), column: &column };
+        Ok(attack(session, (ATTACKED, FOUND), policy, &described)?)
     }
 
     fn describe_numeric(

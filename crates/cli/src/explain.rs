@@ -257,6 +257,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Disclosure control: cohort, group or column is nearly one of an earlier result, or all but one centre.",
         "Only this fact is released. Their difference would be a result about a few, or one centre's own. Use the earlier cohort, groups and centres unchanged, or others that differ by more.",
     ),
+    (
+        "K0504",
+        "Disclosure control: an attack on the result found too many of its patients.",
+        "Only this fact is released. Describe fewer variables or groups, or a larger cohort; or ask for noise (epsilon).",
+    ),
     ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
     (
         "K0630",

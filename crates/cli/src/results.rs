@@ -93,6 +93,12 @@ fn privacy_audit(run: &StudyRun, outcome: &Outcome) -> Value {
             "verdict": if refused.is_some() { "refused" } else { "pass" },
             "code": refused,
             "membership_by_likelihood_ratio": plan.exposure,
+            "membership_tried": result.findings.as_ref().ok().and_then(|it| it.found_percent_below)
+                .map(|below| json!({
+                    "attack": "likelihood ratio, each patient with and without the own values",
+                    "false_positive_percent": 1, "found_percent_below": below,
+                    "patients_at_most": 192, "halvings": 8,
+                })),
         })
     });
     json!({
@@ -103,8 +109,8 @@ fn privacy_audit(run: &StudyRun, outcome: &Outcome) -> Value {
         "analyses": analyses.collect::<Vec<_>>(),
         "earlier_releases_compared": run.plan.compared.iter().map(|it| it.numbers).sum::<u64>() > 0,
         "version": env!("CARGO_PKG_VERSION"),
-        "says": "Rates are averages for one known attack, from public numbers alone. That no attack \
-                 is found is no guarantee.",
+        "says": "Rates are averages for one known attack: from public numbers alone, and as tried on \
+                 the patients themselves. That no attack is found is no guarantee.",
     })
 }
 

@@ -3,6 +3,7 @@
 //! **Invariant:** only this crate makes a [`Release`], and only from parts that the centres handed
 //! to the researcher under names of the approved manifest.
 
+mod attack;
 mod columns;
 mod differences;
 mod noise;
@@ -12,6 +13,7 @@ mod rounding;
 mod tables;
 mod verdicts;
 
+pub use attack::{Described, FOUND_PER_MILLE, attack};
 pub use columns::{Candidates, Supports, stand_apart};
 pub use differences::{DIFFERENCES, Overlaps, PAIRS_MAX, compare_cohorts};
 pub use noise::{Mechanism, NANO, Noise, NoiseError, PART_DEVIATION_MIN, Query};

@@ -62,6 +62,9 @@ pub struct Policy {
     /// person's values tells members from others by them (likelihood ratio) with a true positive rate of
     /// `1 - Phi(2.33 - sqrt(exposure / 100))` at 1 % false positives: 2 % at an exposure of 7.
     pub exposure_percent_max: u64,
+    /// Most members that a likelihood ratio may find at 1 % false positives, in percent, when it is
+    /// tried on the patients of a description before anything is released.
+    pub found_percent_max: u64,
     /// R9: rounding of the counts of survival curves.
     pub rounding: Rounding,
     /// How many centres may put their parts of the noise together without taking it away.
@@ -81,6 +84,7 @@ impl Default for Policy {
             parameters_percent_max: 10,
             leverage_percent_max: 10,
             exposure_percent_max: 7,
+            found_percent_max: 5,
             rounding: Rounding::None,
             noise_colluders: 1,
         }
@@ -133,6 +137,7 @@ impl Policy {
             self.parameters_percent_max,
             self.leverage_percent_max,
             self.exposure_percent_max,
+            self.found_percent_max,
         ];
         if self.threshold < 3 {
             Err(PolicyError::ThresholdTooLow)
@@ -160,6 +165,7 @@ impl Policy {
             && self.parameters_percent_max <= other.parameters_percent_max
             && self.leverage_percent_max <= other.leverage_percent_max
             && self.exposure_percent_max <= other.exposure_percent_max
+            && self.found_percent_max <= other.found_percent_max
             && self.rounding >= other.rounding
             && self.noise_colluders >= other.noise_colluders
     }
@@ -178,6 +184,7 @@ impl Policy {
             parameters_percent_max: self.parameters_percent_max.min(other.parameters_percent_max),
             leverage_percent_max: self.leverage_percent_max.min(other.leverage_percent_max),
             exposure_percent_max: self.exposure_percent_max.min(other.exposure_percent_max),
+            found_percent_max: self.found_percent_max.min(other.found_percent_max),
             rounding: self.rounding.max(other.rounding),
             noise_colluders: self.noise_colluders.max(other.noise_colluders),
         }
@@ -198,7 +205,7 @@ impl Policy {
         format!(
             "at least {} patients{without} and {} centres behind a number; no centre above {} % of a \
              cohort, no patient above {} % of a sum; {} patients for a parameter; leverage at most \
-             {} %; {} patients for a described number{rounded}",
+             {} %; {} patients for a described number, of whom an attack finds {} % at most{rounded}",
             self.threshold,
             self.centres_min,
             self.centre_percent_max,
@@ -206,6 +213,7 @@ impl Policy {
             100_u64.div_ceil(self.parameters_percent_max.max(1)),
             self.leverage_percent_max,
             100_u64.div_ceil(self.exposure_percent_max.max(1)),
+            self.found_percent_max,
         )
     }
 
@@ -246,6 +254,8 @@ pub enum Refusal {
     Revealing,
     /// The cohort differs from that of an earlier release by a few patients (R6, R13).
     Differencing,
+    /// An attack found too many of the patients behind a description.
+    Exposed,
     /// The verdict could not be reached.
     Mpc(MpcError),
 }
@@ -264,6 +274,10 @@ impl fmt::Display for Refusal {
             Self::Differencing => f.write_str(
                 "cohort, group or column differs from another one, of this study or of an earlier \
                  result, by too few patients or centres; the difference would be about them",
+            ),
+            Self::Exposed => f.write_str(
+                "the numbers would tell too many of the patients from others: describe fewer \
+                 variables or groups, or more patients, or ask for noise",
             ),
             Self::Mpc(error) => error.fmt(f),
         }

@@ -218,8 +218,8 @@ fn a_patient_who_decides_the_fit_is_refused() {
 #[test]
 fn quartiles_need_patients_on_either_side() {
     for (size, shown) in [(13, false), (14, true)] {
-        let policy = Policy { exposure_percent_max: 100, ..Policy::default() };
-        let network = centres(&[size, size, size], |_, _, _| ()).under(policy);
+        let lax = Policy { exposure_percent_max: 100, found_percent_max: 100, ..Policy::default() };
+        let network = centres(&[size, size, size], |_, _, _| ()).under(lax);
         let run = both(&network, &summary(&["age"]));
         let table = run.table("tidy");
         assert!(number(table, 0, "mean") > 30.0);
