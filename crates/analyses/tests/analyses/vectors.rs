@@ -118,44 +118,61 @@ fn counts(wanted: &Value, levels: &[&str]) -> Vec<f64> {
     levels.map(|level| wanted[*level].as_f64().unwrap_or(0.0)).collect()
 }
 
-/// The rule, written down once more: small counts, and by rows and by columns, twice, the smallest
-/// neighbour where all hidden ones of a line together are small; all of a table that this does not
-/// cure. Nobody missing is no small count.
+/// The rule, written down once more: small counts; by rows and by columns, twice, the smallest shown
+/// neighbour of small counts without a large hidden one; the fourth corner of small counts and two
+/// large hidden ones; all of a table in which a line's hidden counts are few together, or a small
+/// one has no rectangle. Nobody missing is no small count.
 fn hidden(counts: &[Vec<f64>]) -> Vec<Vec<bool>> {
-    let last = counts[0].len() - 1;
-    let small = |row: &Vec<f64>| -> Vec<bool> {
-        (0..=last).map(|at| row[at] < 10.0 && !(at == last && row[at] == 0.0)).collect()
-    };
-    let mut hidden: Vec<Vec<bool>> = counts.iter().map(small).collect();
-    let rows = 0..counts.len();
-    let lines: Vec<Vec<(usize, usize)>> =
-        (rows.clone().map(|r| (0..=last).map(|c| (r, c)).collect()))
-            .chain((0..=last).map(|c| rows.clone().map(|r| (r, c)).collect()))
-            .collect();
+    let (rows, columns) = (counts.len(), counts[0].len());
+    let last = columns - 1;
+    let count = |at: (usize, usize)| counts[at.0][at.1];
+    let (small, large) = (|x: f64| x > 0.0 && x < 10.0, |x: f64| x >= 10.0);
+    let cells = || (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    let mut hidden = vec![vec![false; columns]; rows];
+    for (row, column) in cells() {
+        let x = count((row, column));
+        hidden[row][column] = x < 10.0 && !(column == last && x == 0.0);
+    }
+    let mut lines: Vec<Vec<(usize, usize)>> =
+        (0..rows).map(|r| (0..columns).map(|c| (r, c)).collect()).collect();
+    lines.extend((0..columns).map(|c| (0..rows).map(|r| (r, c)).collect::<Vec<_>>()));
     for _ in 0..2 {
         for line in &lines {
-            if let Some((row, column)) = neighbour(counts, &hidden, line) {
+            let is_hidden = |at: &&(usize, usize)| hidden[at.0][at.1];
+            let lonely = line.iter().any(|at| small(count(*at)))
+                && !line.iter().filter(is_hidden).any(|at| large(count(*at)));
+            let shown = line.iter().filter(|at| !is_hidden(at) && count(**at) > 0.0);
+            let smallest = shown.min_by(|a, b| count(**a).total_cmp(&count(**b))).copied();
+            if let (true, Some((row, column))) = (lonely, smallest) {
                 hidden[row][column] = true;
             }
         }
     }
-    if lines.iter().any(|line| neighbour(counts, &hidden, line).is_some()) {
+    let company = |row: usize, column: usize, hidden: &[Vec<bool>]| {
+        hidden[row][column] && large(counts[row][column])
+    };
+    let before = hidden.clone();
+    for (row, column) in cells().filter(|at| small(count(*at))) {
+        for (other, next) in cells() {
+            hidden[other][next] |= company(row, next, &before) && company(other, column, &before);
+        }
+    }
+    let sum = |line: &[(usize, usize)]| line.iter().map(|at| count(*at)).sum::<f64>();
+    let exposed = |line: &Vec<(usize, usize)>| {
+        let (behind, shown): (Vec<_>, Vec<_>) = line.iter().partition(|at| hidden[at.0][at.1]);
+        !behind.is_empty() && sum(&behind) < 10.0 && sum(&shown) > 0.0
+    };
+    let open = |(row, column): (usize, usize)| {
+        let known = sum(&lines[row]) >= 10.0 && sum(&lines[rows + column]) >= 10.0;
+        let rectangle = |(other, next): (usize, usize)| {
+            company(row, next, &before) && company(other, column, &before) && hidden[other][next]
+        };
+        small(count((row, column))) && known && !cells().any(rectangle)
+    };
+    if lines.iter().any(exposed) || cells().any(open) {
         hidden.iter_mut().for_each(|row| row.fill(true));
     }
     hidden
-}
-
-/// The smallest shown cell of a line whose hidden cells are few together.
-fn neighbour(
-    counts: &[Vec<f64>],
-    hidden: &[Vec<bool>],
-    line: &[(usize, usize)],
-) -> Option<(usize, usize)> {
-    let count = |at: &(usize, usize)| counts[at.0][at.1];
-    let (behind, shown): (Vec<_>, Vec<_>) = line.iter().partition(|at| hidden[at.0][at.1]);
-    let few = !behind.is_empty() && behind.iter().map(count).sum::<f64>() < 10.0;
-    let shown = shown.into_iter().filter(|at| few && count(at) > 0.0);
-    shown.min_by(|a, b| count(a).total_cmp(&count(b)))
 }
 
 // What is suppressed leaves no trace: the released word is 0, on shares as well.
