@@ -34,12 +34,39 @@ impl Model {
         };
         let design = Design::expand(&Formula::parse(text)?, dictionary)?;
         if matches!(design.response, Response::Survival { .. }) {
-            let what = "has a survival response; use km";
+            let what = "has a survival response; use km or cox";
             return Err(AnalysisError::request(request, what));
         }
         if !design.strata.is_empty() {
             return Err(AnalysisError::request(request, "strata() has no meaning in this model"));
         }
+        let centred = design.has_intercept;
+        Self::of(request, dictionary, (design, centred))
+    }
+
+    /// The model of a survival response. Moving a column changes the baseline only, so that columns
+    /// are moved without an intercept.
+    pub(crate) fn survival(
+        request: &Request,
+        dictionary: &Dictionary,
+    ) -> Result<Self, AnalysisError> {
+        let Some(text) = &request.formula else {
+            let what = "needs a formula, such as `Surv(months, died) ~ age + sex`";
+            return Err(AnalysisError::request(request, what));
+        };
+        let design = Design::expand(&Formula::parse(text)?, dictionary)?;
+        if !matches!(design.response, Response::Survival { .. }) {
+            let what = "needs Surv(time, event) on the left of `~`";
+            return Err(AnalysisError::request(request, what));
+        }
+        Self::of(request, dictionary, (design, true))
+    }
+
+    fn of(
+        request: &Request,
+        dictionary: &Dictionary,
+        (design, centred): (Design, bool),
+    ) -> Result<Self, AnalysisError> {
         let terms = design.columns.len();
         if terms > ORDER_MAX {
             let what =
@@ -47,7 +74,6 @@ impl Model {
             return Err(AnalysisError::request(request, what));
         }
         // without an intercept a moved column would be another model
-        let centred = design.has_intercept;
         let scaling = |column: &konsil_cohort::design::DesignColumn| {
             let centre = if centred { column.centre } else { 0.0 };
             let reach = column.range.map_or(column.scale, |(low, high)| low.abs().max(high.abs()));
@@ -78,11 +104,7 @@ impl Model {
         };
         let DesignMatrix { mut x, y, offset, .. } = self.design.matrix(dataset)?;
         let supports = self.supports(&x);
-        for row in x.chunks_mut(self.order().max(1)) {
-            for (value, (centre, scale)) in row.iter_mut().zip(&self.columns) {
-                *value = (*value - centre) / scale;
-            }
-        }
+        self.scale(&mut x);
         let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
         Ok(Rows { x, y, offset, supports })
     }
@@ -101,8 +123,22 @@ impl Model {
         Ok([vec![vec![Some(true); patients.rows()]], picked, left].concat())
     }
 
+    /// Moves and scales rows.
+    pub(crate) fn scale(&self, x: &mut [f64]) {
+        for row in x.chunks_mut(self.order().max(1)) {
+            for (value, (centre, scale)) in row.iter_mut().zip(&self.columns) {
+                *value = (*value - centre) / scale;
+            }
+        }
+    }
+
+    /// How many sets of patients the columns pick out. Public.
+    pub(crate) fn picking(&self) -> usize {
+        self.picking.len()
+    }
+
     /// Which patients the columns pick out: those in whom they are not 0.
-    fn supports(&self, x: &[f64]) -> Supports {
+    pub(crate) fn supports(&self, x: &[f64]) -> Supports {
         let words = self.picking.len().div_ceil(64);
         let order = self.order().max(1);
         let mut members = vec![0_u64; x.len() / order * words];

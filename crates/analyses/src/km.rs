@@ -24,6 +24,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::describe::of_group;
+use crate::grid::TimeGrid;
 use crate::km_steps::{GREENWOOD_BITS, curves, log_rank, medians, rounded, shown_points};
 use crate::statistics::{Z_975, p_chi_squared};
 use crate::table::{Cell, Table};
@@ -69,8 +70,6 @@ const LOG_RANK: Opening = Opening {
     to: Audience::Researcher,
 };
 
-/// Most points of the time grid.
-const GRID_MAX: f64 = 20_000.0;
 /// Times at which the curve may be shown unless the request says otherwise.
 const POINTS: u32 = 60;
 
@@ -108,21 +107,8 @@ pub fn prepare(
     if plan.labels.len() > ORDER_MAX {
         return Err(error(format!("compares more than {ORDER_MAX} groups; merge levels")));
     }
-    let Some((low, high)) = plan.time_range else {
-        return Err(error(format!("`{}` needs min and max in the dictionary", plan.time)));
-    };
-    let step = dictionary.variable(&plan.time).and_then(|it| it.step()).unwrap_or(1.0);
-    let points = ((high - low) / step).round() + 1.0;
-    if !(2.0..=GRID_MAX).contains(&points) {
-        let what = "has {points} grid points; 2 to 20000 are possible: declare fewer decimals, or a smaller max";
-        return Err(error(what.replace("{points}", &points.to_string())));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 2 and 20000, see above"
-    )]
-    let points = points as usize;
+    let TimeGrid { start: low, step, points } =
+        TimeGrid::new(&plan.time, plan.time_range, dictionary).map_err(error)?;
     let shown = request.points.unwrap_or(POINTS);
     if !(2..=1000).contains(&shown) {
         return Err(error("shows between 2 and 1000 points".to_owned()));
@@ -193,11 +179,8 @@ impl Analysis for Km {
     }
 
     fn understood(&self) -> Vec<String> {
-        let last = self.time((self.points - 1) as f64);
-        let grid = format!(
-            "time {} from {} to {last} in steps of {} ({} points, exact where that is the data's unit)",
-            self.plan.time, self.start, self.step, self.points
-        );
+        let grid = TimeGrid { start: self.start, step: self.step, points: self.points };
+        let grid = grid.describe(&self.plan.time);
         let groups = format!("groups: {}", self.plan.labels.join(", "));
         [grid, groups].into_iter().chain(self.plan.notes.iter().cloned()).collect()
     }

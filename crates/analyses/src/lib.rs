@@ -4,10 +4,13 @@
 //! reveals stands in its `OPENINGS`; the session refuses everything else.
 
 mod analysis;
+pub mod cox;
+mod cox_steps;
 mod describe;
 mod design;
 mod fit;
 pub mod glm;
+mod grid;
 pub mod km;
 mod km_steps;
 pub mod lm;

@@ -1,7 +1,7 @@
 //! The registry: one entry for each analysis. Commands, help, plans and study files follow from it.
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
-use crate::{glm, km, lm, summary, table1};
+use crate::{cox, glm, km, lm, summary, table1};
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
 
@@ -49,6 +49,13 @@ pub const REGISTRY: &[Entry] = &[
         example: "konsil glm 'died ~ age + sex' --family binomial",
         openings: &glm::OPENINGS,
         prepare: glm::prepare,
+    },
+    Entry {
+        kind: "cox",
+        title: "Cox proportional hazards regression",
+        example: "konsil cox 'Surv(months, died) ~ age + sex'",
+        openings: &cox::OPENINGS,
+        prepare: cox::prepare,
     },
     Entry {
         kind: "km",

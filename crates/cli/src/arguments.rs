@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Lm(OneLine),
     /// Logistic or Poisson regression: `konsil glm 'died ~ age + sex'`.
     Glm(OneLine),
+    /// Cox regression: `konsil cox 'Surv(months, died) ~ age + sex'`.
+    Cox(OneLine),
     /// Kaplan-Meier curves with log-rank test: `konsil km 'Surv(months, died) ~ arm'`.
     Km(OneLine),
     /// The shared dictionary: names, types, units, levels.

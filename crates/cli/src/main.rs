@@ -72,6 +72,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Table1(one) => study::one_line("table1", one, screen),
         Command::Lm(one) => study::one_line("lm", one, screen),
         Command::Glm(one) => study::one_line("glm", one, screen),
+        Command::Cox(one) => study::one_line("cox", one, screen),
         Command::Km(one) => study::one_line("km", one, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),

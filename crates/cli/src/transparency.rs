@@ -59,11 +59,16 @@ struct Facts<'a> {
 }
 
 /// What kinds of analysis are called on a page, in German and English.
-const KINDS: [(&str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str); 6] = [
     ("summary", "Durchschnitte und Streuung", "averages and spread"),
     ("table1", "Beschreibung von Gruppen", "description of groups"),
     ("lm", "Zusammenhang mit einem Messwert", "what goes along with a measured value"),
     ("glm", "Zusammenhang mit einem Ereignis", "what goes along with an event"),
+    (
+        "cox",
+        "Zusammenhang mit der Zeit bis zu einem Ereignis",
+        "what goes along with the time until an event",
+    ),
     ("km", "Verlauf über die Zeit", "course over time"),
 ];
 

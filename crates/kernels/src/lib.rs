@@ -6,6 +6,7 @@
 mod leverage;
 mod moments;
 mod regression;
+mod risk;
 mod survival;
 
 pub use leverage::leverage_rows;
@@ -13,6 +14,7 @@ pub use moments::{Moments, counts_at_most, moments};
 pub use regression::{
     Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, start_weights, triangle,
 };
+pub use risk::{FollowUp, RiskSums, risk_sums};
 pub use survival::{GridCounts, grid_counts};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};

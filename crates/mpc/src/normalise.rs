@@ -178,6 +178,24 @@ pub fn divide(session: &mut dyn Session, a: &Shared, x: &Shared) -> Result<Share
     session.truncate(moved, 44)
 }
 
+/// Each of `columns`, as long as `x`, divided by `x`: as [`divide`], but what depends on `x` only is
+/// computed once. 31 rounds.
+///
+/// # Errors
+/// [`MpcError::Shape`], [`MpcError::Wire`].
+pub fn divide_each(
+    session: &mut dyn Session,
+    columns: &Shared,
+    x: &Shared,
+) -> Result<Shared, MpcError> {
+    let times = columns.len() / x.len().max(1);
+    let (octave, power, _) = to_octave(session, x)?;
+    let inverse = bounded_reciprocal(session, &octave)?;
+    let quotients = multiply(session, columns, &inverse.repeat(times))?;
+    let moved = session.multiply_raw(&quotients, &power.repeat(times))?;
+    session.truncate(moved, 44)
+}
+
 /// `1 / sqrt(b)` for `b` of `[1/4, 1]`: a parabola that is off by 0.0241, three Newton steps.
 /// Error at most 8 units.
 fn bounded_inverse_root(session: &mut dyn Session, b: &Shared) -> Result<Shared, MpcError> {

@@ -34,6 +34,7 @@ d$age[c(7, 23, 81, 90, 112, 150, 151, 170, 200, 210, 215, 230)] <- NA
 d$half_age <- round(d$age / 2, 2)
 d$old <- as.integer(d$age > 62)
 d$constant <- 4L
+d$entry <- pmin(floor(d$time * (seq_len(n) %% 4) / 8), d$time - 1)
 d$sex <- factor(d$sex)
 d <- cbind(id = sprintf("P%03d", seq_len(n)), d)
 write.csv(d, "patients.csv", row.names = FALSE, quote = FALSE, na = "")
@@ -71,6 +72,14 @@ fit_glm <- function(formula, family) {
   list(formula = formula, family = family$family, n = nobs(m), events = sum(m$y),
     deviance = num(m$deviance), null_deviance = num(m$null.deviance), loglik = num(logLik(m)),
     aic = num(AIC(m)), bic = num(BIC(m)), coef = coefs(m))
+}
+fit_cox <- function(formula) {
+  m <- coxph(as.formula(formula), d, ties = "breslow", control = coxph.control(
+    eps = 1e-13, toler.chol = 1e-14, iter.max = 50))
+  a <- summary(m)$coefficients
+  list(formula = formula, n = m$n, events = m$nevent, loglik_null = num(m$loglik[1]),
+    loglik = num(m$loglik[2]), coef = data.frame(term = rownames(a), coef = num(a[, 1]),
+      se = num(a[, 3]), stat = num(a[, 4]), p = num(a[, 5]), row.names = NULL))
 }
 curve <- function(formula, data) {
   f <- survfit(as.formula(formula), data, conf.type = "log")
@@ -110,6 +119,12 @@ out(list(
   category = fit_glm("sex ~ age + bmi", binomial()),
   poisson = fit_glm("visits ~ age + sex + arm", poisson()),
   offset = fit_glm("visits ~ age + sex + arm + offset(log(months))", poisson())), "glm.json")
+out(list(
+  plain = fit_cox("Surv(time, event) ~ age + sex * arm"),
+  strata = fit_cox("Surv(time, event) ~ age + bmi + strata(arm)"),
+  centres = fit_cox("Surv(time, event) ~ age + sex + strata(centre3)"),
+  offset = fit_cox("Surv(time, event) ~ sex + arm + offset(log(months))"),
+  entry = fit_cox("Surv(entry, time, event) ~ age + arm")), "cox.json")
 kept <- subset(d, stage %in% c("I", "II", "III"))
 points("Surv(time, event) ~ arm", d, "km_arm.csv")
 points("Surv(time, event) ~ 1", d, "km_all.csv")

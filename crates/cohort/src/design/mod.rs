@@ -174,6 +174,17 @@ impl Design {
         &self.formula
     }
 
+    /// The time of a survival response as written, usually a variable.
+    #[must_use]
+    pub fn time(&self) -> Option<String> {
+        let Syntax::Call(_, arguments) = &self.formula.response.as_ref()?.what else {
+            return None;
+        };
+        let survival = matches!(self.outcome, Outcome::Survival { .. });
+        let at = arguments.len().checked_sub(2).filter(|_| survival)?;
+        Some(arguments.get(at)?.value.deparse())
+    }
+
     /// Hash of the dictionary that the design was expanded under.
     #[must_use]
     pub fn dictionary_hash(&self) -> &str {
