@@ -6,6 +6,8 @@ mod backends;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod cox_sets;
+#[cfg(test)]
 mod gusto1;
 #[cfg(test)]
 mod ist_stroke;

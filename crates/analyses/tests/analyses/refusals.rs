@@ -110,6 +110,7 @@ fn an_unused_level_is_named() {
 fn columns_that_depend_on_each_other_are_named() {
     collinear("bmi ~ age + half_age + sex", "lm", &["age", "half_age"]);
     collinear("died ~ age + half_age + sex", "glm", &["age", "half_age"]);
+    collinear("Surv(time, event) ~ age + half_age + sex", "cox", &["age", "half_age"]);
 }
 
 // Everyone above 62 has `old`: the coefficient runs to infinity.
@@ -123,6 +124,9 @@ fn separation_is_said() {
         let run = refused(&network, &Request { iterations, ..model("glm", "old ~ age + sex") });
         assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
     }
+    // whoever has an event is one of those with it
+    let run = refused(&network, &model("cox", "Surv(time, event) ~ age + I(event > 0)"));
+    assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
     // sealed, nobody but the researcher may know: the result says that it did not converge
     let sealed = Request { sealed: true, ..model("glm", "old ~ I(age > 62) + sex") };
     for run in [network.on_ideal(&sealed), network.on_shares(&sealed)] {
