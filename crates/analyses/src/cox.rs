@@ -25,7 +25,9 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::cox_steps::Course;
 use crate::design::Model;
-use crate::fit::{VARIANCE_BITS, inverse_again, standard_errors, tidy, variances};
+use crate::fit::{
+    VARIANCE_BITS, inverse_again, reals, standard_errors, symmetric, tidy, variances,
+};
 use crate::grid::TimeGrid;
 use crate::statistics::{Z_975, p_chi_squared, p_normal};
 use crate::table::{Cell, Table};
@@ -35,7 +37,7 @@ use konsil_disclosure::{Applicants, Candidates, Release, Supports, admit, stand_
 use konsil_kernels::{FollowUp, gram_sums, leverage_rows, risk_sums};
 use konsil_mpc::linear::{complement, inverse};
 use konsil_mpc::{Audience, Opening, Session, Shared};
-use konsil_ring::{Word, decode, encode, encode_count};
+use konsil_ring::{Word, encode, encode_count};
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 8] =
@@ -234,7 +236,7 @@ impl Cox {
         let y = vec![0.0; with_one.len() / (p + 1)];
         let gram = gram_sums(&with_one, &y, p + 1)?;
         let gram = session.input(&gram.products)?;
-        let inverse = inverse(session, &crate::fit::symmetric(&gram, p + 1), p + 1)?;
+        let inverse = inverse(session, &symmetric(&gram, p + 1), p + 1)?;
         let sound = inverse.sound(session)?;
         let sound = session.to_integers(&sound)?;
         let unsound = complement(session, &sound);
@@ -417,8 +419,4 @@ impl Cox {
         let own = session.input(&[encode(Self::predictors(own, &reals(beta)))?])?;
         Ok(own.minus(&course.log_risks(session, sums)?))
     }
-}
-
-fn reals(words: &[Word]) -> Vec<f64> {
-    words.iter().map(|word| decode(*word)).collect()
 }

@@ -8,10 +8,15 @@ use konsil_disclosure::{Candidates, stand_apart};
 use konsil_kernels::leverage_rows;
 use konsil_mpc::linear::{Inverse, complement, inverse, inverse_scaled};
 use konsil_mpc::{MpcError, Opening, Session, Shared};
-use konsil_ring::encode;
+use konsil_ring::{Word, decode, encode};
 
 /// Fractional bits of released variances.
 pub(crate) const VARIANCE_BITS: u32 = 60;
+
+/// Fixed-point words as reals.
+pub(crate) fn reals(words: &[Word]) -> Vec<f64> {
+    words.iter().map(|word| decode(*word)).collect()
+}
 
 /// The full symmetric matrix from its lower triangle, row by row.
 pub(crate) fn symmetric(triangle: &Shared, order: usize) -> Shared {

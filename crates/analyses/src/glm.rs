@@ -23,7 +23,8 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::design::{Model, Rows};
 use crate::fit::{
-    VARIANCE_BITS, check_apart, inverse_again, sound_inverse, standard_errors, tidy, variances,
+    VARIANCE_BITS, check_apart, inverse_again, reals, sound_inverse, standard_errors, tidy,
+    variances,
 };
 use crate::sealed::{Ends, sealed_fit};
 use crate::statistics::{Z_975, p_normal};
@@ -34,7 +35,7 @@ use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::{Family, FitSums, fit_sums, start_sums, start_weights};
 use konsil_mpc::linear::Inverse;
 use konsil_mpc::{Audience, Opening, Session, Shared};
-use konsil_ring::{Word, decode, encode, encode_count};
+use konsil_ring::{Word, encode, encode_count};
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 9] =
@@ -227,10 +228,6 @@ fn constants(family: Family, y: &[f64]) -> Result<[Word; 3], AnalysisError> {
         konsil_kernels::add_rounded(&mut sums, &[*y, entropy, factorial])?;
     }
     Ok(sums)
-}
-
-fn reals(words: &[Word]) -> Vec<f64> {
-    words.iter().map(|word| decode(*word)).collect()
 }
 
 impl Analysis for Glm {

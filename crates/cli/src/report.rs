@@ -6,6 +6,7 @@ use konsil_node::{Outcome, StudyRun};
 use konsil_plot::number::{self, Medium};
 use konsil_plot::report::{Question, Report, Revealed, Section, Status};
 use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, ForestRow, KmPlot};
+use konsil_plot::table::{Cell as Shown, Column, Table as ShownTable};
 use std::time::Duration;
 
 /// The page of a run.
@@ -47,6 +48,7 @@ pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Stri
             });
         }
     }
+    report = report.section(privacy(run, outcome));
     let rounds = outcome.centres.first().map_or(0, |(_, summary)| summary.rounds);
     report
         .guarantee(run.plan.guarantee.clone())
@@ -58,6 +60,47 @@ pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Stri
         .method("correlations", run.plan.correlations.to_string())
         .method("links", "TLS 1.3, X25519MLKEM768, Ed25519 identities; results sealed with X-Wing")
         .to_html()
+}
+
+/// What was judged before anything was released.
+fn privacy(run: &StudyRun, outcome: &Outcome) -> Section {
+    let columns = vec![
+        Column::words("analysis"),
+        Column::words("verdict"),
+        Column::numbers("members found, at most on average"),
+        Column::numbers("members found when tried"),
+    ];
+    let rows = run.plan.analyses.iter().zip(&outcome.analyses).map(|(plan, result)| {
+        let verdict = match &result.findings {
+            Ok(_) => "released".to_owned(),
+            Err((code, _)) => format!("withheld, {code}"),
+        };
+        let bound = plan.exposure.as_ref().map(|it| format!("{:.1} %", it.found_at_1_percent));
+        let tried = result.findings.as_ref().ok().and_then(|it| it.found_percent_below);
+        let tried = tried.map(|below| format!("< {below} %"));
+        let cell = |text: Option<String>| text.map_or_else(|| Shown::muted("–"), Shown::new);
+        vec![Shown::new(plan.id.clone()), Shown::new(verdict), cell(bound), cell(tried)]
+    });
+    let table = ShownTable {
+        caption: "Members found at 1 % false positives".to_owned(),
+        columns,
+        rows: rows.collect(),
+    };
+    let noise =
+        run.plan.noise.clone().unwrap_or_else(|| {
+            "No noise: results are exact, and protected by rules only.".to_owned()
+        });
+    Section::new("Privacy audit")
+        .note(format!(
+            "Judged on shares before anything was released: {}.",
+            run.plan.rules.in_words()
+        ))
+        .note(noise)
+        .note(
+            "A membership attack knows a person's values and asks whether the person was among \
+               the patients. That none is found is no guarantee.",
+        )
+        .table(table)
 }
 
 /// The lines of an explanation as one text, without the blanks that align them in a terminal.

@@ -1,6 +1,7 @@
 //! The parts of the dossier.
 
 use super::Facts;
+use konsil_disclosure::Rounding;
 use konsil_governance::guarantee as in_words;
 use konsil_node::Peer;
 use konsil_plot::document::Part;
@@ -138,6 +139,21 @@ pub(super) fn rules(facts: &Facts<'_>) -> Part {
             "most parameters for a hundred patients",
         ),
         rule("leverage_percent_max", rules.leverage_percent_max, "largest leverage of a patient"),
+        rule(
+            "exposure_percent_max",
+            rules.exposure_percent_max,
+            "most described numbers for a hundred patients",
+        ),
+        rule(
+            "found_percent_max",
+            rules.found_percent_max,
+            "most members that an attack may find before a release, in percent",
+        ),
+        rule(
+            "rounding",
+            if rules.rounding == Rounding::None { "none" } else { "midpoints of six" },
+            "counts of survival curves",
+        ),
         rule("noise_colluders", rules.noise_colluders, "centres that may pool their noise"),
         rule("two_person", policy.two_person, "two different stewards approve"),
         rule("approval_days", policy.approval_days, "days for which an approval holds"),
