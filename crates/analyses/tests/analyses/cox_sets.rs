@@ -77,3 +77,8 @@ fn dialysis_equals_r() {
 fn aids_equals_r() {
     check("aids_australia", "centre", (&["cox_strat"], false));
 }
+
+#[test]
+fn intensive_care_equals_r() {
+    check("support2", "centre6", (&["cox"], false));
+}

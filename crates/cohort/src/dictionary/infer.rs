@@ -154,8 +154,7 @@ fn category(cells: &[&str], name: &str) -> Variable {
         cells.iter().copied().partition(|cell| MISSING_WORDS.contains(cell));
     let values: BTreeSet<&str> = cells.iter().copied().collect();
     let one_each = values.len() == cells.len() && cells.len() >= ROWS_FOR_UNIQUE;
-    let writable = values.iter().all(|value| !value.contains(['|', '=']));
-    if values.len() > LEVELS_INFERRED_MAX || one_each || !writable {
+    if values.len() > LEVELS_INFERRED_MAX || one_each {
         return identifier(name);
     }
     let mut variable = Variable::new(name, Kind::Category);

@@ -5,6 +5,7 @@
 //! already says something about that centre's patients.
 
 mod diff;
+mod escape;
 mod infer;
 mod read;
 mod suggest;
@@ -240,7 +241,8 @@ impl Dictionary {
     /// Reads a dictionary from its CSV. `name` may carry a version: `hmsp@4`; without, it is 1.
     ///
     /// The columns are `name, label, type, unit, levels, min, max, decimals, missing, code,
-    /// sensitivity, notes` in any order; only `name` and `type` must be there.
+    /// sensitivity, notes` in any order; only `name` and `type` must be there. Levels are written
+    /// `code=label|code=label`, with a backslash before a `|` or `=` that belongs to one.
     ///
     /// # Errors
     /// [`CohortError::Dictionary`] with line and column for anything that is not as above.

@@ -1,5 +1,6 @@
 //! A dictionary's CSV, read and written.
 
+use super::escape;
 use super::{
     Dictionary, INTEGER_MAX, Kind, LEVELS_MAX, Level, Sensitivity, Variable, is_variable_name,
     suggest,
@@ -231,9 +232,10 @@ impl Row<'_> {
         }
         let mut levels: Vec<Level> = Vec::new();
         let mut seen = HashSet::new();
-        for part in field.split('|') {
-            let (code, label) = part.split_once('=').unwrap_or((part, part));
-            let (code, label) = (code.trim(), label.trim());
+        for part in escape::split(field, '|') {
+            let code = escape::split(part, '=')[0];
+            let label = part.get(code.len() + 1..).unwrap_or(part);
+            let (code, label) = (escape::plain(code.trim()), escape::plain(label.trim()));
             if code.is_empty() {
                 return Err(self.error("levels", "a level without a code between two |"));
             }
@@ -241,13 +243,11 @@ impl Row<'_> {
                 let what = format!("level `{code}` of an integer is not an integer");
                 return Err(self.error("levels", what));
             }
-            if !seen.insert(code) {
+            if !seen.insert(code.clone()) {
                 return Err(self.error("levels", format!("level `{code}` stands twice")));
             }
-            levels.push(Level {
-                code: code.to_owned(),
-                label: if label.is_empty() { code } else { label }.to_owned(),
-            });
+            let label = if label.is_empty() { code.clone() } else { label };
+            levels.push(Level { code, label });
         }
         if levels.len() > LEVELS_MAX {
             let what = format!("{} levels, more than {LEVELS_MAX}", levels.len());
@@ -297,7 +297,8 @@ impl Row<'_> {
         if field.is_empty() {
             return Ok(Vec::new());
         }
-        let codes: Vec<String> = field.split('|').map(|code| code.trim().to_owned()).collect();
+        let codes = escape::split(field, '|').into_iter();
+        let codes: Vec<String> = codes.map(|code| escape::plain(code.trim())).collect();
         for code in &codes {
             if code.is_empty() {
                 return Err(self.error("missing", "an empty field is always missing; drop the |"));
@@ -318,13 +319,16 @@ pub(super) fn to_csv(dictionary: &Dictionary) -> String {
             .levels
             .iter()
             .map(|level| {
+                let code = escape::escaped(&level.code);
                 if level.label == level.code {
-                    level.code.clone()
+                    code
                 } else {
-                    format!("{}={}", level.code, level.label)
+                    // only the first `=` of a level ends its code
+                    format!("{code}={}", escape::escaped(&level.label).replace("\\=", "="))
                 }
             })
             .collect();
+        let missing: Vec<String> = variable.missing.iter().map(|it| escape::escaped(it)).collect();
         let number = |bound: Option<f64>| bound.map(|b| format!("{b}")).unwrap_or_default();
         let fields = [
             variable.name.clone(),
@@ -335,7 +339,7 @@ pub(super) fn to_csv(dictionary: &Dictionary) -> String {
             number(variable.min),
             number(variable.max),
             variable.decimals.map(|d| d.to_string()).unwrap_or_default(),
-            variable.missing.join("|"),
+            missing.join("|"),
             variable.code.clone(),
             variable.sensitivity.word().to_owned(),
             variable.notes.clone(),
