@@ -22,7 +22,7 @@ import time
 KONSIL = pathlib.Path(__file__).resolve().parents[2] / "target" / "debug" / "konsil"
 
 
-def make(folder, centres, rows, covariates, grid):
+def make(folder, centres, rows, covariates, grid, ties):
     """One CSV with a centre column, and its dictionary."""
     source = random.Random(7)
     names = [f"x{j + 1}" for j in range(covariates)]
@@ -51,6 +51,7 @@ def make(folder, centres, rows, covariates, grid):
     formula = ("Surv(time, y) ~ " if grid else "y ~ ") + " + ".join(names)
     (folder / "study.toml").write_text(
         f'[study]\nid = "bench"\n[[analysis]]\nid = "model"\nkind = "{kind}"\nformula = "{formula}"\n'
+        + (f'ties = "{ties}"\n' if grid else "")
     )
 
 
@@ -61,10 +62,11 @@ def main():
     options.add_argument("--covariates", type=int, default=20)
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--cox", type=int, default=0, metavar="TIMES")
+    options.add_argument("--ties", default="breslow", choices=["breslow", "efron"])
     options = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
-        make(folder, options.centres, options.rows, options.covariates, options.cox)
+        make(folder, options.centres, options.rows, options.covariates, options.cox, options.ties)
         names = ",".join(f"c{at:02d}" for at in range(options.centres))
         lab = str(folder / "lab")
         quiet = {"check": True, "stderr": subprocess.DEVNULL}

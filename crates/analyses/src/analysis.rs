@@ -35,6 +35,12 @@ pub struct Request {
     /// Newton steps; fixed beforehand, so that duration and bytes tell nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u32>,
+    /// `efron` or `breslow`: how Cox regression treats events at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ties: Option<String>,
+    /// For `efron`: most events at one time that it is prepared for; costs grow with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ties_max: Option<u32>,
     /// Times at which a curve is shown, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<u32>,
@@ -156,6 +162,15 @@ pub enum AnalysisError {
         /// Names of the columns.
         columns: Vec<String>,
     },
+    /// More events at one time than Efron's method is prepared for.
+    #[error(
+        "some time has more than {most} events, which Efron's method is not prepared for; ask with a \
+         larger ties_max, or with ties = \"breslow\""
+    )]
+    Ties {
+        /// How many it is prepared for.
+        most: usize,
+    },
     /// A coefficient runs to infinity.
     #[error(
         "separation: the columns predict the response (almost) alone; drop a term, or merge levels"
@@ -185,6 +200,7 @@ impl AnalysisError {
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",
             Self::Separation => "K0217",
+            Self::Ties { .. } => "K0219",
             Self::Noise(_) => "K0221",
             Self::Release(_) => "K0402",
         }

@@ -1,8 +1,9 @@
-//! Cox proportional hazards regression over all centres, ties by Breslow.
+//! Cox proportional hazards regression over all centres, ties by Efron or Breslow.
 //!
 //! # Local step
 //! Each centre sums `exp(x beta)`, `x exp(x beta)` and `x x' exp(x beta)` over its patients at risk
-//! at every point of the dictionary's time grid, in every stratum.
+//! at every point of the dictionary's time grid, in every stratum; for Efron's ties also over those
+//! who have the event there.
 //!
 //! # Secure step
 //! The sums are added under sharing and stay shared, as do the number of events at each time and the
@@ -11,15 +12,16 @@
 //!
 //! # Opens
 //! To the centres: whether cohort and events are large enough, whether columns can be told apart,
-//! whether a column or a patient stands apart, and the change of the coefficients in each step.
-//! Nothing about any time.
+//! whether a column or a patient stands apart, whether some time has more events than Efron's method
+//! is prepared for, and the change of the coefficients in each step. Nothing else about any time.
 //!
 //! # Release
 //! Coefficients and their variances, the partial likelihood without and with the covariates,
 //! patients, events.
 //!
 //! # Sources
-//! Cox (1972), J. R. Stat. Soc. B 34:187; ties: Breslow (1974), Biometrics 30:89; strata and left
+//! Cox (1972), J. R. Stat. Soc. B 34:187; ties: Breslow (1974), Biometrics 30:89, and
+//! Efron (1977), J. Am. Stat. Assoc. 72:557; strata and left
 //! truncation: Therneau and Grambsch (2000), Modeling Survival Data, 3.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
@@ -40,8 +42,8 @@ use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, encode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 8] =
-    [ADMITTED, UNSOUND, APART, STEP, COEFFICIENTS, VARIANCES, LIKELIHOOD, COUNTS];
+pub const OPENINGS: [Opening; 9] =
+    [ADMITTED, UNSOUND, APART, TIES, STEP, COEFFICIENTS, VARIANCES, LIKELIHOOD, COUNTS];
 
 const ADMITTED: Opening = Opening {
     name: "cox.admitted",
@@ -56,6 +58,11 @@ const UNSOUND: Opening = Opening {
 const APART: Opening = Opening {
     name: "cox.apart",
     says: "Whether a column or a patient of the model stands too much apart.",
+    to: Audience::Centres,
+};
+const TIES: Opening = Opening {
+    name: "cox.ties",
+    says: "Whether some time has more events than Efron's method is prepared for.",
     to: Audience::Centres,
 };
 const STEP: Opening = Opening {
@@ -88,6 +95,8 @@ const COUNTS: Opening = Opening {
 const ITERATIONS: u32 = 8;
 /// A scaled coefficient of this size has diverged.
 const DIVERGED: f64 = 30.0;
+/// Most events at one time that Efron's method is ever prepared for.
+const LAYERS_MAX: usize = 1024;
 /// Most sums over risk sets: points times strata times columns and their products.
 const SUMS_MAX: usize = 2_000_000;
 
@@ -96,6 +105,8 @@ struct Cox {
     grid: TimeGrid,
     time: String,
     iterations: u32,
+    efron: bool,
+    ties_max: Option<usize>,
 }
 
 /// One centre's patients.
@@ -130,7 +141,17 @@ pub fn prepare(
     if request.sealed {
         return Err(error("opens the coefficients of each step; leave `sealed` out".to_owned()));
     }
-    Ok(Box::new(Cox { model, grid, time, iterations }))
+    let efron = match request.ties.as_deref() {
+        Some("efron") => true,
+        None | Some("breslow") => false,
+        Some(_) => return Err(error("knows the ties efron and breslow".to_owned())),
+    };
+    let ties_max = request.ties_max.map(|it| usize::try_from(it).unwrap_or(usize::MAX));
+    if ties_max.is_some_and(|it| !efron || !(1..=LAYERS_MAX).contains(&it)) {
+        let what = format!("takes ties_max from 1 to {LAYERS_MAX}, with ties = \"efron\"");
+        return Err(error(what));
+    }
+    Ok(Box::new(Cox { model, grid, time, iterations, efron, ties_max }))
 }
 
 impl Cox {
@@ -176,7 +197,8 @@ impl Cox {
     /// This centre's sums over its risk sets, `[column][stratum][point]`.
     fn sums(&self, own: &Local, beta: &[f64], strata: usize) -> Result<Vec<Word>, AnalysisError> {
         let (p, points) = (beta.len(), self.grid.points);
-        let mut columns = vec![vec![0; strata * points]; 1 + p + p * (p + 1) / 2];
+        let both = 1 + usize::from(self.efron);
+        let mut columns = vec![vec![0; strata * points]; both * (1 + p + p * (p + 1) / 2)];
         for (stratum, (rows, follow_up)) in own.strata.iter().enumerate() {
             let x: Vec<f64> = (rows.iter())
                 .flat_map(|row| own.x.get(row * p..(row + 1) * p).unwrap_or_default())
@@ -185,7 +207,8 @@ impl Cox {
             let offset: Vec<f64> =
                 rows.iter().filter_map(|row| own.offset.get(*row)).copied().collect();
             let sums = risk_sums((&x, &offset), follow_up, beta, points)?;
-            for (into, column) in columns.iter_mut().zip(&sums.columns) {
+            let all = sums.columns.iter().chain(&sums.of_events);
+            for (into, column) in columns.iter_mut().zip(all) {
                 into[stratum * points..(stratum + 1) * points].copy_from_slice(column);
             }
         }
@@ -272,7 +295,11 @@ impl Analysis for Cox {
     fn understood(&self) -> Vec<String> {
         let mut lines = self.model.understood();
         lines.push(self.grid.describe(&self.time));
-        lines.push("ties by Breslow".to_owned());
+        lines.push(match (self.efron, self.ties_max) {
+            (false, _) => "ties by Breslow (ties = \"efron\" is what R does unasked)".to_owned(),
+            (true, None) => "ties by Efron".to_owned(),
+            (true, Some(most)) => format!("ties by Efron, at most {most} events at a time"),
+        });
         lines
     }
 
@@ -293,7 +320,8 @@ impl Analysis for Cox {
         let (p, place) = (self.model.order(), (session.party(), session.parties()));
         let (strata, first) = self.strata(place);
         let points = strata * self.grid.points;
-        if points * (1 + p + p * (p + 1) / 2) > SUMS_MAX {
+        let layered = self.ties_max.unwrap_or(0) * points;
+        if points * (1 + p + p * (p + 1) / 2) > SUMS_MAX || layered > SUMS_MAX {
             let what = format!(
                 "{points} times and strata with {p} columns are too many; declare coarser times, or \
                  ask for fewer strata or columns"
@@ -310,7 +338,15 @@ impl Analysis for Cox {
         let course = session.input(&self.course(&own, strata)?)?;
         let (happened, at_risk) = (course.slice(0, points), course.slice(points, 2 * points));
         let event_x = course.slice(2 * points, course.len());
-        let course = Course::new(session, (happened, &at_risk), event_x)?;
+        let usual = || layers(points, &setting.rows_at_most);
+        let layers = if self.efron { self.ties_max.unwrap_or_else(usual) } else { 0 };
+        let course = Course::new(session, (happened, &at_risk), event_x, layers)?;
+        if self.efron {
+            let more = course.too_many_ties(session)?;
+            if session.open(TIES, &more)?.first() != Some(&0) {
+                return Err(AnalysisError::Ties { most: layers });
+            }
+        }
         let fit = self.fit(session, (&own, strata), &course)?;
         let patients = encode_count(u64::try_from(known).unwrap_or(u64::MAX));
         let counts = session.input(&[patients, encode_count(own.events)])?;
@@ -358,6 +394,13 @@ impl Analysis for Cox {
         let title = "Cox regression".to_owned();
         Ok(Findings { title, tables, notes, found_percent_below: None })
     }
+}
+
+/// Most events at one time that Efron's method is prepared for, from public sizes: four times as many
+/// as there were if all patients had one, evenly spread, and six; 256 unless asked for more.
+fn layers(points: usize, rows_at_most: &[usize]) -> usize {
+    let rows: usize = rows_at_most.iter().sum();
+    (rows.saturating_mul(4) / points.max(1) + 6).min(256)
 }
 
 /// What the fit ends with.

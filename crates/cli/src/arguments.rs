@@ -205,6 +205,9 @@ pub(crate) struct OneLine {
     /// `binomial` or `poisson`.
     #[arg(long)]
     pub(crate) family: Option<String>,
+    /// `efron` or `breslow`, for Cox regression.
+    #[arg(long)]
+    pub(crate) ties: Option<String>,
     /// Open nothing but the result.
     #[arg(long)]
     pub(crate) sealed: bool,

@@ -92,6 +92,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Drop the term or merge levels. Only this fact is released.",
     ),
     (
+        "K0219",
+        "Cox regression: some time has more events than Efron's method is prepared for.",
+        "How many it is prepared for is public. Ask with a larger ties_max (time and bytes grow with it), or with ties = \"breslow\". Only this fact is released.",
+    ),
+    (
         "K0218",
         "Columns of the model are combinations of others.",
         "Leave one of the named columns out; a level that nobody has makes a column of zeros.",

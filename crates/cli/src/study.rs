@@ -68,6 +68,7 @@ pub(crate) fn one_line(kind: &str, one: OneLine, screen: &Screen) -> Result<(), 
         variables,
         by: one.by,
         family: one.family,
+        ties: one.ties,
         sealed: one.sealed,
         ..Request::default()
     };

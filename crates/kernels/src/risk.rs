@@ -19,6 +19,8 @@ pub struct FollowUp {
 pub struct RiskSums {
     /// `sum exp(eta)`, then `sum x_k exp(eta)`, then the triangle `sum x_k x_l exp(eta)`.
     pub columns: Vec<Vec<Word>>,
+    /// The same over the patients who have the event at the point.
+    pub of_events: Vec<Vec<Word>>,
 }
 
 /// Linear predictors are kept within these bounds, so that sums over a million patients stay in
@@ -40,6 +42,7 @@ pub fn risk_sums(
     let count = 1 + p + p * (p + 1) / 2;
     // what changes from one point to the one before: who ends there comes in, who begins after it goes
     let mut steps = vec![0.0; count * (points + 1)];
+    let mut events = vec![0.0; count * points];
     let mut terms = vec![0.0; count];
     for (at, it) in follow_up.iter().enumerate() {
         let row = x.get(at * p..(at + 1) * p).unwrap_or_default();
@@ -51,6 +54,9 @@ pub fn risk_sums(
         triangle(row, risk, &mut terms[1 + p..]);
         for (column, term) in terms.iter().enumerate() {
             steps[column * (points + 1) + it.to.min(points - 1)] += term;
+            if it.event {
+                events[column * points + it.to.min(points - 1)] += term;
+            }
             if let Some(before) = it.from.checked_sub(1) {
                 steps[column * (points + 1) + before.min(points - 1)] -= term;
             }
@@ -66,7 +72,11 @@ pub fn risk_sums(
         Ok(sums)
     };
     let columns = steps.chunks(points + 1).map(|steps| column(&steps[..points]));
-    Ok(RiskSums { columns: columns.collect::<Result<_, _>>()? })
+    let encoded = |sums: &[f64]| sums.iter().map(|it| encode(*it)).collect::<Result<_, _>>();
+    Ok(RiskSums {
+        columns: columns.collect::<Result<_, _>>()?,
+        of_events: events.chunks(points).map(encoded).collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]
@@ -86,6 +96,8 @@ mod tests {
         assert_eq!(column(0), [1.0, 2.0, 2.0, 1.0]);
         assert_eq!(column(1), [1.0, 0.0, -0.5, -1.0]);
         assert_eq!(column(2), [1.0, 2.0, 1.25, 1.0]);
+        let events: Vec<f64> = sums.of_events[1].iter().map(|it| decode(*it)).collect();
+        assert_eq!(events, [0.0, 1.0, 0.5, 0.0]);
         let sums = risk_sums((&[1.0, -1.0, 0.5], &[0.5, 0.0, 0.0]), &follow_up, &[2.0], 4).unwrap();
         assert!((decode(sums.columns[0][0]) - 2.5_f64.exp()).abs() < 1e-9);
         // nobody

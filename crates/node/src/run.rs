@@ -488,6 +488,7 @@ fn shared_verdict(error: AnalysisError, names: &[String]) -> Result<(String, Str
     match &error {
         AnalysisError::Withheld(_)
         | AnalysisError::Collinear { .. }
+        | AnalysisError::Ties { .. }
         | AnalysisError::Separation => Ok((error.code().to_owned(), error.to_string())),
         AnalysisError::Mpc(MpcError::Wire(error)) => Err(NodeError::wire(error.clone(), names)),
         _ => Err(error.into()),

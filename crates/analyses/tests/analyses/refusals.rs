@@ -124,6 +124,13 @@ fn separation_is_said() {
         let run = refused(&network, &Request { iterations, ..model("glm", "old ~ age + sex") });
         assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
     }
+    let tied = Request {
+        ties: Some("efron".to_owned()),
+        ties_max: Some(2),
+        ..model("cox", "Surv(time, event) ~ age")
+    };
+    let run = refused(&network, &tied);
+    assert_eq!(run.refused().code(), "K0219");
     // whoever has an event is one of those with it
     let run = refused(&network, &model("cox", "Surv(time, event) ~ age + I(event > 0)"));
     assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());

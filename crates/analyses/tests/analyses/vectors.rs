@@ -426,15 +426,17 @@ fn cox_regression_equals_r() {
     let reference = reference("cox.json");
     for (name, wanted) in reference.as_object().unwrap() {
         let formula = wanted["formula"].as_str().unwrap();
+        let ties = wanted["ties"].as_str().map(str::to_owned);
+        let asked = |formula: &str| Request { ties: ties.clone(), ..model("cox", formula) };
         if name == "centres" {
             // R knows the centres by a variable, Konsil by themselves
-            let request = model("cox", &formula.replace("centre3", "centre"));
+            let request = asked(&formula.replace("centre3", "centre"));
             let network = three_and_an_empty_one().with_large_leverage();
             cox_is(&network.on_ideal(&request), wanted);
             cox_is(&network.on_shares(&request), wanted);
             continue;
         }
-        for run in everywhere(&model("cox", formula)) {
+        for run in everywhere(&asked(formula)) {
             cox_is(&run, wanted);
         }
     }

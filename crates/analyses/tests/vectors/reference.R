@@ -73,11 +73,11 @@ fit_glm <- function(formula, family) {
     deviance = num(m$deviance), null_deviance = num(m$null.deviance), loglik = num(logLik(m)),
     aic = num(AIC(m)), bic = num(BIC(m)), coef = coefs(m))
 }
-fit_cox <- function(formula) {
-  m <- coxph(as.formula(formula), d, ties = "breslow", control = coxph.control(
+fit_cox <- function(formula, ties = "efron") {
+  m <- coxph(as.formula(formula), d, ties = ties, control = coxph.control(
     eps = 1e-13, toler.chol = 1e-14, iter.max = 50))
   a <- summary(m)$coefficients
-  list(formula = formula, n = m$n, events = m$nevent, loglik_null = num(m$loglik[1]),
+  list(formula = formula, ties = ties, n = m$n, events = m$nevent, loglik_null = num(m$loglik[1]),
     loglik = num(m$loglik[2]), coef = data.frame(term = rownames(a), coef = num(a[, 1]),
       se = num(a[, 3]), stat = num(a[, 4]), p = num(a[, 5]), row.names = NULL))
 }
@@ -121,10 +121,13 @@ out(list(
   offset = fit_glm("visits ~ age + sex + arm + offset(log(months))", poisson())), "glm.json")
 out(list(
   plain = fit_cox("Surv(time, event) ~ age + sex * arm"),
+  breslow = fit_cox("Surv(time, event) ~ age + sex * arm", "breslow"),
   strata = fit_cox("Surv(time, event) ~ age + bmi + strata(arm)"),
   centres = fit_cox("Surv(time, event) ~ age + sex + strata(centre3)"),
   offset = fit_cox("Surv(time, event) ~ sex + arm + offset(log(months))"),
-  entry = fit_cox("Surv(entry, time, event) ~ age + arm")), "cox.json")
+  entry = fit_cox("Surv(entry, time, event) ~ age + arm"),
+  entry_breslow = fit_cox("Surv(entry, time, event) ~ age + arm", "breslow"),
+  strata_breslow = fit_cox("Surv(time, event) ~ age + bmi + strata(arm)", "breslow")), "cox.json")
 kept <- subset(d, stage %in% c("I", "II", "III"))
 points("Surv(time, event) ~ arm", d, "km_arm.csv")
 points("Surv(time, event) ~ 1", d, "km_all.csv")
