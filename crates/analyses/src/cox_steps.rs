@@ -35,14 +35,6 @@ struct Ties {
     fractions: Shared,
 }
 
-/// Five weights of each point, fixed point.
-struct Weights {
-    /// Sums of `q`, `f q`, `q^2`, `f q^2`, `f^2 q^2`.
-    sums: [Shared; 5],
-    /// Sum of `ln q`.
-    logarithms: Shared,
-}
-
 impl Course {
     /// From shares of the events, the patients at risk, and the events' columns. `layers` is the
     /// largest number of events at a time for Efron's method, 0 for Breslow's. 6 rounds; 37 with ties.
@@ -99,7 +91,7 @@ impl Course {
         let weights = match &self.ties {
             Some(ties) => {
                 let parts = self.parts(session, sums)?;
-                ties.weights(session, &parts)?.sums
+                ties.weights(session, &parts)?
             }
             None => {
                 let events = self.events.integer_to_fixed();
@@ -143,7 +135,9 @@ impl Course {
             return Ok(all);
         };
         let parts = self.parts(session, sums)?;
-        Ok(all.minus(&ties.weights(session, &parts)?.logarithms.total()))
+        let left = ties.left(session, &parts)?;
+        // of a risk set that loses nothing the logarithm is 0
+        Ok(all.plus(&transcendental::ln(session, &left)?.total()))
     }
 }
 
@@ -168,14 +162,18 @@ impl Ties {
         Ok(Self { layers, alive, fractions })
     }
 
-    /// The weights of each point, from the events' part of the risk set.
-    fn weights(&self, session: &mut dyn Session, parts: &Shared) -> Result<Weights, MpcError> {
-        let points = parts.len();
+    /// What is left of each risk set, `1 - f delta`, from the events' part of it.
+    fn left(&self, session: &mut dyn Session, parts: &Shared) -> Result<Shared, MpcError> {
         let lost = fixed::multiply(session, &self.fractions, &parts.repeat(self.layers))?;
-        let left = fixed::subtract_from(session, ONE, &lost);
+        Ok(fixed::subtract_from(session, ONE, &lost))
+    }
+
+    /// Sums of `q`, `f q`, `q^2`, `f q^2`, `f^2 q^2` at each point.
+    fn weights(&self, session: &mut dyn Session, parts: &Shared) -> Result<[Shared; 5], MpcError> {
+        let points = parts.len();
+        let left = self.left(session, parts)?;
         let q = reciprocal(session, &left)?;
         let q = session.multiply_raw(&self.alive, &q)?;
-        let logarithms = transcendental::ln(session, &left)?.negated();
         let both = Shared::concat([&q, &self.fractions]);
         let first = fixed::multiply(session, &both, &Shared::concat([&q, &q]))?;
         let len = q.len();
@@ -188,7 +186,7 @@ impl Ties {
             })
         };
         let sums = [&q, &fq, &squares, &second.slice(0, len), &second.slice(len, 2 * len)];
-        Ok(Weights { sums: sums.map(over_layers), logarithms: over_layers(&logarithms) })
+        Ok(sums.map(over_layers))
     }
 }
 
