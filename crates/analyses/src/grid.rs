@@ -42,15 +42,7 @@ impl TimeGrid {
 
     /// The first point that is not before a time; the last for times beyond.
     pub(crate) fn place(&self, time: f64) -> usize {
-        // a time that should be on the grid may be off by rounding
-        let place = ((time - self.start) / self.step - 1e-6).ceil().max(0.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and the cast saturates"
-        )]
-        let place = place as usize;
-        place.min(self.points.saturating_sub(1))
+        konsil_kernels::grid_place(time, (self.start, self.step), self.points)
     }
 
     /// How the grid is described in a plan.

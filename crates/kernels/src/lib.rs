@@ -15,7 +15,7 @@ pub use regression::{
     Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, start_weights, triangle,
 };
 pub use risk::{FollowUp, RiskSums, risk_sums};
-pub use survival::{GridCounts, grid_counts};
+pub use survival::{GridCounts, grid_counts, grid_place};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};
 

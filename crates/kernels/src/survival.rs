@@ -17,6 +17,21 @@ impl std::fmt::Debug for GridCounts {
     }
 }
 
+/// The first point of the grid `start, start + step, ..` of `points` that is not before a time; the last
+/// for times beyond.
+#[must_use]
+pub fn grid_place(time: f64, (start, step): (f64, f64), points: usize) -> usize {
+    // a time that should be on the grid may be off by rounding
+    let place = ((time - start) / step - 1e-6).ceil().max(0.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and the cast saturates"
+    )]
+    let place = place as usize;
+    place.min(points.saturating_sub(1))
+}
+
 /// Counts patients on the grid `start, start + step, ..` of `points`. A time between two points
 /// counts at the later one, a time beyond the last at the last.
 #[must_use]
@@ -27,14 +42,7 @@ pub fn grid_counts(
 ) -> GridCounts {
     let mut counts = GridCounts { events: vec![0; points], censored: vec![0; points] };
     for (time, event) in patients {
-        // a time that should be on the grid may be off by rounding
-        let place = ((time - start) / step - 1e-6).ceil().max(0.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and the cast saturates"
-        )]
-        let place = (place as usize).min(points.saturating_sub(1));
+        let place = grid_place(time, (start, step), points);
         let column = if event { &mut counts.events } else { &mut counts.censored };
         if let Some(count) = column.get_mut(place) {
             *count += 1;
