@@ -339,7 +339,7 @@ impl Switchboard {
     }
 
     /// Waits for the peer of `mine` and links with it. Whoever calls itself the peer under another
-    /// key than `key` is refused, and the wait goes on.
+    /// key than `key` is refused, also when the peer itself came later, and the wait goes on.
     ///
     /// # Errors
     /// [`WireError::PeerLost`] when the peer does not come, [`WireError::SessionMismatch`] when it
@@ -351,12 +351,14 @@ impl Switchboard {
         options: &Options,
         wait: Wait<'_>,
     ) -> Result<Channel, WireError> {
-        let same = |binding: &Binding| binding.session == mine.binding.session;
+        let meant = |incoming: &Incoming| {
+            let hello = &incoming.hello;
+            let same = hello.binding.session == mine.binding.session;
+            same && hello.from == mine.to && hello.to == mine.from
+        };
         loop {
-            let found = self.take_while(wait, |incoming| {
-                let hello = &incoming.hello;
-                same(&hello.binding) && hello.from == mine.to && hello.to == mine.from
-            });
+            let found = self.take_while(wait, meant);
+            self.refuse_impostors(|incoming| meant(incoming) && incoming.peer_key != key);
             let Some(incoming) = found else {
                 return Err(WireError::PeerLost { party: mine.to.index(), round: 0 });
             };
@@ -369,6 +371,15 @@ impl Switchboard {
                 Err(WireError::Io(_)) => {}
                 settled => return settled,
             }
+        }
+    }
+
+    fn refuse_impostors(&self, impostor: impl Fn(&Incoming) -> bool) {
+        let mut waiting = lock(&self.inner.waiting);
+        let found: Vec<_> = waiting.extract_if(.., |(_, incoming)| impostor(incoming)).collect();
+        drop(waiting);
+        for (_, incoming) in found {
+            incoming.refuse("identity-mismatch");
         }
     }
 }

@@ -147,6 +147,29 @@ fn impostor_is_refused() {
     assert_eq!(met, [true; 3]);
 }
 
+/// An impostor is refused as well when it came before the member itself, and both wait.
+#[test]
+fn an_impostor_that_came_first_is_refused_too() {
+    let options = Options { session_deadline: millis(5000), ..Options::default() };
+    let (centres, members) = centres(2, &options);
+    let stranger = &centres[0].identity;
+    let (key, address) = (members[0].key, &members[0].address);
+    let claim = Hello { from: PartyId(1), to: PartyId(0), ..hello() };
+    thread::scope(|scope| {
+        let refused = scope.spawn(|| connect(address, stranger, key, &claim, &options));
+        crate::setup::wait_for(|| format!("{:?}", centres[0].board).contains('1'));
+        let meet = |me: usize| {
+            let Centre { identity, board, .. } = &centres[me];
+            connect_mesh(me, identity, &members, &binding(), board, &options).is_ok()
+        };
+        let member = scope.spawn(move || meet(1));
+        crate::setup::wait_for(|| format!("{:?}", centres[0].board).contains('2'));
+        assert!(meet(0));
+        assert!(member.join().unwrap());
+        assert_eq!(refused.join().unwrap().err(), Some(WireError::IdentityMismatch));
+    });
+}
+
 /// Case 1: one party ends without a word in the middle of a round; all others name it or hear of
 /// it from each other, and nobody waits.
 #[test]
