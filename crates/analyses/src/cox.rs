@@ -138,9 +138,6 @@ pub fn prepare(
     if !(2..=50).contains(&iterations) {
         return Err(error("needs between 2 and 50 iterations".to_owned()));
     }
-    if request.sealed {
-        return Err(error("opens the coefficients of each step; leave `sealed` out".to_owned()));
-    }
     let efron = match request.ties.as_deref() {
         Some("efron") => true,
         None | Some("breslow") => false,

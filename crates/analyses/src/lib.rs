@@ -14,6 +14,7 @@ mod grid;
 pub mod km;
 mod km_steps;
 pub mod lm;
+mod options;
 mod quantiles;
 mod registry;
 mod sealed;
@@ -23,5 +24,6 @@ mod table;
 pub mod table1;
 
 pub use analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+pub use options::{Choice, OPTIONS, Takes, option};
 pub use registry::{Entry, REGISTRY, entry, prepare};
 pub use table::{Cell, Table};

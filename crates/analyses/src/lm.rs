@@ -85,9 +85,6 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let model = Model::new(request, dictionary)?;
-    if request.family.is_some() {
-        return Err(AnalysisError::request(request, "has no family; use glm"));
-    }
     let response = match &model.design.response {
         Response::Numeric { centre, scale } if model.design.has_intercept => (*centre, *scale),
         Response::Numeric { centre, scale } => (0.0, centre.abs() + scale),

@@ -1,5 +1,6 @@
 //! Commands and options.
 
+use crate::analysis::AnalysisCommand;
 use crate::audit::AuditCommand;
 use crate::budget::BudgetCommand;
 use crate::dict::VersionCommand;
@@ -76,18 +77,9 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "results")]
         out: PathBuf,
     },
-    /// Counts, means, standard deviations, quartiles: `konsil summary age hba1c`.
-    Summary(OneLine),
-    /// Description of a cohort by groups: `konsil table1 'arm ~ age + sex'`.
-    Table1(OneLine),
-    /// Linear regression: `konsil lm 'sysbp ~ age + sex'`.
-    Lm(OneLine),
-    /// Logistic or Poisson regression: `konsil glm 'died ~ age + sex'`.
-    Glm(OneLine),
-    /// Cox regression: `konsil cox 'Surv(months, died) ~ age + sex'`.
-    Cox(OneLine),
-    /// Kaplan-Meier curves with log-rank test: `konsil km 'Surv(months, died) ~ arm'`.
-    Km(OneLine),
+    /// One analysis on one line.
+    #[command(flatten)]
+    Analysis(AnalysisCommand),
     /// The shared dictionary: names, types, units, levels.
     #[command(subcommand)]
     Dict(DictCommand),
@@ -202,18 +194,6 @@ pub(crate) struct OneLine {
     /// Condition that patients must meet, in SQL: `age >= 50 and dx_ad`.
     #[arg(long, value_name = "WHERE")]
     pub(crate) cohort: Option<String>,
-    /// `binomial` or `poisson`.
-    #[arg(long)]
-    pub(crate) family: Option<String>,
-    /// `efron` or `breslow`, for Cox regression.
-    #[arg(long)]
-    pub(crate) ties: Option<String>,
-    /// Open nothing but the result.
-    #[arg(long)]
-    pub(crate) sealed: bool,
-    /// Groups to compare.
-    #[arg(long)]
-    pub(crate) by: Option<String>,
     #[command(flatten)]
     pub(crate) network: NetworkOptions,
     /// Folder for the results.

@@ -1,5 +1,6 @@
 //! The `konsil` command.
 
+mod analysis;
 mod arguments;
 mod audit;
 mod bench;
@@ -68,12 +69,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Steward(command) => steward::steward(command, screen),
         Command::Policy(command) => steward::policy(command, screen),
         Command::Permit(command) => permit::permit(command, screen),
-        Command::Summary(one) => study::one_line("summary", one, screen),
-        Command::Table1(one) => study::one_line("table1", one, screen),
-        Command::Lm(one) => study::one_line("lm", one, screen),
-        Command::Glm(one) => study::one_line("glm", one, screen),
-        Command::Cox(one) => study::one_line("cox", one, screen),
-        Command::Km(one) => study::one_line("km", one, screen),
+        Command::Analysis(command) => study::one_line(command, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
         Command::Network(command) => network::network(command, screen),

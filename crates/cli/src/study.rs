@@ -1,11 +1,11 @@
 //! Plans and runs over a network.
 
-use crate::arguments::{NetworkOptions, OneLine};
+use crate::analysis::AnalysisCommand;
+use crate::arguments::NetworkOptions;
 use crate::failure::Failure;
 use crate::results;
 use crate::screen::Screen;
 use crate::submit::{self, Patience};
-use konsil_analyses::Request;
 use konsil_governance::{Cohort, Plan, ReleaseRules, Study, StudyHead};
 use konsil_node::{Event, NodeError, Outcome, Researcher, StudyRun};
 use konsil_plot::number::{self, Medium};
@@ -53,28 +53,11 @@ pub(crate) fn run_file(
 }
 
 /// `konsil glm 'y ~ x'`: a study with one analysis.
-pub(crate) fn one_line(kind: &str, one: OneLine, screen: &Screen) -> Result<(), Failure> {
-    let text = one.what.join(" ");
-    let formula = text.contains('~').then(|| text.clone());
-    let variables = if formula.is_some() {
-        Vec::new()
-    } else {
-        text.split([' ', '+', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect()
-    };
-    let request = Request {
-        id: kind.to_owned(),
-        kind: kind.to_owned(),
-        formula,
-        variables,
-        by: one.by,
-        family: one.family,
-        ties: one.ties,
-        sealed: one.sealed,
-        ..Request::default()
-    };
+pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), Failure> {
+    let (request, one) = (command.request()?, command.one);
     let head = StudyHead {
         id: format!("{}-one-line", request.kind),
-        title: text,
+        title: one.what.join(" "),
         purpose: String::new(),
         ethics: String::new(),
         dictionary: String::new(),

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::request::desk;
 use crate::screen::Screen;
 use clap::{Args, ValueEnum};
+use konsil_analyses::entry;
 use konsil_node::PublicStudy;
 use konsil_plot::document::{Document, Part};
 use serde_json::json;
@@ -58,20 +59,6 @@ struct Facts<'a> {
     studies: &'a [PublicStudy],
 }
 
-/// What kinds of analysis are called on a page, in German and English.
-const KINDS: [(&str, &str, &str); 6] = [
-    ("summary", "Durchschnitte und Streuung", "averages and spread"),
-    ("table1", "Beschreibung von Gruppen", "description of groups"),
-    ("lm", "Zusammenhang mit einem Messwert", "what goes along with a measured value"),
-    ("glm", "Zusammenhang mit einem Ereignis", "what goes along with an event"),
-    (
-        "cox",
-        "Zusammenhang mit der Zeit bis zu einem Ereignis",
-        "what goes along with the time until an event",
-    ),
-    ("km", "Verlauf über die Zeit", "course over time"),
-];
-
 /// What was learned in a study: a line for each analysis, with the names of the released numbers.
 fn learned(study: &PublicStudy, german: bool) -> String {
     let mut analyses: Vec<(&str, &str, u64, Vec<&str>)> = Vec::new();
@@ -85,8 +72,7 @@ fn learned(study: &PublicStudy, german: bool) -> String {
         }
     }
     let line = |(id, kind, numbers, names): &(&str, &str, u64, Vec<&str>)| {
-        let known = KINDS.iter().find(|it| it.0 == *kind);
-        let word = known.map_or(*id, |it| if german { it.1 } else { it.2 });
+        let word = entry(kind).map_or(*id, |it| it.says[usize::from(german)]);
         let unit = if german { "Zahlen" } else { "numbers" };
         format!("{word}: {numbers} {unit} ({})", names.join(", "))
     };

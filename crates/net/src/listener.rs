@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 
 use crate::channel::Channel;
 use crate::decode::{Decoder, Expect};
-use crate::frame::{Binding, Kind, PROTOCOL_VERSION, Sender};
+use crate::frame::{Kind, PROTOCOL_VERSION, Sender};
 use crate::identity::{Identity, PublicKey};
 use crate::options::Options;
 use crate::secure;

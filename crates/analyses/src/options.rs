@@ -1,0 +1,117 @@
+//! The options of analyses: one list, from which commands, help and checks follow.
+
+use crate::analysis::{AnalysisError, Request};
+use crate::registry::Entry;
+use serde_json::Value;
+
+/// What an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A word.
+    Text,
+    /// A whole number.
+    Whole,
+    /// A number.
+    Number,
+    /// Numbers, separated by commas on the command line.
+    Numbers,
+    /// Words, separated by commas on the command line.
+    Words,
+    /// Nothing: it is on or off.
+    Nothing,
+}
+
+/// One option: a field of [`Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name in study files; on the command line with `-` for `_`.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// What it is for, one line.
+    pub help: &'static str,
+}
+
+/// All options, by name. Every field of [`Request`] but `id`, `kind`, `formula` and `variables` is
+/// one.
+pub const OPTIONS: &[Choice] = &[
+    Choice { name: "by", takes: Takes::Text, help: "groups to compare: a variable with levels" },
+    Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
+    Choice {
+        name: "iterations",
+        takes: Takes::Whole,
+        help: "Newton steps, fixed beforehand so that the duration tells nothing",
+    },
+    Choice {
+        name: "points",
+        takes: Takes::Whole,
+        help: "times at which a curve is shown, at most",
+    },
+    Choice { name: "sealed", takes: Takes::Nothing, help: "open nothing but the result" },
+    Choice { name: "ties", takes: Takes::Text, help: "events at the same time: efron or breslow" },
+    Choice {
+        name: "ties_max",
+        takes: Takes::Whole,
+        help: "for efron: most events at one time that it is prepared for; costs grow with it",
+    },
+];
+
+/// The option of a name.
+#[must_use]
+pub fn option(name: &str) -> Option<&'static Choice> {
+    OPTIONS.iter().find(|it| it.name == name)
+}
+
+/// Refuses options that the analysis does not have, rather than to ignore them.
+pub(crate) fn check(request: &Request, entry: &Entry) -> Result<(), AnalysisError> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(request) else {
+        return Ok(());
+    };
+    let given = fields.keys().filter(|name| option(name).is_some());
+    let Some(foreign) = given.into_iter().find(|name| !entry.options.contains(&name.as_str()))
+    else {
+        return Ok(());
+    };
+    let has = match entry.options {
+        [] => "has no options".to_owned(),
+        names => format!("has {}", names.join(", ")),
+    };
+    Err(AnalysisError::request(
+        request,
+        format!("`{}` does not take `{foreign}`; it {has}", entry.kind),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::REGISTRY;
+
+    /// The fields of a request, as its parser names them.
+    fn fields() -> Vec<String> {
+        let error = serde_json::from_str::<Request>(r#"{"no such field": 1}"#).unwrap_err();
+        let text = error.to_string();
+        text.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_field_is_an_option_and_every_option_a_field() {
+        let plain = ["id", "kind", "formula", "variables"];
+        let mut fields: Vec<String> =
+            fields().into_iter().filter(|it| !plain.contains(&it.as_str())).collect();
+        fields.sort();
+        let names: Vec<&str> = OPTIONS.iter().map(|it| it.name).collect();
+        assert_eq!(names, fields, "sorted by name, each a field");
+    }
+
+    #[test]
+    fn every_option_is_taken_by_an_analysis_and_exists() {
+        let taken: Vec<&str> = REGISTRY.iter().flat_map(|it| it.options.iter().copied()).collect();
+        for name in &taken {
+            assert!(option(name).is_some(), "{name}");
+        }
+        for choice in OPTIONS {
+            assert!(taken.contains(&choice.name), "{}", choice.name);
+        }
+    }
+}
