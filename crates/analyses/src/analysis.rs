@@ -41,6 +41,18 @@ pub struct Request {
     /// For `efron`: most events at one time that it is prepared for; costs grow with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ties_max: Option<u32>,
+    /// Compares two variables of the same patients instead of groups.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
+    /// Mean, or difference of means, to compare with; 0 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mu: Option<f64>,
+    /// Whether the groups' variances are taken to be equal.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub var_equal: bool,
+    /// `median` or `mean`: from where Levene's test measures distances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<String>,
     /// Times at which a curve is shown, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<u32>,
@@ -162,6 +174,12 @@ pub enum AnalysisError {
         /// Names of the columns.
         columns: Vec<String>,
     },
+    /// Numbers that are the same for all patients; names are public.
+    #[error("constant: {} {} the same for all patients; leave {} out", columns.join(", "), if columns.len() == 1 { "is" } else { "are" }, if columns.len() == 1 { "it" } else { "them" })]
+    Constant {
+        /// Names of the variables.
+        columns: Vec<String>,
+    },
     /// More events at one time than Efron's method is prepared for.
     #[error(
         "some time has more than {most} events, which Efron's method is not prepared for; ask with a \
@@ -200,6 +218,7 @@ impl AnalysisError {
             Self::Withheld(_) => "K0501",
             Self::Collinear { .. } => "K0218",
             Self::Separation => "K0217",
+            Self::Constant { .. } => "K0222",
             Self::Ties { .. } => "K0219",
             Self::Noise(_) => "K0221",
             Self::Release(_) => "K0402",

@@ -65,6 +65,54 @@ impl Numeric {
 }
 
 impl Numeric {
+    /// The difference of two variables, on the finer of their grids.
+    pub(crate) fn difference(first: &Self, second: &Self) -> Result<Self, String> {
+        let step = first.grid.step.min(second.grid.step);
+        let end = |it: &Self| it.grid.start + (it.grid.points - 1) as f64 * it.grid.step;
+        let (low, high) = (first.grid.start - end(second), end(first) - second.grid.start);
+        let points = ((high - low) / step).round() + 1.0;
+        if !(1.0..=POINTS_MAX).contains(&points) {
+            return Err(format!(
+                "`{}` and `{}` have more than 2^40 possible differences; declare fewer decimals",
+                first.name, second.name
+            ));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 2^40, see above"
+        )]
+        let points = points as u64;
+        let half = (high - low) / 2.0;
+        Ok(Self {
+            name: format!("{} - {}", first.name, second.name),
+            label: format!("{} minus {}", first.label, second.label),
+            grid: Grid { start: low, step, points },
+            centre: f64::midpoint(low, high),
+            scale: if half > 0.0 { half } else { 1.0 },
+            two_values: points == 2,
+            reach: low.abs().max(high.abs()).max(1e-9),
+        })
+    }
+
+    /// Centre and scale of the public range.
+    pub(crate) fn frame(&self) -> (f64, f64) {
+        (self.centre, self.scale)
+    }
+
+    /// The point of the grid next to a value.
+    pub(crate) fn place(&self, value: f64) -> usize {
+        let place = ((value - self.grid.start) / self.grid.step).round();
+        let last = (self.grid.points - 1) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to the grid; NaN becomes 0"
+        )]
+        let place = place.clamp(0.0, last) as usize;
+        place
+    }
+
     /// Values moved and scaled into [-1, 1] by the public range, NaN where there is none; or their
     /// squares.
     pub(crate) fn scaled(&self, values: &[Option<f64>], squared: bool) -> Vec<f64> {
@@ -237,7 +285,7 @@ fn noised(
 }
 
 /// This centre's largest magnitude and sum of magnitudes of each cell, in parts of the public reach.
-fn magnitudes(cells: &[LocalCell<'_>]) -> Result<(Vec<Word>, Vec<Word>), AnalysisError> {
+pub(crate) fn magnitudes(cells: &[LocalCell<'_>]) -> Result<(Vec<Word>, Vec<Word>), AnalysisError> {
     let (mut largest, mut sums) = (Vec::new(), vec![0; cells.len()]);
     for (cell, sum) in cells.iter().zip(&mut sums) {
         let mut most = 0.0_f64;

@@ -3,25 +3,46 @@
 //! **Invariant:** an analysis sees its own centre's patients and a session, nothing else. What it
 //! reveals stands in its `OPENINGS`; the session refuses everything else.
 
+pub mod adjust;
 mod analysis;
+pub mod chisq;
+pub mod cmh;
+mod compared;
+pub mod cor;
+mod correlated;
 pub mod cox;
 mod cox_steps;
+mod crossed;
 mod describe;
 mod design;
+mod exact;
+pub mod fisher;
 mod fit;
 pub mod glm;
 mod grid;
 pub mod km;
 mod km_steps;
+pub mod kruskal;
+pub mod ks;
+pub mod levene;
 pub mod lm;
+pub mod mcnemar;
+mod moments;
+pub mod oneway;
 mod options;
+pub mod pca;
 mod quantiles;
 mod registry;
+pub mod roc;
 mod sealed;
+pub mod signed_rank;
+pub mod spearman;
 mod statistics;
 pub mod summary;
+pub mod t_test;
 mod table;
 pub mod table1;
+pub mod wilcox;
 
 pub use analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 pub use options::{Choice, OPTIONS, Takes, option};

@@ -36,11 +36,26 @@ pub struct Choice {
 /// one.
 pub const OPTIONS: &[Choice] = &[
     Choice { name: "by", takes: Takes::Text, help: "groups to compare: a variable with levels" },
+    Choice {
+        name: "center",
+        takes: Takes::Text,
+        help: "where distances are measured from: median or mean",
+    },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
     Choice {
         name: "iterations",
         takes: Takes::Whole,
         help: "Newton steps, fixed beforehand so that the duration tells nothing",
+    },
+    Choice {
+        name: "mu",
+        takes: Takes::Number,
+        help: "mean, or difference of means, to compare with",
+    },
+    Choice {
+        name: "paired",
+        takes: Takes::Nothing,
+        help: "compare two variables of the same patients",
     },
     Choice {
         name: "points",
@@ -53,6 +68,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "ties_max",
         takes: Takes::Whole,
         help: "for efron: most events at one time that it is prepared for; costs grow with it",
+    },
+    Choice {
+        name: "var_equal",
+        takes: Takes::Nothing,
+        help: "take the groups' variances to be equal",
     },
 ];
 

@@ -31,6 +31,18 @@ pub(crate) fn p_fisher(f: f64, df1: f64, df2: f64) -> f64 {
     upper_tail(f, |f| FisherSnedecor::new(df1, df2).map_or(f64::NAN, |it| it.sf(f)))
 }
 
+/// Two-sided p value of `x` of `n` coins, `x` the smaller side.
+pub(crate) fn p_binomial_half(x: f64, n: f64) -> f64 {
+    let log = |k: f64| libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0);
+    let mut sum = 0.0;
+    let mut k = 0.0;
+    while k <= x {
+        sum += (log(k) - n * std::f64::consts::LN_2).exp();
+        k += 1.0;
+    }
+    (2.0 * sum).min(1.0)
+}
+
 /// The tail beyond a statistic that may be none or infinite, where the library would panic.
 fn upper_tail(statistic: f64, tail: impl Fn(f64) -> f64) -> f64 {
     if statistic.is_nan() {

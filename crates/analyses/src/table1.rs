@@ -144,7 +144,7 @@ pub fn prepare(
 }
 
 /// Group and variables of a formula `group ~ a + b`, or `~ a + b`. Only plain names.
-fn sides(text: &str) -> Result<(Option<String>, Vec<String>), String> {
+pub(crate) fn sides(text: &str) -> Result<(Option<String>, Vec<String>), String> {
     Formula::parse(text).map_err(|error| error.render())?;
     let (left, right) = text.split_once('~').unwrap_or(("", text));
     let names: Vec<String> = right.split('+').map(|name| name.trim().to_owned()).collect();

@@ -108,6 +108,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "The text says why: a smaller epsilon has larger noise, epsilon = 0 gives exact results under the rules.",
     ),
     (
+        "K0222",
+        "A number is the same for all patients, so that nothing goes along with it.",
+        "Leave it out; the text names it.",
+    ),
+    (
         "K0301",
         "The condition of the cohort cannot be read.",
         "It is one SQL condition: age >= 50 and sex = 'F'.",

@@ -22,5 +22,6 @@ pub use release::{Release, ReleaseError, SealedPart};
 pub use rounding::midpoints;
 pub use tables::{FILLER, protect_rows, protect_table};
 pub use verdicts::{
-    Applicants, Counts, admit, by_centre, evenly_made, large_enough, large_enough_or_zero, suppress,
+    Applicants, Counts, admit, by_centre, evenly_made, large_enough, large_enough_or_zero, require,
+    suppress,
 };

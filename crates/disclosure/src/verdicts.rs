@@ -228,6 +228,20 @@ pub fn admit(
     decide(session, opening, &Shared::concat([&small, &below]), Refusal::TooFew)
 }
 
+/// Opens one number, 0 when all verdicts are 1. 6 rounds.
+///
+/// # Errors
+/// `refusal` otherwise; [`Refusal::Mpc`].
+pub fn require(
+    session: &mut dyn Session,
+    opening: Opening,
+    verdicts: &Shared,
+    refusal: Refusal,
+) -> Result<(), Refusal> {
+    let bad = linear::complement(session, verdicts);
+    decide(session, opening, &bad, refusal)
+}
+
 /// Opens one number, 0 when all of `bad`, none of them negative, are 0. 6 rounds.
 ///
 /// # Errors

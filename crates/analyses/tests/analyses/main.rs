@@ -8,6 +8,8 @@ mod corpus;
 #[cfg(test)]
 mod cox_sets;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod gusto1;
 #[cfg(test)]
 mod ist_stroke;

@@ -15,12 +15,12 @@ fn reference(name: &str) -> Value {
 }
 
 /// Seven centres of 80 to 3 patients, the sixth without events.
-fn seven() -> Network {
+pub(crate) fn seven() -> Network {
     crate::support::patients("centre7")
 }
 
 /// Three centres, and a fourth that has nobody.
-fn three_and_an_empty_one() -> Network {
+pub(crate) fn three_and_an_empty_one() -> Network {
     crate::support::patients("centre3").with_empty_centre()
 }
 

@@ -1,0 +1,175 @@
+//! Comparisons of groups equal R on the made-up patients, on both backends, over three and over seven
+//! centres; small groups, wrong questions and constant columns are refused.
+
+use crate::reference::{Ledger, json, real};
+use crate::support::{Network, Run, model, number, vector};
+use crate::vectors::{seven, three_and_an_empty_one};
+use konsil_analyses::{Request, entry, prepare};
+use serde_json::Value;
+
+/// The runs of a case: on both backends, on the networks that its numbers hold for.
+fn runs(request: &Request, network: &str) -> Vec<Run> {
+    let mut networks = vec![three_and_an_empty_one()];
+    if network == "both" {
+        networks.push(seven());
+    }
+    networks.iter().flat_map(|it| [it.on_ideal(request), it.on_shares(request)]).collect()
+}
+
+/// Every case of a kind's vector, held to the digits that the registry promises.
+fn equals_r(kind: &str) {
+    let cases = json(&vector(&format!("{kind}.json")));
+    let cases = cases.as_array().unwrap();
+    assert!(!cases.is_empty(), "no reference for {kind}");
+    let bound = 0.1_f64.powi(i32::try_from(entry(kind).unwrap().digits).unwrap());
+    let mut ledger = Ledger::default();
+    let mut done: Vec<(Value, Vec<Run>)> = Vec::new();
+    for case in cases {
+        let asked = &case["request"];
+        if !done.iter().any(|(known, _)| known == asked) {
+            let request: Request = serde_json::from_value(asked.clone()).unwrap();
+            let runs = runs(&request, case["network"].as_str().unwrap());
+            done.push((asked.clone(), runs));
+        }
+        let (_, runs) = done.iter().find(|(known, _)| known == asked).unwrap();
+        let row = usize::try_from(case["row"].as_u64().unwrap()).unwrap();
+        for run in runs {
+            let table = run.table(case["table"].as_str().unwrap());
+            for (column, wanted) in case["expect"].as_object().unwrap() {
+                let pair = (number(table, row, column), real(wanted));
+                if column.contains("p.value") {
+                    ledger.p_value(&asked.to_string(), pair, bound * 10.0);
+                } else {
+                    ledger.near(&asked.to_string(), column, pair, bound);
+                }
+            }
+        }
+    }
+    ledger.close(kind);
+}
+
+#[test]
+fn t_tests_equal_r() {
+    equals_r("t_test");
+}
+
+#[test]
+fn analysis_of_variance_equals_r() {
+    equals_r("oneway");
+    equals_r("levene");
+}
+
+#[test]
+fn rank_tests_equal_r() {
+    for kind in ["wilcox", "kruskal", "signed_rank", "ks"] {
+        equals_r(kind);
+    }
+}
+
+#[test]
+fn areas_under_curves_equal_proc() {
+    equals_r("roc");
+}
+
+#[test]
+fn tests_of_tables_equal_r() {
+    for kind in ["chisq", "fisher", "mcnemar", "cmh"] {
+        equals_r(kind);
+    }
+}
+
+#[test]
+fn correlations_equal_r() {
+    for kind in ["cor", "spearman", "pca"] {
+        equals_r(kind);
+    }
+}
+
+fn variables(kind: &str, names: &[&str]) -> Request {
+    let variables = names.iter().map(|name| (*name).to_owned()).collect();
+    Request { id: "test".to_owned(), kind: kind.to_owned(), variables, ..Request::default() }
+}
+
+/// A group with too few patients, a cell with too few: nothing is released, on both backends.
+#[test]
+fn small_groups_are_refused() {
+    let network = three_and_an_empty_one();
+    let kinds = [
+        model("oneway", "bmi ~ stage"),
+        model("levene", "bmi ~ stage"),
+        model("kruskal", "bmi ~ stage"),
+        model("chisq", "stage ~ sex"),
+        model("fisher", "rare ~ arm"),
+        variables("mcnemar", &["old", "constant"]),
+    ];
+    for request in &kinds[..5] {
+        for run in [network.on_ideal(request), network.on_shares(request)] {
+            assert_eq!(run.refused().code(), "K0501", "{}", request.kind);
+            assert!(run.release.iter().all(|(_, words)| words.is_empty()), "{}", request.kind);
+        }
+    }
+    assert!(prepare(&kinds[5], &network.dictionary).is_err());
+}
+
+/// One patient whose value makes most of a group's sum.
+#[test]
+fn one_patient_may_not_make_a_groups_sum() {
+    let dictionary = "name,type,levels,min,max\ngroup,category,X|Y,,\ncost,integer,,0,100000\n";
+    let dictionary = konsil_cohort::Dictionary::parse("costs", dictionary).unwrap();
+    let centre = |most: u32| {
+        let row = |at: u32| format!("{},{}\n", ["X", "Y"][usize::from(at % 2 == 1)], 1 + at % 3);
+        let rows: String = (0..60).map(row).collect();
+        format!("group,cost\n{rows}X,{most}\n")
+    };
+    for (most, refused) in [(3, false), (100_000, true)] {
+        let network = Network::new(dictionary.clone(), &[centre(2), centre(most), centre(1)]);
+        for kind in ["t_test", "oneway"] {
+            let run = network.on_shares(&model(kind, "cost ~ group"));
+            assert_eq!(run.findings.is_err(), refused, "{kind} {most}");
+        }
+    }
+}
+
+#[test]
+fn constant_columns_are_named() {
+    let network = three_and_an_empty_one();
+    for kind in ["cor", "pca"] {
+        let run = network.on_shares(&variables(kind, &["age", "constant", "bmi"]));
+        assert_eq!(run.refused().code(), "K0222");
+        assert!(run.refused().to_string().contains("constant"), "{}", run.refused());
+    }
+}
+
+/// What is asked wrongly is refused before any patient is looked at, in words that help.
+#[test]
+fn wrong_questions_are_answered_with_advice() {
+    let network = three_and_an_empty_one();
+    let with = |kind: &str, formula: &str, set: &dyn Fn(&mut Request)| {
+        let mut request = model(kind, formula);
+        set(&mut request);
+        request
+    };
+    let none: &dyn Fn(&mut Request) = &|_| {};
+    let cases = [
+        (with("t_test", "bmi ~ arm", none), "has 3 levels"),
+        (with("t_test", "bmi ~ bmi", none), "no levels"),
+        (with("t_test", "died ~ sex", none), "chisq"),
+        (with("t_test", "bmi ~ sexx", none), "did you mean"),
+        (with("t_test", "bmi ~ sex", &|it| it.mu = Some(f64::NAN)), "finite"),
+        (with("t_test", "bmi ~ sex", &|it| it.family = Some("x".to_owned())), "does not take"),
+        (with("levene", "bmi ~ sex", &|it| it.center = Some("mode".to_owned())), "median and mean"),
+        (with("signed_rank", "bmi ~ 1", &|it| it.mu = Some(0.05)), "grid"),
+        (with("chisq", "arm ~ arm", none), "itself"),
+        (with("cmh", "died ~ sex", none), "strata"),
+        (with("cmh", "died ~ arm + stage", none), "two levels"),
+        (variables("spearman", &["age", "half_age"]), "too many"),
+        (variables("cor", &["age"]), "2 to"),
+        (variables("cor", &["age", "age"]), "twice"),
+        (variables("mcnemar", &["died", "sex"]), "same two levels"),
+    ];
+    for (request, words) in cases {
+        let error = prepare(&request, &network.dictionary).err().map(|it| it.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.contains(words), "{}: {error}", request.kind);
+    }
+}
