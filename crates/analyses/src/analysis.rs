@@ -29,6 +29,15 @@ pub struct Request {
     /// `binomial` or `poisson`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
+    /// The variable that has the patients' prior weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Standard errors that hold for unequal variances: `HC0` to `HC3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robust: Option<String>,
+    /// What makes patients belong together: a variable, within each centre, or `centre`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Whether nothing but the result is opened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sealed: bool,
@@ -56,6 +65,24 @@ pub struct Request {
     /// Times at which a curve is shown, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<u32>,
+    /// `log`, `log-log` or `plain`: the scale on which limits of a survival curve are symmetric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conf_type: Option<String>,
+    /// `weibull` or `exponential`: distribution of times to an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dist: Option<String>,
+    /// Time up to which the mean survival is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmean: Option<f64>,
+    /// Whether the baseline's cumulative hazard is shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
+    /// Whether hazards are tested for being proportional.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub zph: bool,
+    /// Whether groups are tested for a trend in the order of their levels.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trend: bool,
 }
 
 /// What is fixed for a run besides the request. Public.

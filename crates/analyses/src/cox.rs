@@ -3,12 +3,16 @@
 //! # Local step
 //! Each centre sums `exp(x beta)`, `x exp(x beta)` and `x x' exp(x beta)` over its patients at risk
 //! at every point of the dictionary's time grid, in every stratum; for Efron's ties also over those
-//! who have the event there.
+//! who have the event there. Case weights are factors of the risk. For robust variances it sums second
+//! moments of its patients at the points where their follow-up ends, or sums of each cluster.
 //!
 //! # Secure step
 //! The sums are added under sharing and stay shared, as do the number of events at each time and the
 //! number at risk. Means over the risk sets, gradient, information and the Newton step follow on
-//! shares, as does the logarithm of the partial likelihood.
+//! shares, as does the logarithm of the partial likelihood. So do, where asked for: the sum of squared
+//! scores of patients or clusters between two inverse informations; the score test for coefficients
+//! that change in proportion to time; the baseline's cumulative hazard, a running sum over the grid,
+//! of which a point is shown by the rules of survival curves.
 //!
 //! # Opens
 //! To the centres: whether cohort and events are large enough, whether columns can be told apart,
@@ -17,33 +21,47 @@
 //!
 //! # Release
 //! Coefficients and their variances, the partial likelihood without and with the covariates,
-//! patients, events.
+//! patients, events; where asked for robust variances, statistics of the test of proportional hazards,
+//! points of the baseline's hazard with patients at risk and events since the last one.
 //!
 //! # Sources
 //! Cox (1972), J. R. Stat. Soc. B 34:187; ties: Breslow (1974), Biometrics 30:89, and
 //! Efron (1977), J. Am. Stat. Assoc. 72:557; strata and left
-//! truncation: Therneau and Grambsch (2000), Modeling Survival Data, 3.
+//! truncation: Therneau and Grambsch (2000), Modeling Survival Data, 3; robust variances: Lin and Wei
+//! (1989), J. Am. Stat. Assoc. 84:1074; proportional hazards: Grambsch and Therneau (1994),
+//! Biometrika 81:515, as a score test; hazard: Breslow (1974), Efron (1977).
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::cox_steps::Course;
-use crate::design::Model;
-use crate::fit::{
-    VARIANCE_BITS, inverse_again, reals, standard_errors, symmetric, tidy, variances,
-};
+use crate::cox_local::Local;
+use crate::cox_steps::{Course, Parts};
+use crate::design::{Clusters, Model};
+use crate::fit::{check_columns, inverse_again, reals, variances};
 use crate::grid::TimeGrid;
-use crate::statistics::{Z_975, p_chi_squared, p_normal};
-use crate::table::{Cell, Table};
+use crate::km::shown_at_most;
 use konsil_cohort::design::{DesignMatrix, Picked, Response};
-use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{Applicants, Candidates, Release, Supports, admit, stand_apart};
-use konsil_kernels::{FollowUp, gram_sums, leverage_rows, risk_sums};
-use konsil_mpc::linear::{complement, inverse};
+use konsil_cohort::{Dataset, Dictionary, Kind};
+use konsil_disclosure::{Applicants, Release, Rounding, Supports, admit};
+use konsil_kernels::FollowUp;
+use konsil_mpc::linear::Inverse;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, encode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 9] =
-    [ADMITTED, UNSOUND, APART, TIES, STEP, COEFFICIENTS, VARIANCES, LIKELIHOOD, COUNTS];
+pub const OPENINGS: [Opening; 13] = [
+    ADMITTED,
+    UNSOUND,
+    APART,
+    TIES,
+    STEP,
+    COEFFICIENTS,
+    VARIANCES,
+    LIKELIHOOD,
+    COUNTS,
+    ROBUST,
+    PROPORTIONAL,
+    BASELINE,
+    RISK,
+];
 
 const ADMITTED: Opening = Opening {
     name: "cox.admitted",
@@ -70,24 +88,45 @@ const STEP: Opening = Opening {
     says: "The change of the coefficients in each Newton step.",
     to: Audience::Centres,
 };
-const COEFFICIENTS: Opening = Opening {
+pub(crate) const COEFFICIENTS: Opening = Opening {
     name: "cox.coefficients",
     says: "The coefficients, and the size of the last Newton step.",
     to: Audience::Researcher,
 };
-const VARIANCES: Opening = Opening {
+pub(crate) const VARIANCES: Opening = Opening {
     name: "cox.variances",
     says: "The variances of the coefficients.",
     to: Audience::Researcher,
 };
-const LIKELIHOOD: Opening = Opening {
+pub(crate) const LIKELIHOOD: Opening = Opening {
     name: "cox.likelihood",
     says: "The logarithm of the partial likelihood, without and with the covariates.",
     to: Audience::Researcher,
 };
-const COUNTS: Opening = Opening {
+pub(crate) const COUNTS: Opening = Opening {
     name: "cox.counts",
     says: "How many patients and events there are over all centres.",
+    to: Audience::Researcher,
+};
+
+pub(crate) const ROBUST: Opening = Opening {
+    name: "cox.robust",
+    says: "The robust variances of the coefficients, where asked for.",
+    to: Audience::Researcher,
+};
+pub(crate) const PROPORTIONAL: Opening = Opening {
+    name: "cox.proportional",
+    says: "The statistics of the test of proportional hazards, where asked for.",
+    to: Audience::Researcher,
+};
+pub(crate) const BASELINE: Opening = Opening {
+    name: "cox.baseline",
+    says: "The baseline's cumulative hazard, where asked for, at times between which enough events happened.",
+    to: Audience::Researcher,
+};
+pub(crate) const RISK: Opening = Opening {
+    name: "cox.risk",
+    says: "Patients at risk, and events since the last shown time, at the same times.",
     to: Audience::Researcher,
 };
 
@@ -100,23 +139,21 @@ const LAYERS_MAX: usize = 1024;
 /// Most sums over risk sets: points times strata times columns and their products.
 const SUMS_MAX: usize = 2_000_000;
 
-struct Cox {
-    model: Model,
-    grid: TimeGrid,
+pub(crate) struct Cox {
+    pub(crate) model: Model,
+    pub(crate) grid: TimeGrid,
     time: String,
-    iterations: u32,
+    pub(crate) iterations: u32,
     efron: bool,
     ties_max: Option<usize>,
-}
-
-/// One centre's patients.
-struct Local {
-    x: Vec<f64>,
-    offset: Vec<f64>,
-    /// By stratum: which patients, and their follow-up.
-    strata: Vec<(Vec<usize>, Vec<FollowUp>)>,
-    supports: Supports,
-    events: u64,
+    /// Whether variances are robust.
+    pub(crate) robust: bool,
+    /// Values of the variable that makes clusters; one for the centre.
+    pub(crate) clusters: Vec<f64>,
+    /// Whether hazards are tested for being proportional.
+    pub(crate) proportional: bool,
+    /// How many points of the baseline may be shown; none where it is not asked for.
+    pub(crate) baseline: Option<usize>,
 }
 
 /// Checks a request: survival times have a public range and step.
@@ -148,7 +185,59 @@ pub fn prepare(
         let what = format!("takes ties_max from 1 to {LAYERS_MAX}, with ties = \"efron\"");
         return Err(error(what));
     }
-    Ok(Box::new(Cox { model, grid, time, iterations, efron, ties_max }))
+    let clusters = clusters(&model, request, dictionary)?;
+    let robust = match request.robust.as_deref() {
+        None => *model.clusters() != Clusters::None,
+        Some("HC0") => true,
+        Some(_) => return Err(error("knows robust = \"HC0\", and cluster".to_owned())),
+    };
+    let alone = *model.clusters() == Clusters::None;
+    if robust
+        && alone
+        && matches!(model.design.response, Response::Survival { delayed_entry: true, .. })
+    {
+        let what = "needs cluster for robust variances of patients who enter late";
+        return Err(error(what.to_owned()));
+    }
+    let stratified = !model.design.strata.is_empty() || model.design.strata_by_centre;
+    if request.baseline && stratified {
+        return Err(error("shows a baseline of models without strata only".to_owned()));
+    }
+    let baseline = request.baseline.then(|| shown_at_most(request, &grid)).transpose()?;
+    Ok(Box::new(Cox {
+        model,
+        grid,
+        time,
+        iterations,
+        efron,
+        ties_max,
+        robust,
+        clusters,
+        proportional: request.zph,
+        baseline,
+    }))
+}
+
+/// Values of the variable that makes clusters, as a data set has them; one for the centre.
+fn clusters(
+    model: &Model,
+    request: &Request,
+    dictionary: &Dictionary,
+) -> Result<Vec<f64>, AnalysisError> {
+    let Clusters::Variable(name) = model.clusters() else {
+        return Ok(vec![0.0]);
+    };
+    let variable = dictionary.variable(name);
+    let levels = variable.and_then(|it| it.factor_levels()).unwrap_or_default();
+    let codes: Option<Vec<f64>> = levels.iter().map(|it| it.parse().ok()).collect();
+    let category = variable.is_some_and(|it| it.kind == Kind::Category);
+    let places = (0..levels.len()).map(|at| at as f64).collect();
+    let values = if category { places } else { codes.unwrap_or(places) };
+    if values.is_empty() {
+        let what = format!("needs a public list of levels for cluster; `{name}` has none");
+        return Err(AnalysisError::request(request, what));
+    }
+    Ok(values)
 }
 
 impl Cox {
@@ -158,119 +247,60 @@ impl Cox {
         if self.model.design.strata_by_centre { (centres * each, me * each) } else { (each, 0) }
     }
 
-    fn local(&self, patients: Patients<'_>, first: usize) -> Result<Local, AnalysisError> {
-        let count = first + self.model.design.strata_count;
+    fn local(
+        &self,
+        patients: Patients<'_>,
+        strata: usize,
+        first: usize,
+    ) -> Result<Local, AnalysisError> {
         let mut local = Local {
             x: Vec::new(),
             offset: Vec::new(),
-            strata: vec![(Vec::new(), Vec::new()); count],
+            weights: Vec::new(),
+            clusters: Vec::new(),
+            strata: vec![(Vec::new(), Vec::new()); strata],
             supports: Supports::none(self.model.picking()),
             events: 0,
+            p: self.model.order(),
+            points: self.grid.points,
         };
         let Some(dataset) = patients else {
             return Ok(local);
         };
-        let DesignMatrix { mut x, survival, offset, strata, .. } =
+        let DesignMatrix { x, survival, offset, strata, besides, .. } =
             self.model.design.matrix(dataset)?;
-        local.supports = self.model.supports(&x);
-        self.model.scale(&mut x);
+        let mut besides = besides.into_iter();
+        let weights = if self.model.is_weighted() { besides.next() } else { None };
+        let clusters = besides.next().unwrap_or_default();
+        let place = |value: &f64| self.clusters.iter().position(|it| it == value).unwrap_or(0);
+        let mut rows = Vec::new();
         let times = survival.iter().flat_map(|it| it.time.iter().zip(&it.event));
         for (at, (time, event)) in times.enumerate() {
+            let weight = weights.as_ref().map(|it| it.get(at).copied().unwrap_or(0.0));
+            // who has weight 0 takes no part, as in R
+            if weight.is_some_and(|it| it <= 0.0) {
+                continue;
+            }
             // at risk after the start of follow-up, up to its end
             let start = survival.as_ref().and_then(|it| it.start.as_ref()?.get(at));
             let from = start.map_or(0, |start| self.grid.place(*start) + 1);
             let to = self.grid.place(*time);
             let stratum = strata.get(at).and_then(|it| usize::try_from(*it).ok()).unwrap_or(0);
-            if let Some((rows, follow_up)) = local.strata.get_mut(first + stratum) {
-                rows.push(at);
+            if let Some((members, follow_up)) = local.strata.get_mut(first + stratum) {
+                members.push(rows.len());
                 follow_up.push(FollowUp { from: from.min(to), to, event: *event });
             }
             local.events += u64::from(*event);
+            local.weights.extend(weight);
+            local.offset.push(offset.get(at).copied().unwrap_or(0.0));
+            local.clusters.extend(clusters.get(at).map(place));
+            rows.push(at);
         }
-        (local.x, local.offset) = (x, offset);
+        let row = |at: &usize| x.get(at * local.p..(at + 1) * local.p).unwrap_or_default();
+        local.x = rows.iter().flat_map(row).copied().collect();
+        local.supports = self.model.supports(&local.x);
+        self.model.scale(&mut local.x);
         Ok(local)
-    }
-
-    /// This centre's sums over its risk sets, `[column][stratum][point]`.
-    fn sums(&self, own: &Local, beta: &[f64], strata: usize) -> Result<Vec<Word>, AnalysisError> {
-        let (p, points) = (beta.len(), self.grid.points);
-        let both = 1 + usize::from(self.efron);
-        let mut columns = vec![vec![0; strata * points]; both * (1 + p + p * (p + 1) / 2)];
-        for (stratum, (rows, follow_up)) in own.strata.iter().enumerate() {
-            let x: Vec<f64> = (rows.iter())
-                .flat_map(|row| own.x.get(row * p..(row + 1) * p).unwrap_or_default())
-                .copied()
-                .collect();
-            let offset: Vec<f64> =
-                rows.iter().filter_map(|row| own.offset.get(*row)).copied().collect();
-            let sums = risk_sums((&x, &offset), follow_up, beta, points)?;
-            let all = sums.columns.iter().chain(&sums.of_events);
-            for (into, column) in columns.iter_mut().zip(all) {
-                into[stratum * points..(stratum + 1) * points].copy_from_slice(column);
-            }
-        }
-        Ok(columns.concat())
-    }
-
-    /// Events and patients at risk, `[2][stratum][point]`, then the events' columns.
-    fn course(&self, own: &Local, strata: usize) -> Result<Vec<Word>, AnalysisError> {
-        let (p, points) = (self.model.order(), self.grid.points);
-        let mut counts = vec![0; 2 * strata * points];
-        let mut event_x = vec![0; p];
-        for (stratum, (rows, follow_up)) in own.strata.iter().enumerate() {
-            for (row, it) in rows.iter().zip(follow_up) {
-                if it.event {
-                    counts[stratum * points + it.to] += 1;
-                    let x = own.x.get(row * p..(row + 1) * p).unwrap_or_default();
-                    konsil_kernels::add_rounded(&mut event_x, x)?;
-                }
-                for at in it.from..=it.to {
-                    counts[(strata + stratum) * points + at] += 1;
-                }
-            }
-        }
-        Ok([counts, event_x].concat())
-    }
-
-    /// This centre's sum of the events' linear predictors.
-    fn predictors(own: &Local, beta: &[f64]) -> f64 {
-        let p = beta.len();
-        let predictor = |row: usize| -> f64 {
-            let x = own.x.get(row * p..(row + 1) * p).unwrap_or_default();
-            let eta: f64 = x.iter().zip(beta).map(|(x, b)| x * b).sum();
-            eta + own.offset.get(row).copied().unwrap_or(0.0)
-        };
-        let all = own.strata.iter().flat_map(|(rows, follow_up)| rows.iter().zip(follow_up));
-        all.filter(|(_, it)| it.event).map(|(row, _)| predictor(*row)).sum()
-    }
-
-    /// Verdicts on columns and patients, from the Gram matrix of the columns and a constant.
-    fn check(
-        &self,
-        session: &mut dyn Session,
-        setting: &Setting,
-        own: &Local,
-    ) -> Result<(), AnalysisError> {
-        let p = self.model.order();
-        let with_one: Vec<f64> = own.x.chunks(p).flat_map(|row| [row, &[1.0]].concat()).collect();
-        let y = vec![0.0; with_one.len() / (p + 1)];
-        let gram = gram_sums(&with_one, &y, p + 1)?;
-        let gram = session.input(&gram.products)?;
-        let inverse = inverse(session, &symmetric(&gram, p + 1), p + 1)?;
-        let sound = inverse.sound(session)?;
-        let sound = session.to_integers(&sound)?;
-        let unsound = complement(session, &sound);
-        let opened = session.open(UNSOUND, &unsound)?;
-        let names = self.model.names().zip(&opened).filter(|(_, unsound)| **unsound != 0);
-        let columns: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
-        if opened.iter().any(|it| *it != 0) {
-            return Err(AnalysisError::Collinear { columns });
-        }
-        let percent = usize::try_from(setting.policy.leverage_percent_max).unwrap_or(100).max(1);
-        let count = (100 * (p + 1)).div_ceil(percent);
-        let rows = leverage_rows(&with_one, &[], p + 1, count);
-        let candidates = Candidates { supports: &own.supports, rows: &rows };
-        Ok(stand_apart(session, APART, &setting.policy, &candidates, &inverse)?)
     }
 }
 
@@ -281,12 +311,24 @@ impl Analysis for Cox {
 
     fn reveals(&self) -> Vec<String> {
         let p = self.model.order();
-        vec![
+        let mut lines = vec![
             format!(
                 "{p} log hazard ratios, {p} standard errors, 1 likelihood ratio, patients, events"
             ),
             format!("to the centres: the coefficients after each of {} steps", self.iterations),
-        ]
+        ];
+        if self.robust {
+            lines.push(format!("{p} robust standard errors"));
+        }
+        if self.proportional {
+            lines.push(format!("{} statistics of a test of proportional hazards", p + 1));
+        }
+        if let Some(shown) = self.baseline {
+            lines.push(format!(
+                "a baseline hazard of at most {shown} points; points with few events suppressed"
+            ));
+        }
+        lines
     }
 
     fn understood(&self) -> Vec<String> {
@@ -316,80 +358,77 @@ impl Analysis for Cox {
     ) -> Result<(), AnalysisError> {
         let (p, place) = (self.model.order(), (session.party(), session.parties()));
         let (strata, first) = self.strata(place);
+        if self.baseline.is_some() && setting.policy.rounding != Rounding::None {
+            let what = "shows no baseline where counts of curves are rounded".to_owned();
+            return Err(AnalysisError::Request { id: "cox".to_owned(), what });
+        }
         let points = strata * self.grid.points;
         let layered = self.ties_max.unwrap_or(0) * points;
-        if points * (1 + p + p * (p + 1) / 2) > SUMS_MAX || layered > SUMS_MAX {
+        let clustered = match self.robust {
+            true => self.clusters.len() * session.parties() * points * (p + 2),
+            false => 0,
+        };
+        if [points * (1 + p + p * (p + 1) / 2), layered, clustered].iter().any(|it| *it > SUMS_MAX)
+        {
             let what = format!(
                 "{points} times and strata with {p} columns are too many; declare coarser times, or \
-                 ask for fewer strata or columns"
+                 ask for fewer strata, clusters or columns"
             );
             return Err(AnalysisError::Request { id: "cox".to_owned(), what });
         }
-        let own = self.local(patients, first)?;
+        let own = self.local(patients, strata, first)?;
         let known = own.x.len() / p.max(1);
         let events = [own.events];
         let applicants =
             Applicants { patients: known, parameters: p, statistics: 0, also: &events };
         admit(session, ADMITTED, &setting.policy, applicants)?;
-        self.check(session, setting, &own)?;
-        let course = session.input(&self.course(&own, strata)?)?;
+        let with_one = own.x.chunks(p.max(1)).flat_map(|row| [&[1.0], row].concat());
+        let with_one: Vec<f64> = with_one.collect();
+        let openings = (UNSOUND, APART);
+        check_columns(session, openings, (&self.model, setting), (&with_one, &own.supports))?;
+        let counts = own.counts();
+        let event_x = own.event_columns(&[])?;
+        let course = session.input(&[counts.as_slice(), &event_x].concat())?;
         let (happened, at_risk) = (course.slice(0, points), course.slice(points, 2 * points));
         let event_x = course.slice(2 * points, course.len());
+        let weights = match self.model.is_weighted() {
+            true => Some(session.input(&own.event_weights()?)?),
+            false => None,
+        };
         let usual = || layers(points, &setting.rows_at_most);
         let layers = if self.efron { self.ties_max.unwrap_or_else(usual) } else { 0 };
-        let course = Course::new(session, (happened, &at_risk), event_x, layers)?;
+        let exact = (happened.clone(), &at_risk);
+        let course = Course::new(session, exact, event_x, layers, weights)?;
         if self.efron {
             let more = course.too_many_ties(session)?;
             if session.open(TIES, &more)?.first() != Some(&0) {
                 return Err(AnalysisError::Ties { most: layers });
             }
         }
-        let fit = self.fit(session, (&own, strata), &course)?;
+        let fit = self.fit(session, &own, &course)?;
         let patients = encode_count(u64::try_from(known).unwrap_or(u64::MAX));
-        let counts = session.input(&[patients, encode_count(own.events)])?;
+        let totals = session.input(&[patients, encode_count(own.events)])?;
         session.release(COEFFICIENTS, &fit.coefficients)?;
         session.release(VARIANCES, &fit.variances)?;
         session.release(LIKELIHOOD, &fit.likelihood)?;
-        Ok(session.release(COUNTS, &counts)?)
+        session.release(COUNTS, &totals)?;
+        if self.robust {
+            let variances = self.robust(session, &own, (&fit, &course))?;
+            session.release(ROBUST, &variances)?;
+        }
+        if self.proportional {
+            let statistics = self.proportional(session, &own, (&fit, strata))?;
+            session.release(PROPORTIONAL, &statistics)?;
+        }
+        if let Some(shown) = self.baseline {
+            let exact = (&happened, &at_risk, counts.as_slice());
+            self.release_baseline(session, setting, (exact, &fit.parts), shown)?;
+        }
+        Ok(())
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
-        let mut scaled = release.reals(COEFFICIENTS)?;
-        let last = scaled.pop().unwrap_or(f64::NAN);
-        let variances = release.reals_scaled(VARIANCES, VARIANCE_BITS)?;
-        let estimates = self.model.raw(&scaled);
-        let errors = standard_errors(&self.model, &variances, 1.0);
-        let tidy = tidy(&self.model, &estimates, &errors, (Z_975, &p_normal, true));
-        let number = |numbers: &[f64], at: usize| numbers.get(at).copied().unwrap_or(f64::NAN);
-        let likelihood = release.reals(LIKELIHOOD)?;
-        let (null, full) = (number(&likelihood, 0), number(&likelihood, 1));
-        let counts = release.counts(COUNTS)?;
-        let (n, events) = (number(&counts, 0), number(&counts, 1));
-        let (converged, p) = (last < 1e-6, self.model.order() as f64);
-        let ratio = 2.0 * (full - null);
-        let cells = [
-            ("n", Cell::Count(n)),
-            ("nevent", Cell::Count(events)),
-            ("statistic.log", Cell::Number(ratio)),
-            ("p.value.log", Cell::Number(p_chi_squared(ratio, p))),
-            ("df", Cell::Count(p)),
-            ("logLik.null", Cell::Number(null)),
-            ("logLik", Cell::Number(full)),
-            ("AIC", Cell::Number(2.0 * (p - full))),
-            ("BIC", Cell::Number(p * events.ln() - 2.0 * full)),
-            ("nobs", Cell::Count(n)),
-            ("iter", Cell::Count(f64::from(self.iterations))),
-            ("converged", Cell::Flag(converged)),
-        ];
-        let mut notes = Vec::new();
-        if !converged {
-            notes.push(format!(
-                "not converged: the last step still changed a coefficient by {last:.2e}"
-            ));
-        }
-        let tables = vec![tidy, Table::of_one("glance", cells)];
-        let title = "Cox regression".to_owned();
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        self.findings(release)
     }
 }
 
@@ -401,11 +440,16 @@ fn layers(points: usize, rows_at_most: &[usize]) -> usize {
 }
 
 /// What the fit ends with.
-struct Ends {
+pub(crate) struct Ends {
+    /// Scaled coefficients.
+    pub(crate) beta: Vec<Word>,
     /// Scaled coefficients and the size of the last step.
     coefficients: Shared,
     variances: Shared,
     likelihood: Shared,
+    pub(crate) parts: Parts,
+    /// The inverse information.
+    pub(crate) inverse: Inverse,
 }
 
 impl Cox {
@@ -413,14 +457,14 @@ impl Cox {
     fn fit(
         &self,
         session: &mut dyn Session,
-        (own, strata): (&Local, usize),
+        own: &Local,
         course: &Course,
     ) -> Result<Ends, AnalysisError> {
         let mut beta: Vec<Word> = vec![0; self.model.order()];
         let (mut before, mut last) = (0.0, 0.0_f64);
         let mut null = None;
         for _ in 0..self.iterations {
-            let sums = session.input(&self.sums(own, &reals(&beta), strata)?)?;
+            let sums = session.input(&own.sums(&reals(&beta), self.efron)?)?;
             if null.is_none() {
                 null = Some(self.likelihood(session, own, (&beta, course, &sums))?);
             }
@@ -439,14 +483,15 @@ impl Cox {
         if last > 0.1 && last > before / 2.0 {
             return Err(AnalysisError::Separation);
         }
-        let sums = session.input(&self.sums(own, &reals(&beta), strata)?)?;
+        let sums = session.input(&own.sums(&reals(&beta), self.efron)?)?;
         let full = self.likelihood(session, own, (&beta, course, &sums))?;
-        let (_, information) = course.newton(session, &sums)?;
+        let parts = course.means(session, &sums)?;
+        let information = parts.information(session)?;
         let inverse = inverse_again(session, &self.model, &information, None)?;
         let variances = variances(session, &self.model, &inverse)?;
-        let coefficients = session.constant(&[beta, vec![encode(last)?]].concat());
+        let coefficients = session.constant(&[beta.as_slice(), &[encode(last)?]].concat());
         let likelihood = Shared::concat([&null.unwrap_or_default(), &full]);
-        Ok(Ends { coefficients, variances, likelihood })
+        Ok(Ends { beta, coefficients, variances, likelihood, parts, inverse })
     }
 
     /// The logarithm of the partial likelihood.
@@ -456,7 +501,7 @@ impl Cox {
         own: &Local,
         (beta, course, sums): (&[Word], &Course, &Shared),
     ) -> Result<Shared, AnalysisError> {
-        let own = session.input(&[encode(Self::predictors(own, &reals(beta)))?])?;
+        let own = session.input(&[encode(own.predictors(&reals(beta)))?])?;
         Ok(own.minus(&course.log_risks(session, sums)?))
     }
 }

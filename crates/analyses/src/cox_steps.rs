@@ -3,7 +3,8 @@
 //! Efron's method for ties takes, of `d` events at a time, the l-th away from a risk set that has
 //! lost `f = l / d` of the events' risk, l from 0 to d - 1. With `delta` the events' part of the risk
 //! set and `q = 1 / (1 - f delta)`, everything needs five sums over l at each time only: of `q`,
-//! `f q`, `q^2`, `f q^2`, `f^2 q^2`. Breslow's method is `f = 0`: `d, 0, d, 0, 0`.
+//! `f q`, `q^2`, `f q^2`, `f^2 q^2`. Breslow's method is `f = 0`: `d, 0, d, 0, 0`. With case weights
+//! each sum is times `m`, the mean weight of the events at the time.
 
 use konsil_mpc::linear::{complement, product, reaches};
 use konsil_mpc::normalise::{divide_each, is_zero, reciprocal};
@@ -12,7 +13,7 @@ use konsil_ring::{ONE, Word};
 
 /// What is divided by the risk: the quotient keeps 60 fractional bits, so that a million patients
 /// leave it 12 digits.
-const STRETCH: i128 = 1 << 20;
+pub(crate) const STRETCH: i128 = 1 << 20;
 
 /// What does not change from step to step, over all points of all strata.
 pub(crate) struct Course {
@@ -24,6 +25,8 @@ pub(crate) struct Course {
     event_x: Shared,
     /// For Efron's ties.
     ties: Option<Ties>,
+    /// With case weights: the sum of the weights of the events at each point, and their mean.
+    weighted: Option<(Shared, Shared)>,
 }
 
 /// Ties at each point, `[l][point]`, up to a public number of them.
@@ -37,16 +40,33 @@ struct Ties {
 
 impl Course {
     /// From shares of the events, the patients at risk, and the events' columns. `layers` is the
-    /// largest number of events at a time for Efron's method, 0 for Breslow's. 6 rounds; 37 with ties.
+    /// largest number of events at a time for Efron's method, 0 for Breslow's; `weights` the sums of the
+    /// events' case weights, fixed point. 6 rounds; 37 with ties; 31 more with weights.
     pub(crate) fn new(
         session: &mut dyn Session,
         (events, at_risk): (Shared, &Shared),
         event_x: Shared,
         layers: usize,
+        weights: Option<Shared>,
     ) -> Result<Self, MpcError> {
         let nobody = is_zero(session, at_risk)?;
         let ties = if layers == 0 { None } else { Some(Ties::new(session, &events, layers)?) };
-        Ok(Self { events, nobody, event_x, ties })
+        let weighted = match weights {
+            Some(sums) => {
+                let means = divide_each(session, &sums, &events.integer_to_fixed())?;
+                Some((sums, means))
+            }
+            None => None,
+        };
+        Ok(Self { events, nobody, event_x, ties, weighted })
+    }
+
+    /// The sums of the events' case weights at each point, fixed point.
+    pub(crate) fn event_weights(&self) -> Shared {
+        match &self.weighted {
+            Some((sums, _)) => sums.clone(),
+            None => self.events.integer_to_fixed(),
+        }
     }
 
     /// 1 when some time has more events than Efron's method is prepared for. 10 rounds.
@@ -86,15 +106,28 @@ impl Course {
         session: &mut dyn Session,
         sums: &Shared,
     ) -> Result<(Shared, Shared), MpcError> {
+        let parts = self.means(session, sums)?;
+        let expected = parts.expected(session)?;
+        let information = parts.information(session)?;
+        Ok((self.event_x.minus(&expected), information))
+    }
+
+    /// Means over the risk sets and weights at every point, from the pooled sums `[column][point]`.
+    pub(crate) fn means(
+        &self,
+        session: &mut dyn Session,
+        sums: &Shared,
+    ) -> Result<Parts, MpcError> {
         let (points, p) = (self.events.len(), self.event_x.len());
         let of_events = self.columns() * points;
         let weights = match &self.ties {
             Some(ties) => {
                 let parts = self.parts(session, sums)?;
-                ties.weights(session, &parts)?
+                let weights = ties.weights(session, &parts)?;
+                self.times_mean_weight(session, weights)?
             }
             None => {
-                let events = self.events.integer_to_fixed();
+                let events = self.event_weights();
                 let none = Shared::zeros(points);
                 [events.clone(), none.clone(), events, none.clone(), none]
             }
@@ -105,21 +138,34 @@ impl Course {
             columns.push(sums.slice(of_events + points, of_events + (1 + p) * points));
         }
         let divided = divide_each(session, &Shared::concat(&columns), &self.risks(sums))?;
-        let means = divided.slice(0, p * points);
-        let hazard = divided.slice(p * points, (p + 1) * points);
-        let of_means = divided.slice((p + 1) * points, divided.len());
-        let parts = Parts { weights, points, p };
-        let expected = parts.expected(session, (&means, &of_means))?;
-        let outer = parts.outer(session, (&means, &of_means))?;
         let seconds =
             |first: usize| sums.slice(first + (1 + p) * points, first + self.columns() * points);
-        let mut squares = parts.squares(session, (&seconds(0), &hazard), 0)?;
-        if self.ties.is_some() {
-            let less = parts.squares(session, (&seconds(of_events), &hazard), 1)?;
-            squares = squares.minus(&less);
-        }
-        let squares = session.truncate(squares, STRETCH.trailing_zeros())?;
-        Ok((self.event_x.minus(&expected), squares.minus(&outer)))
+        let seconds_of_events =
+            if self.ties.is_some() { seconds(of_events) } else { Shared::default() };
+        Ok(Parts {
+            weights,
+            means: divided.slice(0, p * points),
+            hazard: divided.slice(p * points, (p + 1) * points),
+            of_events: divided.slice((p + 1) * points, divided.len()),
+            seconds: seconds(0),
+            seconds_of_events,
+            points,
+            p,
+        })
+    }
+
+    /// Sums over ties, times the mean weight of the events.
+    fn times_mean_weight(
+        &self,
+        session: &mut dyn Session,
+        weights: [Shared; 5],
+    ) -> Result<[Shared; 5], MpcError> {
+        let Some((_, mean)) = &self.weighted else {
+            return Ok(weights);
+        };
+        let all = fixed::multiply(session, &Shared::concat(&weights), &mean.repeat(5))?;
+        let points = mean.len();
+        Ok([0, 1, 2, 3, 4].map(|at| all.slice(at * points, (at + 1) * points)))
     }
 
     /// The sum over the events of the logarithm of their risk set's sum. 26 rounds, 90 with ties.
@@ -129,7 +175,7 @@ impl Course {
         sums: &Shared,
     ) -> Result<Shared, MpcError> {
         let logarithms = transcendental::ln(session, &self.risks(sums))?;
-        let events = self.events.integer_to_fixed();
+        let events = self.event_weights();
         let all = product(session, &logarithms, &events, (1, self.events.len(), 1))?;
         let Some(ties) = &self.ties else {
             return Ok(all);
@@ -137,7 +183,12 @@ impl Course {
         let parts = self.parts(session, sums)?;
         let left = ties.left(session, &parts)?;
         // of a risk set that loses nothing the logarithm is 0
-        Ok(all.plus(&transcendental::ln(session, &left)?.total()))
+        let logarithms = transcendental::ln(session, &left)?;
+        let Some((_, mean)) = &self.weighted else {
+            return Ok(all.plus(&logarithms.total()));
+        };
+        let over_layers = ties.over_layers(&logarithms);
+        Ok(all.plus(&product(session, &over_layers, mean, (1, self.events.len(), 1))?))
     }
 }
 
@@ -170,7 +221,6 @@ impl Ties {
 
     /// Sums of `q`, `f q`, `q^2`, `f q^2`, `f^2 q^2` at each point.
     fn weights(&self, session: &mut dyn Session, parts: &Shared) -> Result<[Shared; 5], MpcError> {
-        let points = parts.len();
         let left = self.left(session, parts)?;
         let q = reciprocal(session, &left)?;
         let q = session.multiply_raw(&self.alive, &q)?;
@@ -180,51 +230,89 @@ impl Ties {
         let (squares, fq) = (first.slice(0, len), first.slice(len, 2 * len));
         let again = Shared::concat([&self.fractions, &fq]);
         let second = fixed::multiply(session, &again, &Shared::concat([&squares, &fq]))?;
-        let over_layers = |column: &Shared| {
-            (0..self.layers).fold(Shared::zeros(points), |sum, at| {
-                sum.plus(&column.slice(at * points, (at + 1) * points))
-            })
-        };
         let sums = [&q, &fq, &squares, &second.slice(0, len), &second.slice(len, 2 * len)];
-        Ok(sums.map(over_layers))
+        Ok(sums.map(|column| self.over_layers(column)))
+    }
+
+    /// The sum over the ties, `[point]`, of `[l][point]`.
+    fn over_layers(&self, column: &Shared) -> Shared {
+        let points = column.len() / self.layers.max(1);
+        (0..self.layers).fold(Shared::zeros(points), |sum, at| {
+            sum.plus(&column.slice(at * points, (at + 1) * points))
+        })
     }
 }
 
-/// Sums over the points with their weights.
-struct Parts {
-    weights: [Shared; 5],
-    points: usize,
-    p: usize,
+/// What gradients, informations, hazards and scores at one set of coefficients are made of.
+pub(crate) struct Parts {
+    /// Sums over ties of `q`, `f q`, `q^2`, `f q^2`, `f^2 q^2`, `[point]`.
+    pub(crate) weights: [Shared; 5],
+    /// Means of the columns over the risk sets, `E`, `[p][point]`.
+    pub(crate) means: Shared,
+    /// Sums of the columns over the events, divided by the risk sets', `F`; empty without ties.
+    pub(crate) of_events: Shared,
+    /// One over the risk, times [`STRETCH`].
+    pub(crate) hazard: Shared,
+    seconds: Shared,
+    seconds_of_events: Shared,
+    pub(crate) points: usize,
+    pub(crate) p: usize,
 }
 
 impl Parts {
-    fn ties(&self, of_events: &Shared) -> bool {
-        !of_events.is_empty()
+    /// The same with every point counted so often: public numbers.
+    pub(crate) fn counted(
+        &self,
+        session: &mut dyn Session,
+        times: &[f64],
+    ) -> Result<Self, MpcError> {
+        let all = Shared::concat(&self.weights);
+        let scaled = fixed::scale_each(session, &all, &times.repeat(5))?;
+        let weights =
+            [0, 1, 2, 3, 4].map(|at| scaled.slice(at * self.points, (at + 1) * self.points));
+        Ok(Self {
+            weights,
+            means: self.means.clone(),
+            of_events: self.of_events.clone(),
+            hazard: self.hazard.clone(),
+            seconds: self.seconds.clone(),
+            seconds_of_events: self.seconds_of_events.clone(),
+            ..*self
+        })
+    }
+
+    /// Whether events at the same time are treated by Efron's method.
+    pub(crate) fn ties(&self) -> bool {
+        !self.of_events.is_empty()
     }
 
     /// `sum q E - f q F`, `[p]`, of the means over risk sets and over events.
-    fn expected(
-        &self,
-        session: &mut dyn Session,
-        (means, of_events): (&Shared, &Shared),
-    ) -> Result<Shared, MpcError> {
+    pub(crate) fn expected(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
         let shape = (self.p, self.points, 1);
-        let all = product(session, means, &self.weights[0], shape)?;
-        if !self.ties(of_events) {
+        let all = product(session, &self.means, &self.weights[0], shape)?;
+        if !self.ties() {
             return Ok(all);
         }
-        Ok(all.minus(&product(session, of_events, &self.weights[1], shape)?))
+        Ok(all.minus(&product(session, &self.of_events, &self.weights[1], shape)?))
+    }
+
+    /// The information, a triangle.
+    pub(crate) fn information(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
+        let outer = self.outer(session)?;
+        let mut squares = self.squares(session, &self.seconds, 0)?;
+        if self.ties() {
+            squares = squares.minus(&self.squares(session, &self.seconds_of_events, 1)?);
+        }
+        let squares = session.truncate(squares, STRETCH.trailing_zeros())?;
+        Ok(squares.minus(&outer))
     }
 
     /// `sum q^2 E E' - f q^2 (E F' + F E') + f^2 q^2 F F'`, a triangle.
-    fn outer(
-        &self,
-        session: &mut dyn Session,
-        (means, of_events): (&Shared, &Shared),
-    ) -> Result<Shared, MpcError> {
+    fn outer(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
         let p = self.p;
+        let (means, of_events) = (&self.means, &self.of_events);
         let mut sum = self.weighted(session, (means, means), 2)?;
-        if self.ties(of_events) {
+        if self.ties() {
             let mixed = self.weighted(session, (means, of_events), 3)?;
             let own = self.weighted(session, (of_events, of_events), 4)?;
             sum = sum.minus(&mixed).minus(&mixed.transposed(p, p)).plus(&own);
@@ -248,10 +336,10 @@ impl Parts {
     fn squares(
         &self,
         session: &mut dyn Session,
-        (seconds, hazard): (&Shared, &Shared),
+        seconds: &Shared,
         weight: usize,
     ) -> Result<Shared, MpcError> {
-        let hazard = fixed::multiply(session, hazard, &self.weights[weight])?;
+        let hazard = fixed::multiply(session, &self.hazard, &self.weights[weight])?;
         product(session, seconds, &hazard, (self.p * (self.p + 1) / 2, self.points, 1))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::analysis::{AnalysisError, Patients, Request};
 use konsil_cohort::design::{Design, DesignMatrix, Picked, Response};
-use konsil_cohort::{Dataset, Dictionary, Formula};
+use konsil_cohort::{Dataset, Dictionary, Formula, suggest};
 use konsil_disclosure::Supports;
 use konsil_mpc::linear::ORDER_MAX;
 
@@ -13,6 +13,20 @@ pub(crate) struct Model {
     pub(crate) columns: Vec<(f64, f64)>,
     /// Columns that pick out patients: all but the intercept and plain numbers.
     picking: Vec<usize>,
+    /// The variable that has the prior weights.
+    weights: Option<String>,
+    clusters: Clusters,
+}
+
+/// What makes patients belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Clusters {
+    /// Nothing.
+    None,
+    /// The centre.
+    Centre,
+    /// A variable's value, at the same centre.
+    Variable(String),
 }
 
 /// One centre's rows, moved and scaled.
@@ -85,7 +99,14 @@ impl Model {
         let picking = design.columns.iter().enumerate().skip(intercept);
         let picking = picking.filter(|(_, column)| !is_plain(&column.name, dictionary));
         let picking = picking.map(|(at, _)| at).collect();
-        Ok(Self { design, columns, picking })
+        let weights = request.weights.clone();
+        let clusters = match request.cluster.as_deref() {
+            None => Clusters::None,
+            Some("centre") if dictionary.variable("centre").is_none() => Clusters::Centre,
+            Some(name) => Clusters::Variable(name.to_owned()),
+        };
+        let design = besides(request, dictionary, design)?;
+        Ok(Self { design, columns, picking, weights, clusters })
     }
 
     pub(crate) fn order(&self) -> usize {
@@ -109,6 +130,16 @@ impl Model {
         Ok(Rows { x, y, offset, supports })
     }
 
+    /// What makes patients belong together.
+    pub(crate) fn clusters(&self) -> &Clusters {
+        &self.clusters
+    }
+
+    /// Whether patients have prior weights.
+    pub(crate) fn is_weighted(&self) -> bool {
+        self.weights.is_some()
+    }
+
     /// How many sets of patients the model is about: everybody, those whom columns pick out, and those
     /// whom they leave.
     pub(crate) fn sets(&self) -> usize {
@@ -120,7 +151,14 @@ impl Model {
         let picked = self.design.picked(patients, &self.picking)?;
         let others = |set: &Picked| set.iter().map(|it| it.map(|picked| !picked)).collect();
         let left: Vec<Picked> = picked.iter().map(others).collect();
-        Ok([vec![vec![Some(true); patients.rows()]], picked, left].concat())
+        let everybody = match &self.weights {
+            None => vec![Some(true); patients.rows()],
+            Some(name) => {
+                let weights = patients.numeric(name)?.into_iter();
+                weights.map(|it| it.map(|weight| weight > 0.0)).collect()
+            }
+        };
+        Ok([vec![everybody], picked, left].concat())
     }
 
     /// Moves and scales rows.
@@ -179,6 +217,36 @@ impl Model {
     pub(crate) fn understood(&self) -> Vec<String> {
         self.design.describe().lines().map(str::to_owned).collect()
     }
+}
+
+/// Lets the design read the variables of weights and clusters.
+fn besides(
+    request: &Request,
+    dictionary: &Dictionary,
+    mut design: Design,
+) -> Result<Design, AnalysisError> {
+    let error = |what: String| AnalysisError::request(request, what);
+    let find = |option: &str, name: &str| {
+        let found = dictionary.variable(name).filter(|it| !it.is_identifier());
+        found.ok_or_else(|| {
+            let near = suggest(name, dictionary.variables.iter().map(|it| it.name.as_str()));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            error(format!("has no variable `{name}` for {option}{near}"))
+        })
+    };
+    if let Some(name) = &request.weights {
+        let positive = find("weights", name)?.range().is_some_and(|(low, _)| low >= 0.0);
+        if !positive {
+            let what = "needs weights that are never below 0 by the dictionary";
+            return Err(error(what.to_owned()));
+        }
+        design = design.reading(name);
+    }
+    if let Some(name) = request.cluster.as_ref().filter(|it| *it != "centre") {
+        find("cluster", name)?;
+        design = design.reading(name);
+    }
+    Ok(design)
 }
 
 /// Whether a column is a number of the dictionary as it is, or moved, scaled or bent as a whole: its

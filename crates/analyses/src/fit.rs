@@ -4,8 +4,8 @@ use crate::analysis::AnalysisError;
 use crate::analysis::Setting;
 use crate::design::{Model, Rows};
 use crate::table::{Cell, Table};
-use konsil_disclosure::{Candidates, stand_apart};
-use konsil_kernels::leverage_rows;
+use konsil_disclosure::{Candidates, Supports, stand_apart};
+use konsil_kernels::{gram_sums, leverage_rows};
 use konsil_mpc::linear::{Inverse, complement, inverse, inverse_scaled};
 use konsil_mpc::{MpcError, Opening, Session, Shared};
 use konsil_ring::{Word, decode, encode};
@@ -71,6 +71,36 @@ pub(crate) fn check_apart(
     let rows_above = leverage_rows(&rows.x, weights, order, count);
     let candidates = Candidates { supports: &rows.supports, rows: &rows_above };
     Ok(stand_apart(session, opening, policy, &candidates, inverse)?)
+}
+
+/// Opens, column by column, whether the columns of a model without intercept can be told apart from
+/// each other and from a constant; then whether a column or a patient stands apart (R5, R6, R7).
+/// `with_one` are this centre's rows with the constant first. Verdicts come from the Gram matrix.
+pub(crate) fn check_columns(
+    session: &mut dyn Session,
+    (unsound, apart): (Opening, Opening),
+    (model, setting): (&Model, &Setting),
+    (with_one, supports): (&[f64], &Supports),
+) -> Result<(), AnalysisError> {
+    let order = model.order() + 1;
+    let y = vec![0.0; with_one.len() / order];
+    let gram = gram_sums(with_one, &y, order)?;
+    let gram = session.input(&gram.products)?;
+    let inverse = inverse(session, &symmetric(&gram, order), order)?;
+    let sound = inverse.sound(session)?;
+    let sound = session.to_integers(&sound)?;
+    let opened = session.open(unsound, &complement(session, &sound))?;
+    if opened.iter().any(|it| *it != 0) {
+        // the constant, if it is a combination, is one of the columns that are named
+        let names = model.names().zip(opened.iter().skip(1)).filter(|(_, unsound)| **unsound != 0);
+        let columns = names.map(|(name, _)| name.to_owned()).collect();
+        return Err(AnalysisError::Collinear { columns });
+    }
+    let policy = &setting.policy;
+    let percent = usize::try_from(policy.leverage_percent_max).unwrap_or(100).max(1);
+    let rows = leverage_rows(with_one, &[], order, (100 * order).div_ceil(percent));
+    let candidates = Candidates { supports, rows: &rows };
+    Ok(stand_apart(session, apart, policy, &candidates, &inverse)?)
 }
 
 /// Diagonal of the inverse in raw scale, 60 fractional bits, still divided by nothing for the

@@ -45,13 +45,27 @@ impl TimeGrid {
         konsil_kernels::grid_place(time, (self.start, self.step), self.points)
     }
 
+    /// The time of a point, without the dust of binary fractions.
+    pub(crate) fn time(&self, place: f64) -> f64 {
+        ((self.start + place * self.step) * 1e9).round() / 1e9
+    }
+
+    /// The last time.
+    pub(crate) fn last(&self) -> f64 {
+        self.time((self.points - 1) as f64)
+    }
+
+    /// Points at which a curve may be shown: evenly spread, the last one included.
+    pub(crate) fn places(&self, shown: usize) -> Vec<usize> {
+        (1..=shown).map(|at| at * self.points / shown - 1).collect()
+    }
+
     /// How the grid is described in a plan.
     pub(crate) fn describe(&self, time: &str) -> String {
-        let last = self.start + self.step * (self.points - 1) as f64;
         format!(
             "time {time} from {} to {} in steps of {} ({} points, exact where that is the data's unit)",
             self.start,
-            (last * 1e9).round() / 1e9,
+            self.last(),
             self.step,
             self.points
         )

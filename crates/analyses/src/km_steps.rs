@@ -1,6 +1,6 @@
 //! The secure steps of survival curves: everything here runs on shares.
 
-use konsil_disclosure::{Counts, Policy, Residual, Rounding, by_centre, large_enough, midpoints};
+use crate::curves::{Leaving, at_risk};
 use konsil_mpc::{MpcError, Session, Shared, fixed, linear, normalise, transcendental};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
@@ -24,7 +24,7 @@ pub(crate) struct Curves {
 }
 
 impl Curves {
-    fn row(&self, column: &Shared, group: usize) -> Shared {
+    pub(crate) fn row(&self, column: &Shared, group: usize) -> Shared {
         column.slice(group * self.points, (group + 1) * self.points)
     }
 
@@ -36,47 +36,9 @@ impl Curves {
     }
 
     /// One grid point of every group.
-    fn at(&self, column: &Shared, place: usize) -> Shared {
+    pub(crate) fn at(&self, column: &Shared, place: usize) -> Shared {
         column.pick((0..self.groups).map(|group| group * self.points + place))
     }
-}
-
-/// Events and censorings, `[group][point]`, integers.
-pub(crate) type Leaving = (Shared, Shared);
-
-/// Patients at risk, from those who leave later.
-pub(crate) fn at_risk((events, censored): &Leaving, (groups, points): (usize, usize)) -> Shared {
-    let leaving = events.plus(censored);
-    let backwards = |group: usize| (0..points).rev().map(move |at| group * points + at);
-    let rows: Vec<Shared> = (0..groups)
-        .map(|group| leaving.pick(backwards(group)).running_sums().pick((0..points).rev()))
-        .collect();
-    Shared::concat(&rows)
-}
-
-/// Events and censorings such that those up to each point are rounded by the policy: everything that
-/// follows knows rounded counts only (R9). 6 rounds where anything is rounded.
-pub(crate) fn rounded(
-    session: &mut dyn Session,
-    policy: &Policy,
-    exact: &Leaving,
-    (groups, points): (usize, usize),
-) -> Result<Leaving, MpcError> {
-    if policy.rounding == Rounding::None {
-        return Ok(exact.clone());
-    }
-    let both = Shared::concat([&exact.0, &exact.1]);
-    let rows = |column: &Shared| -> Vec<Shared> {
-        (0..2 * groups).map(|row| column.slice(row * points, (row + 1) * points)).collect()
-    };
-    let sums: Vec<Shared> = rows(&both).iter().map(Shared::running_sums).collect();
-    let sums = midpoints(session, &Shared::concat(&sums))?;
-    let steps: Vec<Shared> = (rows(&sums).iter())
-        .map(|row| row.minus(&Shared::concat([&Shared::zeros(1), &row.slice(0, points - 1)])))
-        .collect();
-    let steps = Shared::concat(&steps);
-    let half = groups * points;
-    Ok((steps.slice(0, half), steps.slice(half, 2 * half)))
 }
 
 /// Survival and Greenwood's sums from events and censorings.
@@ -117,7 +79,7 @@ pub(crate) fn curves(
 }
 
 /// Products of each row from its first element on: `log2(points)` times 2 rounds.
-fn running_products(
+pub(crate) fn running_products(
     session: &mut dyn Session,
     factors: &Shared,
     (groups, points): (usize, usize),
@@ -141,22 +103,89 @@ fn running_products(
     Ok(products)
 }
 
+/// The scale on which limits of survival are symmetric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// `S`.
+    Plain,
+    /// `ln S`.
+    Log,
+    /// `ln(-ln S)`.
+    LogLog,
+}
+
+impl Scale {
+    /// Limits of a survival with the standard error of its logarithm, at the researcher. None where
+    /// nobody survives, and on the scale of [`Scale::LogLog`] none where everybody does.
+    pub(crate) fn limits(self, survival: f64, error: f64, z: f64) -> (f64, f64) {
+        let at_most_one = |it: f64| if it > 1.0 { 1.0 } else { it };
+        match self {
+            Self::Plain => {
+                let half = z * error * survival;
+                let low = survival - half;
+                (if low < 0.0 { 0.0 } else { low }, at_most_one(survival + half))
+            }
+            Self::Log => {
+                let factor = (z * error).exp();
+                (survival / factor, at_most_one(survival * factor))
+            }
+            Self::LogLog => {
+                // whose survival has no error has lost nobody
+                let log = if error > 0.0 { survival.ln() } else { f64::NAN };
+                let factor = (z * error / log).exp();
+                ((log / factor).exp(), (log * factor).exp())
+            }
+        }
+    }
+
+    /// The squared distance of each survival from 1/2 on this scale, and the squared half width of its
+    /// limits, both with [`GREENWOOD_BITS`].
+    ///
+    /// With `H = -ln S` limits include 1/2 when `(S - 1/2)^2 < z^2 S^2 G`, `(ln 2S)^2 < z^2 G`, or
+    /// `(H ln(H / ln 2))^2 < z^2 G`.
+    fn distances(
+        self,
+        session: &mut dyn Session,
+        curves: &Curves,
+        z: f64,
+    ) -> Result<(Shared, Shared), MpcError> {
+        let survival = &curves.survival;
+        let reach = fixed::scale(session, &curves.greenwood, z * z)?;
+        let (distance, reach) = match self {
+            Self::Plain => {
+                let squares = fixed::square(session, survival)?;
+                let distance = fixed::add_public(session, survival, (ONE / 2).wrapping_neg());
+                (distance, fixed::multiply(session, &squares, &reach)?)
+            }
+            Self::Log => (transcendental::ln(session, &survival.times_integer(2))?, reach),
+            Self::LogLog => {
+                let hazard = transcendental::ln(session, survival)?.negated();
+                // where nobody has died yet any small number does: there is no error either
+                let least = session.constant(&vec![ONE >> 20; hazard.len()]);
+                let hazard = fixed::maximum(session, &hazard, &least)?;
+                let ratio = fixed::scale(session, &hazard, std::f64::consts::LN_2.recip())?;
+                let logs = transcendental::ln(session, &ratio)?;
+                (fixed::multiply(session, &hazard, &logs)?, reach)
+            }
+        };
+        let squares = fixed::square(session, &distance)?;
+        Ok((squares.times_integer(1 << GREENWOOD_MORE), reach))
+    }
+}
+
 /// Places of the median, of the point where the curve falls below it, of its lower and of its upper
 /// limit, plus one, `[4][group]`; 0 where the curve does not get there.
 ///
 /// The two places of the median differ where the curve runs level at 1/2: then it is their middle,
-/// as in R. The lower limit is the first point where `S <= 1/2` or `(ln 2S)^2 <= z^2 G`, the upper
-/// one where `S <= 1/2` and not that: limits on the log scale, which end where nobody survives.
+/// as in R. The lower limit is the first point where `S <= 1/2` or 1/2 is within the limits of `S`, the
+/// upper one where `S <= 1/2` and it is not. They end where nobody survives.
 pub(crate) fn medians(
     session: &mut dyn Session,
     curves: &Curves,
-    z: f64,
+    (scale, z): (Scale, f64),
 ) -> Result<Shared, MpcError> {
     let cells = curves.groups * curves.points;
-    let logs = transcendental::ln(session, &curves.survival.times_integer(2))?;
-    let squares = fixed::square(session, &logs)?;
-    let squares = squares.times_integer(1 << GREENWOOD_MORE);
-    let reach = fixed::scale(session, &curves.greenwood, z * z)?;
+    let (squares, reach) = scale.distances(session, curves, z)?;
     // the curve's rounding must not move a median that lies on a step
     let tolerance = encode(1e-7)?;
     let less = |bound: Word| fixed::add_public(session, &curves.survival, bound.wrapping_neg());
@@ -175,6 +204,63 @@ pub(crate) fn medians(
     let limits = session.multiply_raw(&limits, &alive.repeat(2))?;
     let reached = Shared::concat([&half, &below, &limits]);
     first_places(session, &reached, (4 * curves.groups, curves.points))
+}
+
+/// Fractional bits of a stretch of time in units of the grid's step.
+const STRETCH_BITS: u32 = 20;
+
+/// Time from each point of the grid to the next, up to a horizon; what lies between time 0 and the
+/// first point comes before all. In units of the step, [`STRETCH_BITS`].
+pub(crate) fn stretches((first, horizon): (f64, f64), points: usize) -> Vec<i128> {
+    let unit = f64::from(1_u32 << STRETCH_BITS);
+    let place = |at: usize| (at as f64).min((horizon - first).max(0.0));
+    let mut all = vec![first.min(horizon)];
+    all.extend((0..points).map(|at| place(at + 1) - place(at)));
+    // what lies beyond the last point belongs to it
+    if let Some(last) = all.last_mut() {
+        *last += (horizon - first - points as f64).max(0.0);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 20,000 steps and their 2^20 parts"
+    )]
+    all.into_iter().map(|it| (it * unit).round() as i128).collect()
+}
+
+/// The area under each curve from time 0 to a horizon, as part of the horizon, and its variance with
+/// [`GREENWOOD_BITS`], `[2][group]`.
+///
+/// The variance is `sum_i A_i^2 d_i / (n_i (n_i - d_i))` with the area `A_i` from the i-th point on
+/// (Klein and Moeschberger 2003, 4.5.2). Error of the area: 2^-39 of the horizon for each point. 5
+/// rounds.
+pub(crate) fn restricted_means(
+    session: &mut dyn Session,
+    curves: &Curves,
+    stretches: &[i128],
+) -> Result<Shared, MpcError> {
+    let (groups, points) = (curves.groups, curves.points);
+    let total: i128 = stretches.iter().sum::<i128>().max(1);
+    let (before, after) = stretches.split_at(1);
+    let part = |sum: &Shared| sum.times_integer((1 << 80) / total);
+    let backwards = |column: &Shared| column.pick((0..points).rev());
+    let areas = |group: usize| {
+        let stretched = curves.row(&curves.survival, group).times_integers(after);
+        backwards(&backwards(&stretched).running_sums())
+    };
+    let areas = Shared::concat(&(0..groups).map(areas).collect::<Vec<_>>());
+    // by 80 bits; a truncation takes off 63 at most
+    let areas = session.truncate(part(&areas), 40)?;
+    let areas = session.truncate(areas, 40)?;
+    let squares = fixed::square(session, &areas)?;
+    let terms = |group: usize| {
+        let sums = curves.row(&curves.greenwood, group);
+        sums.minus(&Shared::concat([&Shared::zeros(1), &sums.slice(0, points - 1)]))
+    };
+    let terms = Shared::concat(&(0..groups).map(terms).collect::<Vec<_>>());
+    let variances = fixed::dot(session, &squares, &terms, points)?;
+    let start = encode(before.iter().sum::<i128>() as f64 / total as f64)?;
+    let whole = fixed::add_public(session, &curves.at(&areas, 0), start);
+    Ok(Shared::concat([&whole, &variances]))
 }
 
 /// The first place whose flag is 1 of each row, plus one; 0 when none is. Flags may go back to 0 (a
@@ -196,122 +282,6 @@ fn first_places(
     Ok(Shared::concat(&firsts.collect::<Vec<_>>()))
 }
 
-/// What may be shown of the curves.
-pub(crate) struct Shown {
-    /// `[place][group][survival, greenwood]`, 0 where not shown.
-    pub(crate) values: Shared,
-    /// `[place][group][shown, at risk, events since the last shown]`, integers.
-    pub(crate) counts: Shared,
-}
-
-/// Decides place after place: enough events since the last shown place, enough patients at risk,
-/// also without those who may subtract theirs (R2, R9). Judged are the `exact` counts; shown is what
-/// the curves are made of, which may be rounded. `mine` are this centre's events, then censorings,
-/// `[group][point]`. About 13 rounds for each place.
-pub(crate) fn shown_points(
-    session: &mut dyn Session,
-    policy: &Policy,
-    (curves, exact): (&Curves, &Leaving),
-    (mine, places): (&[Word], &[usize]),
-) -> Result<Shown, MpcError> {
-    let groups = curves.groups;
-    let happened = |events: &Shared| {
-        let rows = (0..groups).map(|group| curves.row(events, group).running_sums());
-        Shared::concat(&rows.collect::<Vec<_>>())
-    };
-    let (happened, truly) = (happened(&curves.events), happened(&exact.0));
-    let exact_risk = at_risk(exact, (groups, curves.points));
-    let own = OwnCounts::new(session, policy, mine, (groups, curves.points, places))?;
-    let mut since = Shared::concat([&Shared::zeros(groups), &own.zeros(groups)]);
-    let mut before = since.clone();
-    let (mut values, mut counts) = (Vec::new(), Vec::new());
-    let risk: Vec<Shared> = places.iter().map(|at| curves.at(&exact_risk, *at)).collect();
-    let all_risk = Counts::of(Shared::concat(&risk), own.at_risk.clone());
-    let enough_risk = large_enough(session, policy, &all_risk)?;
-    for (index, place) in places.iter().enumerate() {
-        // what may be shown of each group, its exact count, then every centre's
-        let pooled = [curves.at(&happened, *place), curves.at(&truly, *place)];
-        let now = Shared::concat([&pooled[0], &pooled[1], &own.at(index, groups)]);
-        since = since.plus(&now.minus(&before));
-        before = now;
-        let pooled = since.slice(groups, 2 * groups);
-        let judged = Counts::of(pooled, since.slice(2 * groups, since.len()));
-        let enough = large_enough(session, policy, &judged)?;
-        let at_risk = enough_risk.slice(index * groups, (index + 1) * groups);
-        let show = session.multiply_raw(&enough, &at_risk)?;
-        let columns = [
-            curves.at(&curves.survival, *place),
-            curves.at(&curves.greenwood, *place),
-            curves.at(&curves.at_risk, *place),
-            since.clone(),
-        ];
-        let all = Shared::concat(&columns);
-        let masked = session.multiply_raw(&show.repeat(all.len() / groups.max(1)), &all)?;
-        let part = |at: usize| masked.slice(at * groups, (at + 1) * groups);
-        values.push(Shared::concat([&part(0), &part(1)]).transposed(2, groups));
-        counts.push(Shared::concat([&show, &part(2), &part(3)]).transposed(3, groups));
-        since = since.minus(&masked.slice(3 * groups, masked.len()));
-    }
-    Ok(Shown { values: Shared::concat(&values), counts: Shared::concat(&counts) })
-}
-
-/// What each centre brings to the counts at the places that may be shown.
-struct OwnCounts {
-    /// Events up to each place, `[centre][place][group]`.
-    happened: Shared,
-    /// Patients at risk, `[centre][place][group]`.
-    at_risk: Shared,
-    places: usize,
-}
-
-impl OwnCounts {
-    fn new(
-        session: &mut dyn Session,
-        policy: &Policy,
-        mine: &[Word],
-        (groups, points, places): (usize, usize, &[usize]),
-    ) -> Result<Self, MpcError> {
-        if policy.residual == Residual::None {
-            let (happened, at_risk) = (Shared::default(), Shared::default());
-            return Ok(Self { happened, at_risk, places: places.len() });
-        }
-        let (events, censored) = mine.split_at(groups * points);
-        let count = |column: &[Word], group: usize, from: usize, to: usize| {
-            let row = column.get(group * points..).unwrap_or_default();
-            row.get(from..to)
-                .unwrap_or_default()
-                .iter()
-                .fold(0, |sum: Word, it| sum.wrapping_add(*it))
-        };
-        let (mut happened, mut at_risk) = (Vec::new(), Vec::new());
-        for place in places {
-            for group in 0..groups {
-                happened.push(count(events, group, 0, place + 1));
-                let later = count(events, group, *place, points);
-                at_risk.push(later.wrapping_add(count(censored, group, *place, points)));
-            }
-        }
-        let (happened, at_risk) = (by_centre(session, &happened)?, by_centre(session, &at_risk)?);
-        Ok(Self { happened, at_risk, places: places.len() })
-    }
-
-    /// Zeros for the pooled count of each group and every centre's.
-    fn zeros(&self, groups: usize) -> Shared {
-        Shared::zeros(groups + self.happened.len() / self.places.max(1))
-    }
-
-    /// Events of each centre up to a place, `[centre][group]`.
-    fn at(&self, place: usize, groups: usize) -> Shared {
-        let width = (self.places * groups).max(1);
-        let centres = self.happened.len() / width;
-        let row = |centre: usize| {
-            let start = centre * width + place * groups;
-            self.happened.slice(start, start + groups)
-        };
-        Shared::concat(&(0..centres).map(row).collect::<Vec<_>>())
-    }
-}
-
 /// What the log-rank test is made of, on shares, fixed point.
 struct LogRank {
     /// Events of each group.
@@ -322,33 +292,68 @@ struct LogRank {
     covariance: Shared,
 }
 
+/// What is compared: events and patients at risk, `[group][time]`, the times of all strata one after
+/// another.
+pub(crate) struct Compared {
+    pub(crate) events: Shared,
+    pub(crate) at_risk: Shared,
+    pub(crate) groups: usize,
+    pub(crate) times: usize,
+}
+
+impl Compared {
+    fn row(&self, column: &Shared, group: usize) -> Shared {
+        column.slice(group * self.times, (group + 1) * self.times)
+    }
+}
+
 /// The log-rank test over the groups with enough patients: the statistic, and, where `shown`,
-/// observed and expected events. Fixed point, `[statistic, observed.., expected..]`.
+/// observed and expected events. Fixed point, `[statistic, observed.., expected..]`; with `trend` the
+/// statistic of the trend as well, empty otherwise.
 pub(crate) fn log_rank(
     session: &mut dyn Session,
-    curves: &Curves,
+    compared: &Compared,
     (taking_part, shown): (&Shared, &Shared),
-) -> Result<Shared, MpcError> {
-    let sums = log_rank_sums(session, curves, taking_part)?;
-    let statistic = log_rank_statistic(session, &sums, taking_part)?;
+    trend: bool,
+) -> Result<(Shared, Shared), MpcError> {
+    let sums = log_rank_sums(session, compared, taking_part)?;
+    let differences = sums.observed.minus(&sums.expected);
+    let statistic = quadratic_form(session, (&differences, &sums.covariance), taking_part)?;
+    let trend = if trend { trend_statistic(session, &sums)? } else { Shared::default() };
     let each = Shared::concat([&sums.observed, &sums.expected]);
     let each = session.multiply_raw(&shown.repeat(2), &each)?;
-    Ok(Shared::concat([&statistic, &each]))
+    Ok((Shared::concat([&statistic, &each]), trend))
+}
+
+/// `(s'd)^2 / s'Vs` with the scores 1, 2, .. of the groups in the dictionary's order, groups that take
+/// no part left out (Tarone 1975). Moving the scores changes nothing, because differences and rows of
+/// `V` add up to 0: they are moved to their middle.
+fn trend_statistic(session: &mut dyn Session, sums: &LogRank) -> Result<Shared, MpcError> {
+    let groups = sums.observed.len();
+    let count = i128::try_from(groups).unwrap_or(0);
+    let scores: Vec<i128> = (0..count).map(|at| 2 * at + 1 - count).collect();
+    let differences = sums.observed.minus(&sums.expected);
+    let sum = differences.times_integers(&scores).total();
+    let pairs: Vec<i128> =
+        scores.iter().flat_map(|row| scores.iter().map(move |column| row * column)).collect();
+    let variance = sums.covariance.times_integers(&pairs).total();
+    let ratio = normalise::divide(session, &sum, &variance)?;
+    fixed::multiply(session, &ratio, &sum)
 }
 
 /// `d' V^- d` for the differences `d` and their covariance `V`, whose rows add up to 0.
 ///
 /// `V + a 11'` over the groups that take part, and 1 in the diagonal for the others, is invertible
 /// and gives the same form, whatever `a > 0`; the mean variance keeps it well conditioned.
-fn log_rank_statistic(
+pub(crate) fn quadratic_form(
     session: &mut dyn Session,
-    sums: &LogRank,
+    (differences, covariance): (&Shared, &Shared),
     taking_part: &Shared,
 ) -> Result<Shared, MpcError> {
     let groups = taking_part.len();
     let cells = groups * groups;
     let diagonal = |at: usize| at / groups == at % groups;
-    let trace = sums.covariance.pick((0..cells).filter(|at| diagonal(*at))).total();
+    let trace = covariance.pick((0..cells).filter(|at| diagonal(*at))).total();
     let mean = fixed::scale(session, &trace, 1.0 / groups as f64)?;
     let of_row = taking_part.pick((0..cells).map(|at| at / groups));
     let pairs = session.multiply_raw(&of_row, &taking_part.repeat(groups))?;
@@ -356,30 +361,29 @@ fn log_rank_statistic(
     let left_out = linear::complement(session, taking_part).integer_to_fixed();
     let left_out =
         left_out.pick((0..cells).map(|at| if diagonal(at) { at / groups } else { groups }));
-    let matrix = sums.covariance.plus(&ridge).plus(&left_out);
+    let matrix = covariance.plus(&ridge).plus(&left_out);
     let inverse = linear::inverse(session, &matrix, groups)?;
-    let differences = sums.observed.minus(&sums.expected);
-    let solved = inverse.times(session, &differences)?;
-    fixed::dot(session, &differences, &solved, groups)
+    let solved = inverse.times(session, differences)?;
+    fixed::dot(session, differences, &solved, groups)
 }
 
 /// Observed, expected, covariance of the groups that take part; 0 for the others.
 fn log_rank_sums(
     session: &mut dyn Session,
-    curves: &Curves,
+    compared: &Compared,
     verdicts: &Shared,
 ) -> Result<LogRank, MpcError> {
-    let (groups, points) = (curves.groups, curves.points);
+    let (groups, points) = (compared.groups, compared.times);
     // groups that are too small take no part, as if the cohort were without them
     let spread = verdicts.pick((0..groups * points).map(|at| at / points));
     let kept = session.multiply_raw(
         &Shared::concat([&spread, &spread]),
-        &Shared::concat([&curves.events, &curves.at_risk]),
+        &Shared::concat([&compared.events, &compared.at_risk]),
     )?;
     let (events, at_risk) =
         (kept.slice(0, groups * points), kept.slice(groups * points, 2 * groups * points));
     let over_groups = |column: &Shared| {
-        (0..groups).fold(Shared::zeros(points), |sum, group| sum.plus(&curves.row(column, group)))
+        (0..groups).fold(Shared::zeros(points), |sum, group| sum.plus(&compared.row(column, group)))
     };
     let (all_events, all_risk) = (over_groups(&events), over_groups(&at_risk));
     let one_less = fixed::add_public(session, &all_risk, Word::MAX);
@@ -396,13 +400,13 @@ fn log_rank_sums(
     let mut right = Vec::with_capacity(groups * groups);
     for g in 0..groups {
         for h in 0..groups {
-            left.push(curves.row(&weighted, g));
-            right.push(curves.row(&shares, h));
+            left.push(compared.row(&weighted, g));
+            right.push(compared.row(&shares, h));
         }
     }
     let products = session.dot_raw(&Shared::concat(&left), &Shared::concat(&right), points)?;
     let products = session.truncate(products, FRACTION_BITS)?;
-    let totals: Vec<Shared> = (0..groups).map(|g| curves.row(&weighted, g).total()).collect();
+    let totals: Vec<Shared> = (0..groups).map(|g| compared.row(&weighted, g).total()).collect();
     let totals = Shared::concat(&totals);
     let diagonal = totals.pick(
         (0..groups * groups).map(
@@ -411,7 +415,7 @@ fn log_rank_sums(
             },
         ),
     );
-    let observed: Vec<Shared> = (0..groups).map(|g| curves.row(&events, g).total()).collect();
+    let observed: Vec<Shared> = (0..groups).map(|g| compared.row(&events, g).total()).collect();
     let observed = Shared::concat(&observed).integer_to_fixed();
     let covariance = diagonal.minus(&products);
     Ok(LogRank { observed, expected, covariance })

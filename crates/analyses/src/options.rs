@@ -35,11 +35,31 @@ pub struct Choice {
 /// All options, by name. Every field of [`Request`] but `id`, `kind`, `formula` and `variables` is
 /// one.
 pub const OPTIONS: &[Choice] = &[
+    Choice {
+        name: "baseline",
+        takes: Takes::Nothing,
+        help: "show the baseline's cumulative hazard",
+    },
     Choice { name: "by", takes: Takes::Text, help: "groups to compare: a variable with levels" },
     Choice {
         name: "center",
         takes: Takes::Text,
         help: "where distances are measured from: median or mean",
+    },
+    Choice {
+        name: "cluster",
+        takes: Takes::Text,
+        help: "what makes patients belong together: a variable, within each centre, or centre",
+    },
+    Choice {
+        name: "conf_type",
+        takes: Takes::Text,
+        help: "scale of a curve's limits: log, log-log or plain",
+    },
+    Choice {
+        name: "dist",
+        takes: Takes::Text,
+        help: "distribution of times: weibull or exponential",
     },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
     Choice {
@@ -62,6 +82,12 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Whole,
         help: "times at which a curve is shown, at most",
     },
+    Choice { name: "rmean", takes: Takes::Number, help: "time up to which the mean is taken" },
+    Choice {
+        name: "robust",
+        takes: Takes::Text,
+        help: "standard errors that hold for unequal variances: HC0 to HC3",
+    },
     Choice { name: "sealed", takes: Takes::Nothing, help: "open nothing but the result" },
     Choice { name: "ties", takes: Takes::Text, help: "events at the same time: efron or breslow" },
     Choice {
@@ -70,10 +96,21 @@ pub const OPTIONS: &[Choice] = &[
         help: "for efron: most events at one time that it is prepared for; costs grow with it",
     },
     Choice {
+        name: "trend",
+        takes: Takes::Nothing,
+        help: "test the groups for a trend in the order of their levels",
+    },
+    Choice {
         name: "var_equal",
         takes: Takes::Nothing,
         help: "take the groups' variances to be equal",
     },
+    Choice {
+        name: "weights",
+        takes: Takes::Text,
+        help: "the variable that has the patients' prior weights",
+    },
+    Choice { name: "zph", takes: Takes::Nothing, help: "test whether hazards are proportional" },
 ];
 
 /// The option of a name.

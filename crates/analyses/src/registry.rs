@@ -2,8 +2,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    chisq, cmh, cor, cox, fisher, glm, km, kruskal, ks, levene, lm, mcnemar, oneway, options, pca,
-    roc, signed_rank, spearman, summary, t_test, table1, wilcox,
+    chisq, cmh, cor, cox, cuminc, fisher, glm, km, kruskal, ks, levene, lm, mcnemar, oneway,
+    options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -85,8 +85,18 @@ pub const REGISTRY: &[Entry] = &[
             "Zusammenhang mit der Zeit bis zu einem Ereignis",
         ],
         example: "konsil cox 'Surv(months, died) ~ age + disease'",
-        options: &["iterations", "ties", "ties_max"],
-        reference: "R survival::coxph",
+        options: &[
+            "baseline",
+            "cluster",
+            "iterations",
+            "points",
+            "robust",
+            "ties",
+            "ties_max",
+            "weights",
+            "zph",
+        ],
+        reference: "R survival::coxph, cox.zph, basehaz",
         digits: 8,
         openings: &cox::OPENINGS,
         prepare: cox::prepare,
@@ -96,11 +106,39 @@ pub const REGISTRY: &[Entry] = &[
         title: "Kaplan-Meier curves with log-rank test",
         says: ["course over time", "Verlauf über die Zeit"],
         example: "konsil km 'Surv(months, died) ~ disease'",
-        options: &["points"],
+        options: &["conf_type", "points", "rmean", "trend"],
         reference: "R survival::survfit, survdiff",
         digits: 9,
         openings: &km::OPENINGS,
         prepare: km::prepare,
+    },
+    Entry {
+        kind: "cuminc",
+        title: "cumulative incidence of competing causes with Gray's test",
+        says: [
+            "how often each of several events happens over time",
+            "wie oft welches von mehreren Ereignissen im Verlauf eintritt",
+        ],
+        example: "konsil cuminc 'Surv(months, cause) ~ disease'",
+        options: &["points"],
+        reference: "R cmprsk::cuminc",
+        digits: 8,
+        openings: &cuminc::OPENINGS,
+        prepare: cuminc::prepare,
+    },
+    Entry {
+        kind: "survreg",
+        title: "Weibull and exponential regression of times to an event",
+        says: [
+            "what makes the time until an event longer or shorter",
+            "was die Zeit bis zu einem Ereignis verlängert oder verkürzt",
+        ],
+        example: "konsil survreg 'Surv(months, died) ~ age + disease'",
+        options: &["dist", "iterations", "weights"],
+        reference: "R survival::survreg",
+        digits: 8,
+        openings: &survreg::OPENINGS,
+        prepare: survreg::prepare,
     },
     Entry {
         kind: "t_test",

@@ -283,7 +283,24 @@ fn groups_come_from_one_factor() {
     let condition = plan("Surv(months, event) ~ I(age > 50)").unwrap();
     assert_eq!(condition.labels, ["FALSE", "TRUE"]);
     assert_eq!(condition.rows(&patients()).unwrap().group, [0, 1, 1, 1]);
+    let strata = plan("Surv(months, event) ~ smoker + strata(sex)").unwrap();
+    assert_eq!((strata.strata_count, strata.strata_by_centre), (2, false));
+    assert_eq!(strata.strata, ["sex"]);
+    let rows = strata.rows(&patients()).unwrap();
+    assert!(rows.stratum.iter().all(|it| *it < 2) && rows.stratum.len() == rows.time.len());
+    let centres = plan("Surv(months, event) ~ strata(centre)").unwrap();
+    assert_eq!((centres.labels.len(), centres.strata_by_centre), (1, true));
+    let causes =
+        |text: &str| GroupedSurvival::plan_causes(&Formula::parse(text).unwrap(), &dictionary());
+    // of three levels the first means censored
+    let smoker = causes("Surv(months, smoker) ~ sex").unwrap();
+    assert_eq!(smoker.causes, ["former", "current"]);
+    let rows = smoker.rows(&patients()).unwrap();
+    assert!(rows.cause.iter().zip(&rows.event).all(|(cause, event)| (*cause > 0) == *event));
+    assert_eq!(causes("Surv(months, sex) ~ 1").unwrap_err().code, "K0212");
+    assert_eq!(causes("Surv(months, crp) ~ 1").unwrap_err().code, "K0211");
     for (text, code) in [
+        ("Surv(months, died) ~ sex:strata(smoker)", "K0208"),
         ("crp ~ sex", "K0210"),
         ("~ sex", "K0210"),
         ("Surv(start, months, died) ~ sex", "K0210"),

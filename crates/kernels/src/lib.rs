@@ -4,12 +4,14 @@
 //! so that the bytes are the same however the rows were split among threads or machines.
 
 mod leverage;
+mod lifetimes;
 mod moments;
 mod regression;
 mod risk;
 mod survival;
 
 pub use leverage::leverage_rows;
+pub use lifetimes::Lifetimes;
 pub use moments::{Moments, counts_at_most, moments};
 pub use regression::{
     Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, start_weights, triangle,

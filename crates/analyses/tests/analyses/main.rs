@@ -6,7 +6,13 @@ mod backends;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod cox_more;
+#[cfg(test)]
 mod cox_sets;
+#[cfg(test)]
+mod cuminc;
+#[cfg(test)]
+mod curves;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
@@ -21,6 +27,10 @@ mod refusals;
 mod rules;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod survival_sets;
+#[cfg(test)]
+mod survreg;
 #[cfg(test)]
 mod tcga_brca;
 #[cfg(test)]

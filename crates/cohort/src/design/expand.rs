@@ -7,7 +7,7 @@ use super::{
     WRONG_PLACE, WRONG_TYPE,
 };
 use crate::formula::terms::{Expansion, Part};
-use crate::formula::{Argument, FormulaError, Node, Operator, Syntax};
+use crate::formula::{Argument, Formula, FormulaError, Node, Operator, Syntax};
 
 /// Turns terms into columns.
 pub(super) struct Builder<'a> {
@@ -81,34 +81,14 @@ impl<'a> Builder<'a> {
     }
 
     fn stratum(&mut self, part: &Part, arguments: &[Argument]) -> Result<(), FormulaError> {
-        if arguments.is_empty() {
-            let message = "strata() needs a variable".to_owned();
-            return Err(self.typing.error(ARGUMENTS, &part.node.span, message));
-        }
-        for argument in arguments {
-            let node = &argument.value;
-            let text = node.deparse();
-            if text == "centre" && self.typing.dictionary.variable("centre").is_none() {
-                self.by_centre = true;
-                let note = "each centre is a stratum of its own".to_owned();
-                self.typing.notes.push(note);
-                continue;
-            }
-            let (step, levels) = factor_step(&mut self.typing, node)?;
-            self.strata.push((text, step, levels.len()));
-        }
+        let (strata, by_centre) = strata_steps(&mut self.typing, part, arguments)?;
+        self.strata.extend(strata);
+        self.by_centre |= by_centre;
         Ok(())
     }
 
     pub(super) fn strata_count(&self) -> Result<usize, FormulaError> {
-        let counts = self.strata.iter().map(|(_, _, count)| *count);
-        let product = counts.fold(1_usize, usize::saturating_mul);
-        if product > STRATA_MAX {
-            let message = format!("{product} strata, more than {STRATA_MAX}");
-            let span = self.typing.formula.right.span.clone();
-            return Err(self.typing.error(TOO_LARGE, &span, message));
-        }
-        Ok(product)
+        strata_total(self.typing.formula, &self.strata)
     }
 
     pub(super) fn columns(&mut self) -> Result<Vec<DesignColumn>, FormulaError> {
@@ -239,6 +219,49 @@ fn cross(
         }
     }
     products
+}
+
+/// Strata as written, the step of each, its number of levels.
+pub(super) type Strata = Vec<(String, Step, usize)>;
+
+/// The strata of one `strata(..)`, with the number of levels of each; and whether each centre is one
+/// of its own.
+pub(super) fn strata_steps(
+    typing: &mut Typing<'_>,
+    part: &Part,
+    arguments: &[Argument],
+) -> Result<(Strata, bool), FormulaError> {
+    if arguments.is_empty() {
+        let message = "strata() needs a variable".to_owned();
+        return Err(typing.error(ARGUMENTS, &part.node.span, message));
+    }
+    let (mut strata, mut by_centre) = (Vec::new(), false);
+    for argument in arguments {
+        let node = &argument.value;
+        let text = node.deparse();
+        if text == "centre" && typing.dictionary.variable("centre").is_none() {
+            by_centre = true;
+            typing.notes.push("each centre is a stratum of its own".to_owned());
+            continue;
+        }
+        let (step, levels) = factor_step(typing, node)?;
+        strata.push((text, step, levels.len()));
+    }
+    Ok((strata, by_centre))
+}
+
+/// Number of strata at each centre.
+pub(super) fn strata_total(
+    formula: &Formula,
+    strata: &[(String, Step, usize)],
+) -> Result<usize, FormulaError> {
+    let counts = strata.iter().map(|(_, _, count)| *count);
+    let product = counts.fold(1_usize, usize::saturating_mul);
+    if product > STRATA_MAX {
+        let message = format!("{product} strata, more than {STRATA_MAX}");
+        return Err(formula.error(TOO_LARGE, &formula.right.span, message));
+    }
+    Ok(product)
 }
 
 /// A part as a factor, for strata and groups.

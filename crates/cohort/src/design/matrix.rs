@@ -26,6 +26,9 @@ pub struct DesignMatrix {
     pub offset: Vec<f64>,
     /// Index of the stratum of each patient, below `Design::strata_count`; 0 without strata.
     pub strata: Vec<u32>,
+    /// Values of each variable that is read besides the formula's: categories as the index of their
+    /// level.
+    pub besides: Vec<Vec<f64>>,
     /// Patients left out because a used variable is missing.
     pub left_out_missing: usize,
 }
@@ -101,7 +104,12 @@ impl Design {
         for step in self.outcome.steps() {
             all.push(Values::of(&self.outcome_text, step, &frame));
         }
+        let outcome_end = all.len();
+        for name in &self.besides {
+            all.push(Values::of(name, &Step::Variable(name.clone()), &frame));
+        }
         let rows = keep_complete(&mut all, frame.rows)?;
+        let besides = all.split_off(outcome_end);
         let outcome = all.split_off(strata_end);
         let strata = all.split_off(offsets_end);
         let offsets = all.split_off(parts_end);
@@ -113,7 +121,8 @@ impl Design {
             y,
             survival,
             offset: total(rows, &offsets),
-            strata: self.stratum_of(rows, &strata),
+            strata: stratum_of(rows, &strata, &self.strata_steps),
+            besides: besides.into_iter().map(|it| it.values).collect(),
             left_out_missing: dataset.rows() - rows,
         })
     }
@@ -141,17 +150,6 @@ impl Design {
             *cell += 0.0;
         }
         x
-    }
-
-    fn stratum_of(&self, rows: usize, strata: &[Values]) -> Vec<u32> {
-        let mut index = vec![0_u32; rows];
-        for (values, (_, levels)) in strata.iter().zip(&self.strata_steps) {
-            let levels = u32::try_from(*levels).unwrap_or(u32::MAX);
-            for (index, value) in index.iter_mut().zip(&values.values) {
-                *index = index.saturating_mul(levels) + level_index(*value);
-            }
-        }
-        index
     }
 
     fn outcome_values(
@@ -202,6 +200,18 @@ fn total(rows: usize, offsets: &[Values]) -> Vec<f64> {
         }
     }
     sum
+}
+
+/// The index of each patient's stratum, from the levels of each part.
+pub(super) fn stratum_of(rows: usize, strata: &[Values], steps: &[(Step, usize)]) -> Vec<u32> {
+    let mut index = vec![0_u32; rows];
+    for (values, (_, levels)) in strata.iter().zip(steps) {
+        let levels = u32::try_from(*levels).unwrap_or(u32::MAX);
+        for (index, value) in index.iter_mut().zip(&values.values) {
+            *index = index.saturating_mul(levels) + level_index(*value);
+        }
+    }
+    index
 }
 
 /// A level's index from its number; indices are small whole numbers by construction.

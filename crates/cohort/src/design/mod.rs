@@ -108,6 +108,8 @@ pub struct Design {
     dictionary_hash: String,
     dictionary_title: String,
     used: Vec<String>,
+    /// Variables that are read besides the formula's.
+    besides: Vec<String>,
     notes: Vec<String>,
     /// Parts that columns are made of, with their number in the formula.
     parts: Vec<(usize, String, Typed)>,
@@ -157,6 +159,7 @@ impl Design {
             strata_steps: builder.strata.into_iter().map(|(_, s, n)| (s, n)).collect(),
             offsets: builder.offsets,
             used: builder.typing.used,
+            besides: Vec::new(),
             notes: builder.typing.notes,
             parts: numbered(builder.parts),
         })
@@ -166,6 +169,17 @@ impl Design {
     #[must_use]
     pub fn variables_used(&self) -> &[String] {
         &self.used
+    }
+
+    /// The same design, which also reads a variable of the dictionary: patients who miss it are left
+    /// out, and [`DesignMatrix::besides`] has its values.
+    #[must_use]
+    pub fn reading(mut self, name: &str) -> Self {
+        if !self.used.iter().any(|used| used == name) {
+            self.used.push(name.to_owned());
+        }
+        self.besides.push(name.to_owned());
+        self
     }
 
     /// The formula that was expanded.
