@@ -51,9 +51,11 @@ pub mod survreg;
 pub mod t_test;
 mod table;
 pub mod table1;
+mod variants;
 pub mod wilcox;
 
 pub use analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 pub use options::{Choice, OPTIONS, Takes, option};
 pub use registry::{Entry, REGISTRY, entry, prepare};
 pub use table::{Cell, Table};
+pub use variants::{VARIANTS, Variant};

@@ -211,11 +211,14 @@ pub(crate) enum LabCommand {
         /// The lab's folder.
         lab: PathBuf,
         /// Names of the centres.
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required_unless_present = "example")]
         centres: Vec<String>,
         /// Every study waits for each centre's steward, whose key is centres/CENTRE/steward.key.
         #[arg(long)]
         by_hand: bool,
+        /// Six centres with made-up patients, on which every example of the help runs.
+        #[arg(long, conflicts_with = "centres")]
+        example: bool,
     },
     /// Import patients into the lab's centres.
     Import {

@@ -1,6 +1,7 @@
 //! Labs: a whole network on this computer, for teaching, tests and benchmarks.
 
 use crate::arguments::{LabCommand, Topology};
+use crate::example;
 use crate::failure::Failure;
 use crate::processes::{self, Daemon, Role};
 use crate::request::desk;
@@ -48,7 +49,8 @@ pub(crate) struct LabRun {
 
 pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
-        LabCommand::New { lab, centres, by_hand } => {
+        LabCommand::New { lab, by_hand, example: true, .. } => new_example(&lab, by_hand, screen),
+        LabCommand::New { lab, centres, by_hand, example: false } => {
             Lab::create(&lab, &centres, by_hand)?;
             screen.note(&format!(
                 "✓ lab {} with {} centres, a dealer and a researcher\nNext: konsil lab import {} --dict DICTIONARY.csv --split-by COLUMN FILE.csv",
@@ -85,6 +87,27 @@ pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
         LabCommand::Down { lab } => Lab::open(&lab)?.down(screen),
         LabCommand::Status { lab } => Lab::open(&lab)?.status(screen),
     }
+}
+
+/// A lab of six centres with made-up patients, on which the examples of the help run.
+fn new_example(folder: &Path, by_hand: bool, screen: &Screen) -> Result<(), Failure> {
+    let lab = Lab::create(folder, &example::CENTRES.map(str::to_owned), by_hand)?;
+    let (data, dictionary) = (folder.join("example.csv"), folder.join("dictionary.csv"));
+    for (path, text) in
+        [(&data, example::patients()), (&dictionary, example::DICTIONARY.to_owned())]
+    {
+        fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
+    }
+    let read = crate::data::read_dictionary(&dictionary)?;
+    lab.import_split(example::CENTRE, &[data], (&read, &[]), screen)?;
+    screen.note(&format!(
+        "✓ lab {} with six centres and made-up patients\nNext: konsil lab up {}, then any example \
+         of the help with --network {}",
+        folder.display(),
+        folder.display(),
+        folder.join("network.toml").display()
+    ));
+    Ok(())
 }
 
 fn run_study(

@@ -12,6 +12,7 @@ mod dict;
 mod doctor;
 mod documents;
 mod dossier;
+mod example;
 mod explain;
 mod failure;
 mod joining;

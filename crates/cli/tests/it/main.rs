@@ -13,6 +13,7 @@ mod audit;
 mod canary;
 mod consent;
 mod demo;
+mod examples;
 mod frozen;
 mod joining;
 mod kill;

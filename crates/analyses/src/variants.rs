@@ -1,0 +1,85 @@
+//! Further methods of the analyses, by option: with what each is compared, and an example that runs.
+
+/// A method that an option of an analysis chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// The analysis.
+    pub kind: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// A one-line command that runs in the lab of `konsil lab new --example`.
+    pub example: &'static str,
+    /// What it is compared with.
+    pub reference: &'static str,
+    /// Significant digits in which tests hold it to the reference, where fewer than the analysis'.
+    pub digits: Option<u32>,
+}
+
+const fn variant(
+    kind: &'static str,
+    title: &'static str,
+    example: &'static str,
+    reference: &'static str,
+) -> Variant {
+    Variant { kind, title, example, reference, digits: None }
+}
+
+/// All of them.
+pub const VARIANTS: &[Variant] = &[
+    variant(
+        "glm",
+        "Poisson regression",
+        "konsil glm 'visits ~ age + stage' --family poisson",
+        "R glm(family = poisson)",
+    ),
+    Variant {
+        kind: "glm",
+        title: "logistic regression, nothing but the result opened",
+        example: "konsil glm 'died ~ age + sex' --family binomial --sealed",
+        reference: "R glm",
+        digits: Some(4),
+    },
+    variant(
+        "cox",
+        "Cox regression, ties by Breslow, strata the centres",
+        "konsil cox 'Surv(months, died) ~ age + arm + strata(centre)' --ties breslow",
+        "R survival::coxph",
+    ),
+    variant(
+        "t_test",
+        "t test of pairs",
+        "konsil t_test sbp sbp_later --paired",
+        "R t.test(paired = TRUE)",
+    ),
+    variant("t_test", "t test of one sample", "konsil t_test 'bmi ~ 1' --mu 25", "R t.test(mu = )"),
+    variant(
+        "t_test",
+        "t test, equal variances",
+        "konsil t_test 'bmi ~ sex' --var-equal",
+        "R t.test(var.equal = TRUE)",
+    ),
+    variant(
+        "levene",
+        "Levene's test about means",
+        "konsil levene 'sbp ~ stage' --center mean",
+        "R car::leveneTest(center = mean)",
+    ),
+    variant(
+        "signed_rank",
+        "signed rank test of one sample",
+        "konsil signed_rank 'bmi ~ 1' --mu 25",
+        "R wilcox.test(mu = , exact = FALSE)",
+    ),
+    variant(
+        "chisq",
+        "chi-squared test of two by two, with odds ratio",
+        "konsil chisq 'died ~ arm'",
+        "R chisq.test (Yates)",
+    ),
+    variant(
+        "cmh",
+        "Cochran-Mantel-Haenszel test, strata a variable",
+        "konsil cmh 'died ~ arm + stage'",
+        "R mantelhaen.test",
+    ),
+];
