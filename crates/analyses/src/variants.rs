@@ -46,6 +46,48 @@ pub const VARIANTS: &[Variant] = &[
         "R survival::coxph",
     ),
     variant(
+        "cox",
+        "Cox regression with robust variances by cluster",
+        "konsil cox 'Surv(months, died) ~ age + arm' --ties breslow --cluster centre",
+        "R survival::coxph(cluster = )",
+    ),
+    variant(
+        "cox",
+        "test of proportional hazards",
+        "konsil cox 'Surv(months, died) ~ age + arm' --ties breslow --zph",
+        "R survival::cox.zph",
+    ),
+    variant(
+        "cox",
+        "baseline hazard",
+        "konsil cox 'Surv(months, died) ~ age + arm' --ties breslow --baseline",
+        "R survival::basehaz",
+    ),
+    variant(
+        "km",
+        "curves with log-log limits and restricted means",
+        "konsil km 'Surv(months, died) ~ arm' --conf-type log-log --rmean 48",
+        "R survfit(conf.type = ), print(rmean = )",
+    ),
+    variant(
+        "km",
+        "log-rank test of a trend",
+        "konsil km 'Surv(months, died) ~ stage' --trend",
+        "R survdiff, scores 1, 2, ..",
+    ),
+    variant(
+        "km",
+        "log-rank test in strata",
+        "konsil km 'Surv(months, died) ~ arm + strata(stage)'",
+        "R survdiff(.. + strata())",
+    ),
+    variant(
+        "survreg",
+        "exponential regression of times",
+        "konsil survreg 'Surv(months, died) ~ age + arm' --dist exponential",
+        "R survival::survreg(dist = \"exponential\")",
+    ),
+    variant(
         "t_test",
         "t test of pairs",
         "konsil t_test sbp sbp_later --paired",
