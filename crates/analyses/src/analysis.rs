@@ -50,6 +50,9 @@ pub struct Request {
     /// For `efron`: most events at one time that it is prepared for; costs grow with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ties_max: Option<u32>,
+    /// The coefficients of a fitted model, in the order of its table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coefficients: Vec<f64>,
     /// Compares two variables of the same patients instead of groups.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub paired: bool,

@@ -51,6 +51,7 @@ pub mod survreg;
 pub mod t_test;
 mod table;
 pub mod table1;
+pub mod validate;
 mod variants;
 pub mod wilcox;
 

@@ -52,6 +52,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "what makes patients belong together: a variable, within each centre, or centre",
     },
     Choice {
+        name: "coefficients",
+        takes: Takes::Numbers,
+        help: "the coefficients of a fitted model, in the order of its table",
+    },
+    Choice {
         name: "conf_type",
         takes: Takes::Text,
         help: "scale of a curve's limits: log, log-log or plain",

@@ -3,7 +3,7 @@
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
     chisq, cmh, cor, cox, cuminc, fisher, glm, km, kruskal, ks, levene, lm, mcnemar, oneway,
-    options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, wilcox,
+    options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -310,6 +310,17 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &pca::OPENINGS,
         prepare: pca::prepare,
+    },
+    Entry {
+        kind: "validate",
+        title: "validation of a model: AUC, calibration, Brier score, net benefit",
+        says: ["how well a risk model holds", "wie gut ein Risikomodell zutrifft"],
+        example: "konsil validate 'died ~ age + arm' --coefficients -2.1,0.03,-0.4",
+        options: &["coefficients"],
+        reference: "R pROC::roc, glm(y ~ lp), mean((p - y)^2)",
+        digits: 7,
+        openings: &validate::OPENINGS,
+        prepare: validate::prepare,
     },
 ];
 

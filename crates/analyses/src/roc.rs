@@ -26,7 +26,7 @@ use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::Release;
-use konsil_mpc::{Opening, Session, Shared};
+use konsil_mpc::{MpcError, Opening, Session, Shared};
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 3] = [ADMITTED, COUNTS, AREA];
@@ -90,15 +90,7 @@ impl Analysis for Roc {
         admit_groups(session, ADMITTED, setting, (&sizes(&values), self.statistics()))?;
         let points = self.compared.points();
         let counts = session.input(&self.compared.histogram(&values))?;
-        let (controls, cases) = (counts.slice(0, points), counts.slice(points, 2 * points));
-        // twice the controls below a point, those at it counted half, and twice the cases above
-        let below = controls.running_sums().times_integer(2).minus(&controls);
-        let above = cases.total().repeat(points).times_integer(2);
-        let above = above.minus(&cases.running_sums().times_integer(2)).plus(&cases);
-        let squares = session.square_raw(&Shared::concat([&below, &above]))?;
-        let left = Shared::concat([&cases, &cases, &controls]);
-        let right = Shared::concat([&below, &squares]);
-        let sums = session.dot_raw(&left, &right, points)?;
+        let sums = area_sums(session, &counts, points)?;
         session.release(COUNTS, &group_totals(&counts, points))?;
         Ok(session.release(AREA, &sums)?)
     }
@@ -108,12 +100,7 @@ impl Analysis for Roc {
         let (&[controls, cases], &[sum, of_cases, of_controls]) = (&counts[..], &sums[..]) else {
             return Err(release_is_short(AREA));
         };
-        let area = sum / (2.0 * cases * controls);
-        let part = |squares: f64, own: f64, other: f64| {
-            let each = squares / (4.0 * other * other);
-            (each - own * area * area).max(0.0) / ((own - 1.0) * own)
-        };
-        let error = (part(of_cases, cases, controls) + part(of_controls, controls, cases)).sqrt();
+        let (area, error) = area_of((controls, cases), [sum, of_cases, of_controls]);
         let tidy = Table::of_one(
             "tidy",
             [
@@ -134,4 +121,33 @@ impl Analysis for Roc {
             found_percent_below: None,
         })
     }
+}
+
+/// For counts `[controls, cases][point]`: the area's numerator, the sums of squares over cases and over
+/// controls. 3 rounds.
+pub(crate) fn area_sums(
+    session: &mut dyn Session,
+    counts: &Shared,
+    points: usize,
+) -> Result<Shared, MpcError> {
+    let (controls, cases) = (counts.slice(0, points), counts.slice(points, 2 * points));
+    // twice the controls below a point, those at it counted half, and twice the cases above
+    let below = controls.running_sums().times_integer(2).minus(&controls);
+    let above = cases.total().repeat(points).times_integer(2);
+    let above = above.minus(&cases.running_sums().times_integer(2)).plus(&cases);
+    let squares = session.square_raw(&Shared::concat([&below, &above]))?;
+    let left = Shared::concat([&cases, &cases, &controls]);
+    let right = Shared::concat([&below, &squares]);
+    session.dot_raw(&left, &right, points)
+}
+
+/// Area and standard error from released sums.
+pub(crate) fn area_of((controls, cases): (f64, f64), sums: [f64; 3]) -> (f64, f64) {
+    let area = sums[0] / (2.0 * cases * controls);
+    let part = |squares: f64, own: f64, other: f64| {
+        let each = squares / (4.0 * other * other);
+        (each - own * area * area).max(0.0) / ((own - 1.0) * own)
+    };
+    let variance = part(sums[1], cases, controls) + part(sums[2], controls, cases);
+    (area, variance.sqrt())
 }

@@ -2,9 +2,11 @@
 
 use crate::arguments::OneLine;
 use crate::failure::Failure;
+use crate::model::Model;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use konsil_analyses::{Choice, Entry, REGISTRY, Request, Takes, entry, option};
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// An analysis and what is asked of it.
 #[derive(Clone, Debug)]
@@ -15,7 +17,12 @@ pub(crate) struct AnalysisCommand {
 }
 
 impl AnalysisCommand {
-    /// The request of a study with this analysis only.
+    fn takes(&self, choice: &Choice) -> bool {
+        entry(self.kind).is_some_and(|it| it.options.contains(&choice.name))
+    }
+
+    /// The request of a study with this analysis only. A model file stands for its formula and
+    /// coefficients.
     pub(crate) fn request(&self) -> Result<Request, Failure> {
         let text = self.one.what.join(" ");
         let mut fields = self.options.clone();
@@ -24,7 +31,12 @@ impl AnalysisCommand {
         };
         set(&mut fields, "id", self.kind.into());
         set(&mut fields, "kind", self.kind.into());
-        if text.contains('~') {
+        let is_model = self.one.what.len() == 1 && text.ends_with(".json");
+        if is_model && option("coefficients").is_some_and(|it| self.takes(it)) {
+            let model = Model::read(Path::new(&text))?;
+            set(&mut fields, "coefficients", model.coefficients().into_iter().collect());
+            set(&mut fields, "formula", model.formula.into());
+        } else if text.contains('~') {
             set(&mut fields, "formula", text.into());
         } else {
             let names = text.split([' ', '+', ',']).filter(|it| !it.is_empty());
@@ -105,7 +117,7 @@ fn subcommand(entry: &'static Entry) -> Command {
                 .value_name("X,X,..")
                 .value_parser(clap::value_parser!(f64))
                 .value_delimiter(',')
-                .allow_negative_numbers(true),
+                .allow_hyphen_values(true),
             Takes::Words => arg.value_name("WORD,WORD,..").value_delimiter(','),
         })
     })

@@ -8,6 +8,7 @@ use crate::dossier::DossierOptions;
 use crate::failure::Failure;
 use crate::joining::JoiningCommand;
 use crate::key::KeyCommand;
+use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
 use crate::request::RequestCommand;
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     /// One analysis on one line.
     #[command(flatten)]
     Analysis(AnalysisCommand),
+    /// Apply a fitted model to a file of patients, on this computer.
+    Predict(PredictOptions),
     /// The shared dictionary: names, types, units, levels.
     #[command(subcommand)]
     Dict(DictCommand),

@@ -18,6 +18,7 @@ mod failure;
 mod joining;
 mod key;
 mod lab;
+mod model;
 mod network;
 mod permit;
 mod processes;
@@ -71,6 +72,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Policy(command) => steward::policy(command, screen),
         Command::Permit(command) => permit::permit(command, screen),
         Command::Analysis(command) => study::one_line(command, screen),
+        Command::Predict(options) => model::predict(&options, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
         Command::Network(command) => network::network(command, screen),

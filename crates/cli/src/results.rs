@@ -1,10 +1,11 @@
 //! What a run leaves: CSV tables, ledger, plan, report; and what the screen shows of it.
 
 use crate::failure::Failure;
+use crate::model::Model;
 use crate::render;
 use crate::report;
 use crate::screen::Screen;
-use konsil_analyses::Table;
+use konsil_analyses::{Findings, Table};
 use konsil_node::{Outcome, StudyRun, write_private};
 use konsil_plot::number::{self, Medium};
 use serde_json::{Value, json};
@@ -70,6 +71,7 @@ pub(crate) fn write(
             let path = out.join(format!("{}.{}.csv", analysis.id, table.name));
             write_private(&path, csv_text(table)?.as_bytes())?;
         }
+        write_model(run, (&analysis.id, findings), out)?;
     }
     let text = |value: &Value| format!("{value:#}\n");
     let plan = serde_json::to_value(&run.plan).unwrap_or_default();
@@ -81,6 +83,23 @@ pub(crate) fn write(
     let page = report::page(run, outcome, elapsed);
     write_private(&out.join("report.html"), page.as_bytes())?;
     Ok(())
+}
+
+/// The model file of an analysis that predicts.
+fn write_model(
+    run: &StudyRun,
+    (id, findings): (&str, &Findings),
+    out: &Path,
+) -> Result<(), Failure> {
+    let requests = &run.study.analysis;
+    let request = requests.iter().find(|it| it.id == id);
+    let study = (run.plan.study.as_str(), run.plan.study_hash.as_str());
+    let Some(model) = request.and_then(|it| Model::of(it, findings, study)) else {
+        return Ok(());
+    };
+    let value = serde_json::to_value(&model).unwrap_or_default();
+    let path = out.join(format!("{id}.model.json"));
+    Ok(write_private(&path, format!("{value:#}\n").as_bytes())?)
 }
 
 /// What was judged before anything was released, and with which numbers.

@@ -72,6 +72,11 @@ fn areas_under_curves_equal_proc() {
 }
 
 #[test]
+fn validations_equal_r() {
+    equals_r("validate");
+}
+
+#[test]
 fn tests_of_tables_equal_r() {
     for kind in ["chisq", "fisher", "mcnemar", "cmh"] {
         equals_r(kind);
@@ -160,6 +165,8 @@ fn wrong_questions_are_answered_with_advice() {
         (with("levene", "bmi ~ sex", &|it| it.center = Some("mode".to_owned())), "median and mean"),
         (with("signed_rank", "bmi ~ 1", &|it| it.mu = Some(0.05)), "grid"),
         (with("chisq", "arm ~ arm", none), "itself"),
+        (with("validate", "died ~ age", none), "0 coefficients for 2 columns"),
+        (with("validate", "bmi ~ age", none), "logistic"),
         (with("cmh", "died ~ sex", none), "strata"),
         (with("cmh", "died ~ arm + stage", none), "two levels"),
         (variables("spearman", &["age", "half_age"]), "too many"),

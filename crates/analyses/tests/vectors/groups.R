@@ -132,6 +132,22 @@ for (i in 1:4) case(list(kind = "pca", variables = v), list(sdev = p$sdev[i],
 for (i in 1:4) { x <- p$rotation[, i]; x <- x * sign(x[which.max(abs(x))])
   for (j in 1:4) case(list(kind = "pca", variables = v), list(loading = x[j]),
     row = (i - 1) * 4 + j - 1, table = "rotation") }
+# a model that somebody else has fitted, judged on these patients
+b <- c(-3.2, .045, .35)
+k <- complete.cases(d[c("age", "sex")])
+lp <- b[1] + b[2] * d$age[k] + b[3] * (d$sex[k] == "M"); y <- d$died[k]; p <- plogis(lp)
+a <- roc(y, round(p, 3), direction = "<", quiet = TRUE); i <- ci.auc(a)
+tight <- glm.control(epsilon = 1e-14, maxit = 50)
+large <- summary(glm(y ~ 1, binomial, offset = lp, control = tight))$coefficients
+slope <- summary(glm(y ~ lp, binomial, control = tight))$coefficients
+v <- function(row, expect, table = "tidy") case(list(kind = "validate", formula = "died ~ age + sex",
+  coefficients = b), expect, row = row, table = table)
+v(0, list(estimate = a$auc, std.error = sqrt(var(a)), conf.low = i[1], conf.high = i[3]))
+v(1, list(estimate = mean((p - y)^2)))
+v(2, list(estimate = sum(y) / sum(p)))
+v(3, list(estimate = large[1, 1], std.error = large[1, 2], p.value = large[1, 4]))
+v(4, list(estimate = slope[2, 1], std.error = slope[2, 2]))
+v(0, list(nobs = sum(k), cases = sum(y)), table = "glance")
 for (kind in unique(sapply(cases, function(x) x$request$kind)))
   write_json(Filter(function(x) x$request$kind == kind, cases), paste0(kind, ".json"),
     auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

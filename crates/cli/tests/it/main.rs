@@ -21,6 +21,7 @@ mod lab;
 mod life;
 mod limits;
 mod lineage;
+mod models;
 mod papers;
 mod process;
 mod proxy;

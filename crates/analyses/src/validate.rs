@@ -1,0 +1,376 @@
+//! How well the risks of a fitted model hold: discrimination, calibration, Brier score, net benefit.
+//!
+//! # Local step
+//! Each centre computes the risk of its patients from the model's public coefficients, counts cases
+//! and controls by risk in steps of a thousandth, and adds up squared errors. In each step of the
+//! recalibration it sums gradient and information of a logistic model of the linear predictor.
+//!
+//! # Secure step
+//! Area under the ROC curve as in `roc`, from the counts. Intercept and slope of the recalibration by
+//! Newton steps whose equations are solved on shares. Cases and controls in ten bands of risk are
+//! judged and protected as the cells of a table.
+//!
+//! # Opens
+//! To the centres: whether there are enough cases and controls; the recalibration's intercept and
+//! slope after each step.
+//!
+//! # Release
+//! Cases, controls, the area's numerator and variance, sum of squared errors and of risks, both
+//! recalibrations with their variances, cases and controls by band where they are not small.
+//!
+//! # Sources
+//! `DeLong`, `DeLong` and Clarke-Pearson (1988), Biometrics 44; Brier (1950), Mon. Weather Rev. 78;
+//! Cox (1958), Biometrika 45, for intercept and slope; Vickers and Elkin (2006), Med. Decis. Making
+//! 26, for the net benefit.
+
+use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::compared::{admitted, group_totals, release_is_short, released, text};
+use crate::roc::{area_of, area_sums};
+use crate::statistics::{Z_975, p_normal};
+use crate::table::{Cell, Table};
+use konsil_cohort::design::{Design, Response};
+use konsil_cohort::{Dictionary, Formula};
+use konsil_disclosure::{
+    Applicants, Counts, Release, admit, large_enough_or_zero, protect_table, suppress,
+};
+use konsil_kernels::add_rounded;
+use konsil_mpc::{Audience, Opening, Session, Shared, linear};
+use konsil_ring::{Word, decode, encode_count};
+
+/// Everything this analysis opens or releases.
+pub const OPENINGS: [Opening; 6] = [ADMITTED, STEP, COUNTS, SUMS, RECALIBRATION, BANDS];
+
+const ADMITTED: Opening = admitted("validate.admitted");
+const STEP: Opening = Opening {
+    name: "validate.step",
+    says: "The recalibration's intercepts and slope after each step.",
+    to: Audience::Centres,
+};
+const COUNTS: Opening = released(
+    "validate.counts",
+    "Controls, cases, the area under the ROC curve and the two parts of its variance.",
+);
+const SUMS: Opening = released("validate.sums", "Sum of squared errors and sum of risks.");
+const RECALIBRATION: Opening =
+    released("validate.recalibration", "The variances of intercepts and slope.");
+const BANDS: Opening =
+    released("validate.bands", "Controls and cases in ten bands of risk, unless too few.");
+
+/// Points of the grid of risks: thousandths.
+const POINTS: usize = 1001;
+/// Bands of risk.
+const BANDS_COUNT: usize = 10;
+/// Newton steps of the recalibration.
+const STEPS: usize = 8;
+/// Linear predictors are divided by this before they are summed, and cut off beyond it.
+const REACH: f64 = 16.0;
+/// Numbers about the patients: area, its variance, two sums, three coefficients, the bands.
+const STATISTICS: usize = 7 + BANDS_COUNT;
+/// Fractional bits of released variances.
+const VARIANCE_BITS: u32 = 60;
+
+struct Validate {
+    design: Design,
+    coefficients: Vec<f64>,
+}
+
+/// Checks a request: a model's formula and its coefficients, in the order of its table.
+///
+/// # Errors
+/// [`AnalysisError`] for a response that is not 0 or 1, and for another number of coefficients.
+pub fn prepare(
+    request: &Request,
+    dictionary: &Dictionary,
+) -> Result<Box<dyn Analysis>, AnalysisError> {
+    let error = |what: String| AnalysisError::request(request, what);
+    let wanted = "needs the formula of a logistic model, such as `died ~ age + sex`";
+    let formula = request.formula.as_ref().ok_or_else(|| error(wanted.to_owned()))?;
+    let design = Design::expand(&Formula::parse(formula)?, dictionary)?;
+    if design.response != Response::Binary || !design.strata.is_empty() {
+        return Err(error(wanted.to_owned()));
+    }
+    let coefficients = request.coefficients.clone();
+    if coefficients.len() != design.columns.len() {
+        let names: Vec<&str> = design.columns.iter().map(|it| it.name.as_str()).collect();
+        let what = format!(
+            "has {} coefficients for {} columns: {}",
+            coefficients.len(),
+            names.len(),
+            names.join(", ")
+        );
+        return Err(error(what));
+    }
+    if coefficients.iter().any(|it| !it.is_finite()) {
+        return Err(error("has a coefficient that is no number".to_owned()));
+    }
+    Ok(Box::new(Validate { design, coefficients }))
+}
+
+/// One centre's patients: linear predictor and outcome.
+struct Local {
+    predictors: Vec<f64>,
+    outcomes: Vec<bool>,
+}
+
+impl Local {
+    fn risks(&self) -> impl Iterator<Item = (f64, bool)> {
+        self.predictors.iter().map(|it| logistic(*it)).zip(self.outcomes.iter().copied())
+    }
+}
+
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+impl Analysis for Validate {
+    fn openings(&self) -> &'static [Opening] {
+        &OPENINGS
+    }
+
+    fn reveals(&self) -> Vec<String> {
+        vec![
+            "area under the ROC curve, Brier score, calibration intercept and slope".to_owned(),
+            format!("{BANDS_COUNT} bands of risk with cases and controls, small ones suppressed"),
+            format!("to the centres: intercepts and slope after each of {STEPS} steps"),
+        ]
+    }
+
+    fn understood(&self) -> Vec<String> {
+        let columns = self.design.columns.iter().zip(&self.coefficients);
+        columns.map(|(column, beta)| format!("{beta} x {}", column.name)).collect()
+    }
+
+    fn statistics(&self) -> usize {
+        STATISTICS
+    }
+
+    fn run(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        patients: Patients<'_>,
+    ) -> Result<(), AnalysisError> {
+        let local = self.local(patients)?;
+        let cases = local.outcomes.iter().filter(|it| **it).count();
+        let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+        let also = [count(cases), count(local.outcomes.len() - cases)];
+        let applicants = Applicants {
+            patients: local.outcomes.len(),
+            parameters: 2,
+            statistics: STATISTICS,
+            also: &also,
+        };
+        admit(session, ADMITTED, &setting.policy, applicants)?;
+        let mut histogram = vec![0; 2 * POINTS];
+        let mut bands = vec![0; 2 * BANDS_COUNT];
+        let mut sums = [0; 2];
+        for (risk, outcome) in local.risks() {
+            let (row, place) = (usize::from(outcome), place(risk));
+            histogram[row * POINTS + place] += 1;
+            let band = (place * BANDS_COUNT / (POINTS - 1)).min(BANDS_COUNT - 1);
+            bands[row * BANDS_COUNT + band] += 1;
+            let error = risk - f64::from(u8::from(outcome));
+            add_rounded(&mut sums, &[error * error, risk])?;
+        }
+        let counts = session.input(&histogram)?;
+        let area = area_sums(session, &counts, POINTS)?;
+        session.release(COUNTS, &Shared::concat([&group_totals(&counts, POINTS), &area]))?;
+        let sums = session.input(&sums)?;
+        session.release(SUMS, &sums)?;
+        recalibrate(session, &local)?;
+        let bands: Vec<Word> = bands.into_iter().map(encode_count).collect();
+        release_bands(session, setting, &bands)
+    }
+
+    fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
+        let counts = release.counts(COUNTS)?;
+        let &[controls, cases, sum, of_cases, of_controls] = &counts[..] else {
+            return Err(release_is_short(COUNTS));
+        };
+        let sums = release.reals(SUMS)?;
+        let variances = release.reals_scaled(RECALIBRATION, VARIANCE_BITS)?;
+        let (&[squares, risks], &[large, slope, large_var, slope_var]) =
+            (&sums[..], &variances[..])
+        else {
+            return Err(release_is_short(SUMS));
+        };
+        let n = controls + cases;
+        let (area, error) = area_of((controls, cases), [sum, of_cases, of_controls]);
+        let mut tidy = Table::new(
+            "tidy",
+            &["measure", "estimate", "std.error", "conf.low", "conf.high", "p.value"],
+        );
+        let mut row = |measure: &str, estimate: f64, error: Option<f64>, none: Option<f64>| {
+            let error = error.map_or(f64::NAN, |it| it);
+            let p = none.map_or(f64::NAN, |none| p_normal((estimate - none) / error));
+            let limits = [estimate - Z_975 * error, estimate + Z_975 * error];
+            let numbers = [estimate, error, limits[0], limits[1], p].map(Cell::Number);
+            tidy.rows.push([text(measure)].into_iter().chain(numbers).collect());
+        };
+        row("auc", area, Some(error), Some(0.5));
+        row("brier", squares / n, None, None);
+        row("observed/expected", cases / risks, None, None);
+        row("calibration in the large", large, Some(large_var.max(0.0).sqrt()), Some(0.0));
+        row("calibration slope", slope / REACH, Some(slope_var.max(0.0).sqrt() / REACH), Some(1.0));
+        let glance =
+            Table::of_one("glance", [("nobs", Cell::Count(n)), ("cases", Cell::Count(cases))]);
+        let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, n);
+        Ok(Findings {
+            title: "Validation of a model".to_owned(),
+            tables: vec![tidy, glance, calibration, benefit],
+            notes: Vec::new(),
+            found_percent_below: None,
+        })
+    }
+}
+
+/// The point of the grid next to a risk.
+fn place(risk: f64) -> usize {
+    let place = (risk * (POINTS - 1) as f64).round().clamp(0.0, (POINTS - 1) as f64);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the grid; NaN becomes 0"
+    )]
+    let place = place as usize;
+    place
+}
+
+impl Validate {
+    fn local(&self, patients: Patients<'_>) -> Result<Local, AnalysisError> {
+        let mut local = Local { predictors: Vec::new(), outcomes: Vec::new() };
+        let Some(dataset) = patients else {
+            return Ok(local);
+        };
+        let matrix = self.design.matrix(dataset)?;
+        for (at, row) in matrix.x.chunks(matrix.columns.max(1)).enumerate() {
+            let products = row.iter().zip(&self.coefficients).map(|(x, beta)| x * beta);
+            let offset = matrix.offset.get(at).copied().unwrap_or(0.0);
+            let sum = products.sum::<f64>() + offset;
+            local.predictors.push(sum.clamp(-REACH, REACH));
+        }
+        local.outcomes = matrix.y.iter().map(|y| *y > 0.5).collect();
+        Ok(local)
+    }
+}
+
+/// Sums of gradient and information at coefficients of `1, z` with `z` the predictor over
+/// [`REACH`], and of the model with slope 1 at its intercept.
+fn newton_sums(
+    local: &Local,
+    [large, intercept, slope]: [f64; 3],
+) -> Result<Vec<Word>, AnalysisError> {
+    let mut sums = vec![0; 7];
+    for (predictor, outcome) in local.predictors.iter().zip(&local.outcomes) {
+        let y = f64::from(u8::from(*outcome));
+        let z = predictor / REACH;
+        let risk = logistic(intercept + slope * z);
+        let alone = logistic(large + predictor);
+        let (weight, residual) = (risk * (1.0 - risk), y - risk);
+        let terms = [
+            y - alone,
+            alone * (1.0 - alone),
+            residual,
+            residual * z,
+            weight,
+            weight * z,
+            weight * z * z,
+        ];
+        add_rounded(&mut sums, &terms)?;
+    }
+    Ok(sums)
+}
+
+/// Newton steps of both recalibrations; releases the estimates and their variances, all with 60
+/// fractional bits: intercept with slope 1, slope, their variances.
+fn recalibrate(session: &mut dyn Session, local: &Local) -> Result<(), AnalysisError> {
+    let mut at = [0.0, 0.0, REACH];
+    for step in 0..=STEPS {
+        let sums = session.input(&newton_sums(local, at)?)?;
+        let pick = |places: &[usize]| sums.pick(places.iter().copied());
+        let alone = linear::inverse(session, &pick(&[1]), 1)?;
+        let both = linear::inverse(session, &pick(&[4, 5, 5, 6]), 2)?;
+        if step == STEPS {
+            let variances = (alone.all_60(session)?, both.all_60(session)?);
+            let found = [at[0], at[2]].map(|it| konsil_ring::encode(it).map(|word| word << 20));
+            let [large, slope] = found;
+            let estimates = session.constant(&[large?, slope?]);
+            let variances = Shared::concat([&variances.0, &variances.1.pick([3])]);
+            return Ok(session.release(RECALIBRATION, &Shared::concat([&estimates, &variances]))?);
+        }
+        let steps = Shared::concat([
+            &alone.times(session, &pick(&[0]))?,
+            &both.times(session, &pick(&[2, 3]))?,
+        ]);
+        let opened = session.open(STEP, &steps)?;
+        for (value, step) in at.iter_mut().zip(opened) {
+            *value += decode(step).clamp(-2.0 * REACH, 2.0 * REACH);
+        }
+    }
+    Ok(())
+}
+
+/// Judges, protects and releases the bands: verdict and count, `[band][controls, cases]`.
+fn release_bands(
+    session: &mut dyn Session,
+    setting: &Setting,
+    bands: &[Word],
+) -> Result<(), AnalysisError> {
+    let policy = &setting.policy;
+    let counts = Counts::input(session, policy, bands)?;
+    let verdicts = large_enough_or_zero(session, policy, (&counts, &vec![false; bands.len()]))?;
+    let counts = counts.total;
+    let verdicts = protect_table(session, policy, (&verdicts, &counts), (2, BANDS_COUNT))?;
+    let masked = suppress(session, &verdicts, &counts)?;
+    let both = Shared::concat([&verdicts, &masked]).transposed(2, bands.len());
+    Ok(session.release(BANDS, &both)?)
+}
+
+/// The table of the bands, and the net benefit at their limits where all bands above are shown.
+fn bands_tables(pairs: &[f64], n: f64) -> (Table, Table) {
+    let cell = |row: usize, band: usize| match pairs.chunks(2).nth(row * BANDS_COUNT + band) {
+        Some([verdict, count]) if *verdict > 0.5 => Some(*count),
+        _ => None,
+    };
+    let limit = |band: usize| band as f64 / BANDS_COUNT as f64;
+    let number = |it: Option<f64>| it.map_or(Cell::Missing, Cell::Number);
+    let mut calibration = Table::new(
+        "calibration",
+        &["risk.from", "risk.to", "n", "cases", "observed", "suppressed"],
+    );
+    let columns = ["threshold", "net.benefit", "treat.all", "net.benefit.treat.none"];
+    let mut benefit = Table::new("benefit", &columns);
+    let (mut above, mut all_cases) = (Some((0.0, 0.0)), None);
+    let mut rows = Vec::new();
+    for band in (0..BANDS_COUNT).rev() {
+        let both = cell(0, band).zip(cell(1, band));
+        above = above.zip(both).map(|(sum, it)| (sum.0 + it.0, sum.1 + it.1));
+        rows.push((limit(band), above));
+        all_cases = above.map(|it| it.1);
+    }
+    for band in 0..BANDS_COUNT {
+        let both = cell(0, band).zip(cell(1, band));
+        let n = both.map(|(controls, cases)| controls + cases);
+        let observed = both.zip(n).map(|((_, cases), n)| cases / n);
+        calibration.rows.push(vec![
+            Cell::Number(limit(band)),
+            Cell::Number(limit(band + 1)),
+            number(n),
+            number(cell(1, band)),
+            number(observed),
+            Cell::Flag(n.is_none()),
+        ]);
+    }
+    for (threshold, above) in rows.into_iter().rev().filter(|it| it.0 > 0.0) {
+        let odds = threshold / (1.0 - threshold);
+        let net = |(controls, cases): (f64, f64)| cases / n - controls / n * odds;
+        let all = all_cases.map(|cases| net((n - cases, cases)));
+        benefit.rows.push(vec![
+            Cell::Number(threshold),
+            number(above.map(net)),
+            number(all),
+            Cell::Number(0.0),
+        ]);
+    }
+    (calibration, benefit)
+}
