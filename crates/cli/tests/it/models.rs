@@ -80,7 +80,7 @@ fn what_is_no_model_is_refused() {
     other["schema"] = "konsil.model.v9".into();
     write("other.json", &other.to_string());
     run("other.json", "p.csv").exits(2).says(&["konsil.model.v9"]);
-    let mut fewer = good.clone();
+    let mut fewer = good;
     fewer["terms"].as_array_mut().unwrap().pop();
     write("fewer.json", &fewer.to_string());
     run("fewer.json", "p.csv").exits(2).says(&["column `x`"]);
