@@ -80,6 +80,9 @@ pub struct Request {
     /// Whether the baseline's cumulative hazard is shown.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub baseline: bool,
+    /// Whether Harrell's concordance is computed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub concordance: bool,
     /// Whether hazards are tested for being proportional.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub zph: bool,

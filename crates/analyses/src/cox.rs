@@ -11,7 +11,7 @@
 //! number at risk. Means over the risk sets, gradient, information and the Newton step follow on
 //! shares, as does the logarithm of the partial likelihood. So do, where asked for: the sum of squared
 //! scores of patients or clusters between two inverse informations; the score test for coefficients
-//! that change in proportion to time; the baseline's cumulative hazard, a running sum over the grid,
+//! that change in proportion to time; the concordance, by comparing pairs of patients; the baseline's cumulative hazard, a running sum over the grid,
 //! of which a point is shown by the rules of survival curves.
 //!
 //! # Opens
@@ -22,6 +22,7 @@
 //! # Release
 //! Coefficients and their variances, the partial likelihood without and with the covariates,
 //! patients, events; where asked for robust variances, statistics of the test of proportional hazards,
+//! the concordance,
 //! points of the baseline's hazard with patients at risk and events since the last one.
 //!
 //! # Sources
@@ -32,6 +33,7 @@
 //! Biometrika 81:515, as a score test; hazard: Breslow (1974), Efron (1977).
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::cox_concordance::{PAIRS_MAX, concordance, pairs};
 use crate::cox_local::Local;
 use crate::cox_steps::{Course, Parts};
 use crate::design::{Clusters, Model};
@@ -47,7 +49,7 @@ use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{Word, encode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 13] = [
+pub const OPENINGS: [Opening; 14] = [
     ADMITTED,
     UNSOUND,
     APART,
@@ -59,6 +61,7 @@ pub const OPENINGS: [Opening; 13] = [
     COUNTS,
     ROBUST,
     PROPORTIONAL,
+    CONCORDANCE,
     BASELINE,
     RISK,
 ];
@@ -119,6 +122,11 @@ pub(crate) const PROPORTIONAL: Opening = Opening {
     says: "The statistics of the test of proportional hazards, where asked for.",
     to: Audience::Researcher,
 };
+pub(crate) const CONCORDANCE: Opening = Opening {
+    name: "cox.concordance",
+    says: "Harrell's concordance, where asked for.",
+    to: Audience::Researcher,
+};
 pub(crate) const BASELINE: Opening = Opening {
     name: "cox.baseline",
     says: "The baseline's cumulative hazard, where asked for, at times between which enough events happened.",
@@ -152,6 +160,8 @@ pub(crate) struct Cox {
     pub(crate) clusters: Vec<f64>,
     /// Whether hazards are tested for being proportional.
     pub(crate) proportional: bool,
+    /// Whether Harrell's concordance is computed.
+    pub(crate) concordance: bool,
     /// How many points of the baseline may be shown; none where it is not asked for.
     pub(crate) baseline: Option<usize>,
 }
@@ -192,16 +202,20 @@ pub fn prepare(
         Some(_) => return Err(error("knows robust = \"HC0\", and cluster".to_owned())),
     };
     let alone = *model.clusters() == Clusters::None;
-    if robust
-        && alone
-        && matches!(model.design.response, Response::Survival { delayed_entry: true, .. })
-    {
+    let response = &model.design.response;
+    let late = matches!(response, Response::Survival { delayed_entry: true, .. });
+    if robust && alone && late {
         let what = "needs cluster for robust variances of patients who enter late";
         return Err(error(what.to_owned()));
     }
     let stratified = !model.design.strata.is_empty() || model.design.strata_by_centre;
     if request.baseline && stratified {
         return Err(error("shows a baseline of models without strata only".to_owned()));
+    }
+    let plain = !stratified && !late && !model.is_weighted();
+    if request.concordance && !plain {
+        let what = "has a concordance without strata, weights and late entry only";
+        return Err(error(what.to_owned()));
     }
     let baseline = request.baseline.then(|| shown_at_most(request, &grid)).transpose()?;
     Ok(Box::new(Cox {
@@ -214,6 +228,7 @@ pub fn prepare(
         robust,
         clusters,
         proportional: request.zph,
+        concordance: request.concordance,
         baseline,
     }))
 }
@@ -304,6 +319,37 @@ impl Cox {
     }
 }
 
+impl Cox {
+    /// Refuses what is too large, and a baseline of exact counts where counts are rounded.
+    fn check_size(
+        &self,
+        setting: &Setting,
+        (strata, centres): (usize, usize),
+    ) -> Result<(), AnalysisError> {
+        let error = |what: String| Err(AnalysisError::Request { id: "cox".to_owned(), what });
+        if self.baseline.is_some() && setting.policy.rounding != Rounding::None {
+            return error("shows no baseline where counts of curves are rounded".to_owned());
+        }
+        let (p, points) = (self.model.order(), strata * self.grid.points);
+        let layered = self.ties_max.unwrap_or(0) * points;
+        let clusters = if self.robust { self.clusters.len() * centres } else { 0 };
+        let sizes = [points * (1 + p + p * (p + 1) / 2), layered, clusters * points * (p + 2)];
+        if sizes.iter().any(|size| *size > SUMS_MAX) {
+            return error(format!(
+                "{points} times and strata with {p} columns are too many; declare coarser times, or \
+                 ask for fewer strata, clusters or columns"
+            ));
+        }
+        if self.concordance && pairs(&setting.rows_at_most) > PAIRS_MAX {
+            return error(format!(
+                "compares up to {PAIRS_MAX} pairs of patients of different centres for a concordance; \
+                 there are more"
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Analysis for Cox {
     fn openings(&self) -> &'static [Opening] {
         &OPENINGS
@@ -322,6 +368,9 @@ impl Analysis for Cox {
         }
         if self.proportional {
             lines.push(format!("{} statistics of a test of proportional hazards", p + 1));
+        }
+        if self.concordance {
+            lines.push("Harrell's concordance".to_owned());
         }
         if let Some(shown) = self.baseline {
             lines.push(format!(
@@ -358,24 +407,8 @@ impl Analysis for Cox {
     ) -> Result<(), AnalysisError> {
         let (p, place) = (self.model.order(), (session.party(), session.parties()));
         let (strata, first) = self.strata(place);
-        if self.baseline.is_some() && setting.policy.rounding != Rounding::None {
-            let what = "shows no baseline where counts of curves are rounded".to_owned();
-            return Err(AnalysisError::Request { id: "cox".to_owned(), what });
-        }
+        self.check_size(setting, (strata, session.parties()))?;
         let points = strata * self.grid.points;
-        let layered = self.ties_max.unwrap_or(0) * points;
-        let clustered = match self.robust {
-            true => self.clusters.len() * session.parties() * points * (p + 2),
-            false => 0,
-        };
-        if [points * (1 + p + p * (p + 1) / 2), layered, clustered].iter().any(|it| *it > SUMS_MAX)
-        {
-            let what = format!(
-                "{points} times and strata with {p} columns are too many; declare coarser times, or \
-                 ask for fewer strata, clusters or columns"
-            );
-            return Err(AnalysisError::Request { id: "cox".to_owned(), what });
-        }
         let own = self.local(patients, strata, first)?;
         let known = own.x.len() / p.max(1);
         let events = [own.events];
@@ -412,13 +445,11 @@ impl Analysis for Cox {
         session.release(VARIANCES, &fit.variances)?;
         session.release(LIKELIHOOD, &fit.likelihood)?;
         session.release(COUNTS, &totals)?;
-        if self.robust {
-            let variances = self.robust(session, &own, (&fit, &course))?;
-            session.release(ROBUST, &variances)?;
-        }
-        if self.proportional {
-            let statistics = self.proportional(session, &own, (&fit, strata))?;
-            session.release(PROPORTIONAL, &statistics)?;
+        self.release_extras(session, (&own, strata), (&fit, &course))?;
+        if self.concordance {
+            let beta = reals(&fit.beta);
+            let concordance = concordance(session, (&own, &beta), &setting.rows_at_most)?;
+            session.release(CONCORDANCE, &concordance)?;
         }
         if let Some(shown) = self.baseline {
             let exact = (&happened, &at_risk, counts.as_slice());

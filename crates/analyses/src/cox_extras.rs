@@ -2,7 +2,7 @@
 //! proportional hazards, the baseline's hazard. Everything here runs on shares.
 
 use crate::analysis::{AnalysisError, Setting};
-use crate::cox::{BASELINE, Cox, Ends, RISK};
+use crate::cox::{BASELINE, Cox, Ends, PROPORTIONAL, RISK, ROBUST};
 use crate::cox_local::Local;
 use crate::cox_scores::{Paths, hazard_steps, sandwich};
 use crate::cox_steps::{Course, Parts};
@@ -16,8 +16,26 @@ use konsil_mpc::{Session, Shared, fixed};
 use konsil_ring::Word;
 
 impl Cox {
+    /// Releases robust variances and the test of proportional hazards, where asked for.
+    pub(crate) fn release_extras(
+        &self,
+        session: &mut dyn Session,
+        (own, strata): (&Local, usize),
+        (fit, course): (&Ends, &Course),
+    ) -> Result<(), AnalysisError> {
+        if self.robust {
+            let variances = self.robust(session, own, (fit, course))?;
+            session.release(ROBUST, &variances)?;
+        }
+        if self.proportional {
+            let statistics = self.proportional(session, own, (fit, strata))?;
+            session.release(PROPORTIONAL, &statistics)?;
+        }
+        Ok(())
+    }
+
     /// Robust variances of the scaled coefficients.
-    pub(crate) fn robust(
+    fn robust(
         &self,
         session: &mut dyn Session,
         own: &Local,
@@ -41,7 +59,7 @@ impl Cox {
     /// change with the time: with the information `I` and the sums over the times `g`, from which come
     /// the scores `u`, `I1` with `g` and `I2` with `g^2`: `u_j^2 / S_jj` and `u' S^-1 u`,
     /// `S = I2 - I1 I^-1 I1`. Moving and stretching the time changes nothing.
-    pub(crate) fn proportional(
+    fn proportional(
         &self,
         session: &mut dyn Session,
         own: &Local,

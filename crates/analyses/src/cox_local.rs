@@ -32,6 +32,7 @@ struct Member<'a> {
     to: usize,
     event: bool,
     weight: f64,
+    predictor: f64,
     risk: f64,
     x: &'a [f64],
     row: usize,
@@ -57,8 +58,9 @@ impl Local {
             let before = it.from.checked_sub(1).map(|before| first + before);
             let (x, weight) = (self.row(row), self.weight(row));
             let eta: f64 = x.iter().zip(beta).map(|(x, b)| x * b).sum();
-            let risk = (eta + self.offset.get(row).copied().unwrap_or(0.0)).exp();
-            Member { before, to: first + it.to, event: it.event, weight, risk, x, row }
+            let predictor = eta + self.offset.get(row).copied().unwrap_or(0.0);
+            let (to, event, risk) = (first + it.to, it.event, predictor.exp());
+            Member { before, to, event, weight, predictor, risk, x, row }
         })
     }
 
@@ -123,7 +125,12 @@ impl Local {
     /// The weighted sum of the events' linear predictors.
     pub(crate) fn predictors(&self, beta: &[f64]) -> f64 {
         let events = self.members(beta).filter(|it| it.event);
-        events.map(|it| it.weight * it.risk.ln()).sum()
+        events.map(|it| it.weight * it.predictor).sum()
+    }
+
+    /// Each patient's linear predictor, point where follow-up ends, and whether there is an event.
+    pub(crate) fn predicted(&self, beta: &[f64]) -> impl Iterator<Item = (f64, usize, bool)> {
+        self.members(beta).map(|it| (it.predictor, it.to, it.event))
     }
 
     /// Second moments at the point where each patient's follow-up ends: columns `1, x, x x'` times

@@ -2,7 +2,8 @@
 
 use crate::analysis::{AnalysisError, Findings};
 use crate::cox::{
-    BASELINE, COEFFICIENTS, COUNTS, Cox, LIKELIHOOD, PROPORTIONAL, RISK, ROBUST, VARIANCES,
+    BASELINE, COEFFICIENTS, CONCORDANCE, COUNTS, Cox, LIKELIHOOD, PROPORTIONAL, RISK, ROBUST,
+    VARIANCES,
 };
 use crate::fit::{VARIANCE_BITS, standard_errors, tidy};
 use crate::statistics::{Z_975, p_chi_squared, p_normal};
@@ -61,6 +62,10 @@ impl Cox {
         let (n, events) = (number(&counts, 0), number(&counts, 1));
         let p = self.model.order() as f64;
         let ratio = 2.0 * (full - null);
+        let concordance = match self.concordance {
+            true => Cell::Number(number(&release.reals(CONCORDANCE)?, 0)),
+            false => Cell::Missing,
+        };
         let cells = [
             ("n", Cell::Count(n)),
             ("nevent", Cell::Count(events)),
@@ -72,6 +77,7 @@ impl Cox {
             ("AIC", Cell::Number(2.0 * (p - full))),
             ("BIC", Cell::Number(p * events.ln() - 2.0 * full)),
             ("nobs", Cell::Count(n)),
+            ("concordance", concordance),
             ("iter", Cell::Count(f64::from(self.iterations))),
             ("converged", Cell::Flag(converged)),
         ];

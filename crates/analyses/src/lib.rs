@@ -11,6 +11,7 @@ mod compared;
 pub mod cor;
 mod correlated;
 pub mod cox;
+mod cox_concordance;
 mod cox_extras;
 mod cox_local;
 mod cox_scores;

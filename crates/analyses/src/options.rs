@@ -57,6 +57,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "the coefficients of a fitted model, in the order of its table",
     },
     Choice {
+        name: "concordance",
+        takes: Takes::Nothing,
+        help: "compare pairs of patients: Harrell's concordance",
+    },
+    Choice {
         name: "conf_type",
         takes: Takes::Text,
         help: "scale of a curve's limits: log, log-log or plain",

@@ -88,6 +88,7 @@ pub const REGISTRY: &[Entry] = &[
         options: &[
             "baseline",
             "cluster",
+            "concordance",
             "iterations",
             "points",
             "robust",

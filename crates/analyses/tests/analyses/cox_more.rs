@@ -17,12 +17,20 @@ fn request_of(wanted: &Value) -> Request {
         robust: robust.then(|| "HC0".to_owned()),
         cluster,
         zph: wanted["zph"].is_array(),
+        concordance: has_concordance(wanted),
         baseline: wanted["baseline"].is_array(),
         points: wanted["baseline"].is_array().then_some(1000),
         // so many events at a time are not to be expected of the events alone
         ties_max: (wanted["ties"] == "efron").then_some(24),
         ..model("cox", wanted["formula"].as_str().unwrap())
     }
+}
+
+/// Whether the concordance can be asked for: no strata, late entry, weights.
+fn has_concordance(wanted: &Value) -> bool {
+    let formula = wanted["formula"].as_str().unwrap();
+    let plain = !["strata", "entry"].iter().any(|it| formula.contains(it));
+    plain && !wanted["weights"].is_string()
 }
 
 fn all(value: &Value) -> Vec<f64> {
@@ -69,6 +77,10 @@ fn cox_is(name: &str, run: &Run, wanted: &Value) {
         [("n", "n"), ("nevent", "events"), ("logLik.null", "loglik_null"), ("logLik", "loglik")]
     {
         ledger.near("model", key, (number(glance, 0, column), real(&wanted[key])), EXACT);
+    }
+    if has_concordance(wanted) {
+        let pair = (number(glance, 0, "concordance"), real(&wanted["concordance"]));
+        ledger.near("model", "concordance", pair, EXACT);
     }
     if wanted["zph"].is_array() {
         let table = run.table("zph");
@@ -139,6 +151,7 @@ fn cox_extras_that_make_no_sense_are_refused() {
     assert!(asked(late, &|it| it.robust = robust("HC0")).contains("needs cluster"));
     let strata = "Surv(time, event) ~ age + strata(sex)";
     assert!(asked(strata, &|it| it.baseline = true).contains("without strata"));
+    assert!(asked(strata, &|it| it.concordance = true).contains("without strata"));
     assert!(asked(plain, &|it| it.cluster = robust("bmi")).contains("list of levels"));
     assert!(asked(plain, &|it| it.cluster = robust("id")).contains("no variable"));
     assert!(asked(plain, &|it| it.weights = robust("entry")).contains("never below 0"));

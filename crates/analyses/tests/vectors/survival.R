@@ -97,7 +97,7 @@ fit <- function(formula, ties, weights = NULL, cluster = NULL, robust = FALSE, z
   naive <- if (is.null(m$naive.var)) m$var else m$naive.var
   a <- list(formula = formula, ties = ties, weights = weights, cluster = cluster, ask = ask,
     n = m$n, events = m$nevent, loglik_null = num(m$loglik[1]), loglik = num(m$loglik[2]),
-    term = names(coef(m)), coef = num(coef(m)), se = num(sqrt(diag(naive))))
+    concordance = num(concordance(m)$concordance), term = names(coef(m)), coef = num(coef(m)), se = num(sqrt(diag(naive))))
   if (call$robust) a$robust <- num(sqrt(diag(m$var)))
   if (zph) {
     z <- cox.zph(m, transform = "identity", terms = FALSE)$table
