@@ -6,10 +6,11 @@
 //! `f q`, `q^2`, `f q^2`, `f^2 q^2`. Breslow's method is `f = 0`: `d, 0, d, 0, 0`. With case weights
 //! each sum is times `m`, the mean weight of the events at the time.
 
-use konsil_mpc::linear::{complement, product, reaches};
-use konsil_mpc::normalise::{divide_each, is_zero, reciprocal};
+use crate::cox_ties::Ties;
+use konsil_mpc::linear::{product, reaches};
+use konsil_mpc::normalise::{divide_each, is_zero};
 use konsil_mpc::{MpcError, Session, Shared, fixed, transcendental};
-use konsil_ring::{ONE, Word};
+use konsil_ring::ONE;
 
 /// What is divided by the risk: the quotient keeps 60 fractional bits, so that a million patients
 /// leave it 12 digits.
@@ -29,19 +30,11 @@ pub(crate) struct Course {
     weighted: Option<(Shared, Shared)>,
 }
 
-/// Ties at each point, `[l][point]`, up to a public number of them.
-struct Ties {
-    layers: usize,
-    /// 1 where there are more than l events.
-    alive: Shared,
-    /// `l / d`, 0 where there are not.
-    fractions: Shared,
-}
-
 impl Course {
     /// From shares of the events, the patients at risk, and the events' columns. `layers` is the
     /// largest number of events at a time for Efron's method, 0 for Breslow's; `weights` the sums of the
-    /// events' case weights, fixed point. 6 rounds; 37 with ties; 31 more with weights.
+    /// events' case weights, fixed point. 6 rounds; 14 with ties; 31 more
+    /// with weights.
     pub(crate) fn new(
         session: &mut dyn Session,
         (events, at_risk): (Shared, &Shared),
@@ -99,7 +92,7 @@ impl Course {
     /// Gradient `[p]` and information, a triangle, from the pooled sums `[column][point]`.
     ///
     /// For each point one reciprocal, `4 p` products and `p (p + 3) / 2` masked numbers, twice as many
-    /// with ties and a reciprocal for each possible tie; about 50 rounds, 90 with ties. Errors: each
+    /// with ties and a polynomial; about 50 rounds, 110 with ties. Errors: each
     /// mean over a risk set has 2^-37 of its size plus three units.
     pub(crate) fn newton(
         &self,
@@ -168,7 +161,7 @@ impl Course {
         Ok([0, 1, 2, 3, 4].map(|at| all.slice(at * points, (at + 1) * points)))
     }
 
-    /// The sum over the events of the logarithm of their risk set's sum. 26 rounds, 90 with ties.
+    /// The sum over the events of the logarithm of their risk set's sum. 26 rounds, 80 with ties.
     pub(crate) fn log_risks(
         &self,
         session: &mut dyn Session,
@@ -181,65 +174,12 @@ impl Course {
             return Ok(all);
         };
         let parts = self.parts(session, sums)?;
-        let left = ties.left(session, &parts)?;
         // of a risk set that loses nothing the logarithm is 0
-        let logarithms = transcendental::ln(session, &left)?;
+        let logarithms = ties.logarithms(session, &parts)?;
         let Some((_, mean)) = &self.weighted else {
             return Ok(all.plus(&logarithms.total()));
         };
-        let over_layers = ties.over_layers(&logarithms);
-        Ok(all.plus(&product(session, &over_layers, mean, (1, self.events.len(), 1))?))
-    }
-}
-
-impl Ties {
-    fn new(session: &mut dyn Session, events: &Shared, layers: usize) -> Result<Self, MpcError> {
-        let points = events.len();
-        let shifts: Vec<Word> = (1..=layers)
-            .flat_map(|it| vec![u128::try_from(it).unwrap_or(0).wrapping_neg(); points])
-            .collect();
-        // d - l - 1 < 0: no l-th event
-        let shifted = events.repeat(layers).plus(&session.constant(&shifts));
-        let over = session.negative(&shifted)?;
-        let over = session.to_integers(&over)?;
-        let alive = complement(session, &over);
-        let one = session.constant(&vec![ONE; points]);
-        let some = fixed::maximum(session, &events.integer_to_fixed(), &one)?;
-        let each = reciprocal(session, &some)?;
-        let multiples: Vec<i128> =
-            (0..layers).flat_map(|it| vec![i128::try_from(it).unwrap_or(0); points]).collect();
-        let fractions = each.repeat(layers).times_integers(&multiples);
-        let fractions = session.multiply_raw(&alive, &fractions)?;
-        Ok(Self { layers, alive, fractions })
-    }
-
-    /// What is left of each risk set, `1 - f delta`, from the events' part of it.
-    fn left(&self, session: &mut dyn Session, parts: &Shared) -> Result<Shared, MpcError> {
-        let lost = fixed::multiply(session, &self.fractions, &parts.repeat(self.layers))?;
-        Ok(fixed::subtract_from(session, ONE, &lost))
-    }
-
-    /// Sums of `q`, `f q`, `q^2`, `f q^2`, `f^2 q^2` at each point.
-    fn weights(&self, session: &mut dyn Session, parts: &Shared) -> Result<[Shared; 5], MpcError> {
-        let left = self.left(session, parts)?;
-        let q = reciprocal(session, &left)?;
-        let q = session.multiply_raw(&self.alive, &q)?;
-        let both = Shared::concat([&q, &self.fractions]);
-        let first = fixed::multiply(session, &both, &Shared::concat([&q, &q]))?;
-        let len = q.len();
-        let (squares, fq) = (first.slice(0, len), first.slice(len, 2 * len));
-        let again = Shared::concat([&self.fractions, &fq]);
-        let second = fixed::multiply(session, &again, &Shared::concat([&squares, &fq]))?;
-        let sums = [&q, &fq, &squares, &second.slice(0, len), &second.slice(len, 2 * len)];
-        Ok(sums.map(|column| self.over_layers(column)))
-    }
-
-    /// The sum over the ties, `[point]`, of `[l][point]`.
-    fn over_layers(&self, column: &Shared) -> Shared {
-        let points = column.len() / self.layers.max(1);
-        (0..self.layers).fold(Shared::zeros(points), |sum, at| {
-            sum.plus(&column.slice(at * points, (at + 1) * points))
-        })
+        Ok(all.plus(&product(session, &logarithms, mean, (1, self.events.len(), 1))?))
     }
 }
 

@@ -17,6 +17,7 @@ mod cox_local;
 mod cox_scores;
 mod cox_steps;
 mod cox_tables;
+mod cox_ties;
 mod crossed;
 pub mod cuminc;
 mod cuminc_steps;

@@ -59,6 +59,12 @@ pub const VARIANTS: &[Variant] = &[
     ),
     variant(
         "cox",
+        "Harrell's concordance",
+        "konsil cox 'Surv(months, died) ~ age + arm' --ties breslow --concordance",
+        "R survival::concordance",
+    ),
+    variant(
+        "cox",
         "baseline hazard",
         "konsil cox 'Surv(months, died) ~ age + arm' --ties breslow --baseline",
         "R survival::basehaz",
