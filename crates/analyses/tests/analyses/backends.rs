@@ -12,7 +12,8 @@ type Draw = (f64, f64, u8, u8, f64, u8, usize);
 
 const DICTIONARY: &str = "name,type,levels,min,max,decimals\nage,number,,18,100,1\n\
     crp,number,,0,300,2\nsex,category,F|M,,,\narm,category,A|B|C,,,\ndied,integer,,0,1,\n\
-    visits,integer,,0,40,\ntime,integer,,0,24,\nevent,integer,,0,1,\n";
+    visits,integer,,0,40,\ntime,integer,,0,24,\nevent,integer,,0,1,\n\
+    status,integer,,0,2,\nweight,integer,,0,3,\n";
 
 fn patient((age, crp, sex, arm, chance, event, _): &Draw) -> String {
     let risk = 1.0 / (1.0 + (-(age - 60.0) / 25.0 - 0.3 * f64::from(*sex)).exp());
@@ -20,11 +21,13 @@ fn patient((age, crp, sex, arm, chance, event, _): &Draw) -> String {
     let visits = (crp / 40.0 + 6.0 * chance).round();
     let time = (24.0 * (1.0 - risk * chance.sqrt())).round();
     let (sex, arm) = (["F", "M"][usize::from(*sex)], ["A", "B", "C"][usize::from(*arm)]);
-    format!("{age:.1},{crp:.2},{sex},{arm},{died},{visits},{time},{}\n", u8::from(*event < 3))
+    let (status, weight) = ([1, 2, 1, 0][usize::from(*event)], 1 + u8::from(*crp > 99.0));
+    let happened = u8::from(*event < 3);
+    format!("{age:.1},{crp:.2},{sex},{arm},{died},{visits},{time},{happened},{status},{weight}\n")
 }
 
 fn network(draws: &[Draw], parties: usize) -> Network {
-    let header = "age,crp,sex,arm,died,visits,time,event\n";
+    let header = "age,crp,sex,arm,died,visits,time,event,status,weight\n";
     let mut files = vec![header.to_owned(); parties];
     for draw in draws {
         files[draw.6 % parties] += &patient(draw);
@@ -119,6 +122,55 @@ proptest! {
         let request = model("km", &format!("Surv(time, event) ~ {right}"));
         let topology = if star { Topology::Star } else { Topology::Mesh };
         alike(&network.on_ideal(&request), &network.on_shares_over(&request, topology))?;
+    }
+
+    #[test]
+    fn curves_in_strata(draws in draws(), parties in 3..=7_usize, centres: bool, plain: bool) {
+        let network = network(&draws, parties);
+        let strata = if centres { "centre" } else { "sex" };
+        let request = Request {
+            trend: true,
+            rmean: Some(7.5),
+            conf_type: Some(if plain { "plain" } else { "log-log" }.to_owned()),
+            ..model("km", &format!("Surv(time, event) ~ arm + strata({strata})"))
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn incidences(draws in draws(), parties in 3..=7_usize, grouped: bool) {
+        let network = network(&draws, parties);
+        let right = if grouped { "arm" } else { "1" };
+        let request = model("cuminc", &format!("Surv(time, status) ~ {right}"));
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn lifetimes(draws in draws(), parties in 3..=7_usize, weighted: bool, free: bool) {
+        let network = network(&draws, parties);
+        let request = Request {
+            weights: weighted.then(|| "weight".to_owned()),
+            dist: Some(if free { "weibull" } else { "exponential" }.to_owned()),
+            ..model("survreg", "Surv(I(time + 1), event) ~ age + sex")
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn hazards(draws in draws(), parties in 3..=5_usize, weighted: bool, efron: bool, robust: bool) {
+        let network = network(&draws, parties);
+        let request = Request {
+            weights: weighted.then(|| "weight".to_owned()),
+            ties: Some(if efron { "efron" } else { "breslow" }.to_owned()),
+            ties_max: efron.then_some(100),
+            cluster: (!robust).then(|| "centre".to_owned()),
+            robust: robust.then(|| "HC0".to_owned()),
+            zph: true,
+            baseline: true,
+            concordance: !weighted,
+            ..model("cox", "Surv(time, event) ~ age + sex")
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
     }
 
     #[test]

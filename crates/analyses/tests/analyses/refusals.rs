@@ -26,13 +26,15 @@ fn withheld(network: &Network, request: &Request) {
     assert_eq!(numbers, 1);
 }
 
-fn each_kind() -> [Request; 5] {
+fn each_kind() -> [Request; 7] {
     [
         crate::support::summary(&["age"]),
         model("table1", "arm ~ sex"),
         model("lm", "bmi ~ age"),
         model("glm", "died ~ age"),
         model("km", "Surv(time, event) ~ arm"),
+        model("cox", "Surv(time, event) ~ age"),
+        model("survreg", "Surv(I(time + 1), event) ~ age"),
     ]
 }
 

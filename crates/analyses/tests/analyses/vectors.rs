@@ -391,6 +391,27 @@ fn cost_does_not_depend_on_patients() {
         model("glm", "died ~ age + sex"),
         Request { sealed: true, ..model("glm", "died ~ age + sex") },
         model("km", "Surv(time, event) ~ arm"),
+        Request {
+            trend: true,
+            rmean: Some(20.0),
+            conf_type: Some("log-log".to_owned()),
+            ..model("km", "Surv(time, event) ~ arm + strata(centre)")
+        },
+        Request {
+            ties: Some("efron".to_owned()),
+            robust: Some("HC0".to_owned()),
+            weights: Some("months".to_owned()),
+            zph: true,
+            baseline: true,
+            ..model("cox", "Surv(time, event) ~ sex")
+        },
+        Request {
+            cluster: Some("centre".to_owned()),
+            concordance: true,
+            ..model("cox", "Surv(time, event) ~ sex")
+        },
+        model("survreg", "Surv(I(time + 1), event) ~ sex"),
+        model("cuminc", "Surv(time, factor(stage)) ~ sex"),
     ] {
         let (one, two) = (seven().on_shares(&request), other.on_shares(&request));
         assert_eq!(one.cost, two.cost, "{}", request.kind);
