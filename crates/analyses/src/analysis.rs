@@ -26,9 +26,12 @@ pub struct Request {
     /// Groups to compare: a variable with levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// `binomial` or `poisson`.
+    /// Distribution of the response: `binomial`, `poisson`, `gamma`, and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
+    /// How its mean depends on the columns: `log`, `inverse`, `identity`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// The variable that has the patients' prior weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
@@ -227,6 +230,12 @@ pub enum AnalysisError {
         "separation: the columns predict the response (almost) alone; drop a term, or merge levels"
     )]
     Separation,
+    /// Steps that came to no end.
+    #[error("not settled: {what}")]
+    Unsettled {
+        /// What did not settle, and what to do.
+        what: &'static str,
+    },
     /// Noise that cannot be drawn as asked.
     #[error("noise: {0}")]
     Noise(#[from] NoiseError),
@@ -253,6 +262,7 @@ impl AnalysisError {
             Self::Separation => "K0217",
             Self::Constant { .. } => "K0222",
             Self::Ties { .. } => "K0219",
+            Self::Unsettled { .. } => "K0223",
             Self::Noise(_) => "K0221",
             Self::Release(_) => "K0402",
         }

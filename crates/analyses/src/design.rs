@@ -4,7 +4,10 @@ use crate::analysis::{AnalysisError, Patients, Request};
 use konsil_cohort::design::{Design, DesignMatrix, Picked, Response};
 use konsil_cohort::{Dataset, Dictionary, Formula, suggest};
 use konsil_disclosure::Supports;
+use konsil_kernels::Observed;
 use konsil_mpc::linear::ORDER_MAX;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// A design with one way to move and scale each column, fixed by the dictionary.
 pub(crate) struct Model {
@@ -35,6 +38,10 @@ pub(crate) struct Rows {
     pub(crate) x: Vec<f64>,
     pub(crate) y: Vec<f64>,
     pub(crate) offset: Vec<f64>,
+    /// Prior weights, all above 0; empty for 1.
+    pub(crate) weights: Vec<f64>,
+    /// Number of each patient's cluster within the centre; empty without clusters.
+    pub(crate) clusters: Vec<usize>,
     /// Which patients the columns pick out.
     pub(crate) supports: Supports,
 }
@@ -123,11 +130,22 @@ impl Model {
             let supports = Supports::none(self.picking.len());
             return Ok(Rows { supports, ..Rows::default() });
         };
-        let DesignMatrix { mut x, y, offset, .. } = self.design.matrix(dataset)?;
-        let supports = self.supports(&x);
-        self.scale(&mut x);
+        let DesignMatrix { x, y, offset, besides, .. } = self.design.matrix(dataset)?;
         let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
-        Ok(Rows { x, y, offset, supports })
+        let mut besides = besides.into_iter();
+        let weights = self.weights.as_ref().and_then(|_| besides.next()).unwrap_or_default();
+        let clusters = match &self.clusters {
+            Clusters::None => Vec::new(),
+            Clusters::Centre => vec![0; y.len()],
+            Clusters::Variable(_) => {
+                numbered(besides.next().unwrap_or_default().iter().map(|it| it.to_bits()))
+            }
+        };
+        let mut rows = Rows { x, y, offset, weights, clusters, ..Rows::default() };
+        rows.keep_weighted(self.order());
+        rows.supports = self.supports(&rows.x);
+        self.scale(&mut rows.x);
+        Ok(rows)
     }
 
     /// What makes patients belong together.
@@ -217,6 +235,45 @@ impl Model {
     pub(crate) fn understood(&self) -> Vec<String> {
         self.design.describe().lines().map(str::to_owned).collect()
     }
+}
+
+impl Rows {
+    /// The patients as the kernels read them.
+    pub(crate) fn observed(&self) -> Observed<'_> {
+        Observed { x: &self.x, y: &self.y, offset: &self.offset, weights: &self.weights }
+    }
+
+    /// Leaves out patients of weight 0: they take no part, as in R.
+    fn keep_weighted(&mut self, order: usize) {
+        if self.weights.iter().all(|weight| *weight > 0.0) {
+            return;
+        }
+        let keep: Vec<bool> = self.weights.iter().map(|weight| *weight > 0.0).collect();
+        let by = |all: &mut Vec<f64>, each: usize| {
+            let mut at = 0;
+            all.retain(|_| {
+                at += 1;
+                keep.get((at - 1) / each.max(1)).copied().unwrap_or(false)
+            });
+        };
+        by(&mut self.x, order);
+        for all in [&mut self.y, &mut self.offset, &mut self.weights] {
+            by(all, 1);
+        }
+        let mut kept = keep.iter();
+        self.clusters.retain(|_| kept.next().copied().unwrap_or(false));
+        self.clusters = numbered(self.clusters.iter().copied());
+    }
+}
+
+/// Numbers of clusters in order of first appearance.
+fn numbered<T: Eq + Hash>(values: impl Iterator<Item = T>) -> Vec<usize> {
+    let mut known = HashMap::new();
+    let number = |value| {
+        let next = known.len();
+        *known.entry(value).or_insert(next)
+    };
+    values.map(number).collect()
 }
 
 /// Lets the design read the variables of weights and clusters.

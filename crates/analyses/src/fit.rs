@@ -5,7 +5,7 @@ use crate::analysis::Setting;
 use crate::design::{Model, Rows};
 use crate::table::{Cell, Table};
 use konsil_disclosure::{Candidates, Supports, stand_apart};
-use konsil_kernels::{gram_sums, leverage_rows};
+use konsil_kernels::{Observed, gram_sums, leverage_rows};
 use konsil_mpc::linear::{Inverse, complement, inverse, inverse_scaled};
 use konsil_mpc::{MpcError, Opening, Session, Shared};
 use konsil_ring::{Word, decode, encode};
@@ -84,7 +84,7 @@ pub(crate) fn check_columns(
 ) -> Result<(), AnalysisError> {
     let order = model.order() + 1;
     let y = vec![0.0; with_one.len() / order];
-    let gram = gram_sums(with_one, &y, order)?;
+    let gram = gram_sums(Observed { x: with_one, y: &y, ..Observed::default() }, order)?;
     let gram = session.input(&gram.products)?;
     let inverse = inverse(session, &symmetric(&gram, order), order)?;
     let sound = inverse.sound(session)?;

@@ -78,6 +78,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "Newton steps, fixed beforehand so that the duration tells nothing",
     },
     Choice {
+        name: "link",
+        takes: Takes::Text,
+        help: "how the mean depends on the columns: log, inverse, identity",
+    },
+    Choice {
         name: "mu",
         takes: Takes::Number,
         help: "mean, or difference of means, to compare with",

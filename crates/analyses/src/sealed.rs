@@ -19,6 +19,17 @@ pub(crate) struct Ends {
     pub(crate) last: Shared,
     pub(crate) variances: Shared,
     pub(crate) deviance: Shared,
+    /// Pearson's statistic; nothing when sealed.
+    pub(crate) pearson: Shared,
+    /// Of a negative binomial model.
+    pub(crate) theta: Option<Theta>,
+}
+
+/// The size of a negative binomial model: known to the centres, with its information and the log
+/// likelihood on shares.
+pub(crate) struct Theta {
+    pub(crate) theta: f64,
+    pub(crate) sums: Shared,
 }
 
 /// Every centre's masked rows.
@@ -49,29 +60,35 @@ pub(crate) fn sealed_fit(
     rows: &Rows,
 ) -> Result<Ends, AnalysisError> {
     let order = glm.model.order();
-    let data = (rows.x.as_slice(), rows.y.as_slice(), rows.offset.as_slice());
-    let (gradient, information, _) = Glm::pooled(session, &start_sums(glm.family, data, order)?)?;
-    let inverse = glm.first_inverse(session, setting, rows, &information)?;
+    let start = Glm::pooled(session, &start_sums(glm.kind.family, rows.observed(), order)?)?;
+    let inverse = glm.first_inverse(session, setting, rows, &start.information)?;
     let scales = glm.lasting_scales(&inverse);
-    let mut beta = inverse.times(session, &gradient)?;
+    let mut beta = inverse.times(session, &start.gradient)?;
     let centres = share_rows(session, setting, rows, order)?;
     let mut change = beta.clone();
     for _ in 1..glm.iterations {
-        let sums = sums_at(session, glm.family, &centres, &beta)?;
+        let sums = sums_at(session, glm.kind.family, &centres, &beta)?;
         let inverse = inverse_again(session, &glm.model, &sums.information, scales.as_ref())?;
         change = inverse.times(session, &sums.gradient)?;
         beta = beta.plus(&change);
     }
-    let sums = sums_at(session, glm.family, &centres, &beta)?;
+    let sums = sums_at(session, glm.kind.family, &centres, &beta)?;
     let inverse = inverse_again(session, &glm.model, &sums.information, None)?;
     let variances = variances(session, &glm.model, &inverse)?;
-    let deviance = deviance(session, glm.family, &centres, &sums, rows)?;
+    let deviance = deviance(session, glm.kind.family, &centres, &sums, rows)?;
     let sizes = fixed::maximum(session, &change, &change.negated())?;
     let last = fixed::largest(session, &sizes)?;
-    Ok(Ends { coefficients: beta, last, variances, deviance })
+    Ok(Ends {
+        coefficients: beta,
+        last,
+        variances,
+        deviance,
+        pearson: Shared::zeros(0),
+        theta: None,
+    })
 }
 
-fn encoded(reals: impl IntoIterator<Item = f64>) -> Result<Vec<Word>, AnalysisError> {
+pub(crate) fn encoded(reals: impl IntoIterator<Item = f64>) -> Result<Vec<Word>, AnalysisError> {
     Ok(reals.into_iter().map(encode).collect::<Result<_, _>>()?)
 }
 
@@ -83,7 +100,6 @@ fn share_rows(
     order: usize,
 ) -> Result<Centres, AnalysisError> {
     let filled = setting.rows_at_most.clone();
-    let pairs = order * (order + 1) / 2;
     let me = session.party();
     let mut centres = Centres {
         columns: Vec::new(),
@@ -91,32 +107,51 @@ fn share_rows(
         response: Shared::zeros(0),
         rows: filled,
     };
-    let own = centres.rows.get(me).copied().unwrap_or(0);
-    if rows.y.len() > own {
-        let what = "this centre has more rows than the snapshot that was approved".to_owned();
-        return Err(AnalysisError::Request { id: "glm".to_owned(), what });
-    }
-    let mut products = vec![0.0; rows.y.len() * pairs];
-    for (row, terms) in rows.x.chunks(order.max(1)).zip(products.chunks_mut(pairs.max(1))) {
-        triangle(row, 1.0, terms);
-    }
-    let mut x = encoded(rows.x.iter().copied())?;
-    let mut products = encoded(products)?;
-    x.resize(own * order, 0);
-    products.resize(own * pairs, 0);
-    for (owner, &count) in centres.rows.iter().enumerate() {
-        let mine = |words: &[Word]| {
-            if owner == me { words.to_vec() } else { Vec::new() }
-        };
-        centres.columns.push(session.mask_own(owner, &mine(&x), (count, order))?);
-        centres.pairs.push(session.mask_own(owner, &mine(&products), (count, pairs))?);
-    }
+    centres.columns = mask_each(session, &centres.rows, (&rows.x, order))?;
+    centres.pairs = mask_pairs(session, &centres.rows, &rows.x, order)?;
     let before: usize = centres.rows.iter().take(me).sum();
     let mut response = vec![0; centres.rows.iter().sum()];
     let places = response.iter_mut().skip(before);
     places.zip(encoded(rows.y.iter().copied())?).for_each(|(place, y)| *place = y);
     centres.response = session.input(&response)?;
     Ok(centres)
+}
+
+/// Masks the products of every centre's columns two by two, `[rows][pairs]`.
+pub(crate) fn mask_pairs(
+    session: &mut dyn Session,
+    filled: &[usize],
+    x: &[f64],
+    order: usize,
+) -> Result<Vec<Masked>, AnalysisError> {
+    let pairs = order * (order + 1) / 2;
+    let mut products = vec![0.0; x.len() / order.max(1) * pairs];
+    for (row, terms) in x.chunks(order.max(1)).zip(products.chunks_mut(pairs.max(1))) {
+        triangle(row, 1.0, terms);
+    }
+    mask_each(session, filled, (&products, pairs))
+}
+
+/// Masks every centre's rows of so many columns, filled up with zeros.
+fn mask_each(
+    session: &mut dyn Session,
+    filled: &[usize],
+    (mine, columns): (&[f64], usize),
+) -> Result<Vec<Masked>, AnalysisError> {
+    let me = session.party();
+    let own = filled.get(me).copied().unwrap_or(0);
+    if mine.len() > own * columns {
+        let what = "this centre has more rows than the snapshot that was approved".to_owned();
+        return Err(AnalysisError::Request { id: "glm".to_owned(), what });
+    }
+    let mut words = encoded(mine.iter().copied())?;
+    words.resize(own * columns, 0);
+    let mut masked = Vec::with_capacity(filled.len());
+    for (owner, &count) in filled.iter().enumerate() {
+        let brought: &[Word] = if owner == me { &words } else { &[] };
+        masked.push(session.mask_own(owner, brought, (count, columns))?);
+    }
+    Ok(masked)
 }
 
 /// Gradient and information at shared coefficients: the local step, on shares.
@@ -138,7 +173,8 @@ fn sums_at(
             let square = fixed::square(session, &mean)?;
             (mean.clone(), mean.minus(&square))
         }
-        Family::Poisson => {
+        // only these two are sealed
+        _ => {
             let mean = transcendental::exp(session, &predictor)?;
             (mean.clone(), mean)
         }
@@ -182,7 +218,7 @@ fn deviance(
             let empty = empty.times_integer(encode(std::f64::consts::LN_2)?.cast_signed());
             Ok(logs.plus(&explained).plus(&empty).times_integer(-2))
         }
-        Family::Poisson => {
+        _ => {
             // 2 sum (y ln y - y eta - (y - mu)); an empty row has mu = 1
             let mut entropy = [0];
             for y in rows.y.iter().filter(|y| **y > 0.0) {

@@ -103,6 +103,11 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("K0220", "The request does not make sense.", "The text says which part."),
     (
+        "K0223",
+        "The steps of a model came to no end.",
+        "The text says what did not settle. Another link or fewer columns help; counts that vary no more than Poisson's have no negative binomial model. Only this fact is released.",
+    ),
+    (
         "K0221",
         "The noise that is asked for cannot be drawn.",
         "The text says why: a smaller epsilon has larger noise, epsilon = 0 gives exact results under the rules.",

@@ -3,6 +3,7 @@
 //! **Invariant:** every row's term is rounded to fixed point once and added with wrapping addition,
 //! so that the bytes are the same however the rows were split among threads or machines.
 
+mod family;
 mod leverage;
 mod lifetimes;
 mod moments;
@@ -10,11 +11,13 @@ mod regression;
 mod risk;
 mod survival;
 
+pub use family::{Family, Link, theta_terms};
 pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;
 pub use moments::{Moments, counts_at_most, moments};
 pub use regression::{
-    Family, FitSums, GramSums, fit_sums, gram_sums, start_sums, start_weights, triangle,
+    FitSums, GramSums, Observed, fit_sums, gram_sums, predictor, scores, start_sums, start_weights,
+    triangle,
 };
 pub use risk::{FollowUp, RiskSums, risk_sums};
 pub use survival::{GridCounts, grid_counts, grid_place};

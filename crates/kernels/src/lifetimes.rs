@@ -65,7 +65,7 @@ impl Lifetimes<'_> {
         let mut information = sums.finish();
         let mut gradient = information.split_off(pairs);
         let deviance = gradient.pop().unwrap_or_default();
-        Ok(FitSums { gradient, information, deviance })
+        Ok(FitSums { gradient, information, deviance, pearson: 0 })
     }
 
     /// The first weighted least-squares step for `b` at a fixed `a`, from means near the events

@@ -1,6 +1,6 @@
 //! Sums that regressions need: Gram matrices, gradients, information, deviance.
 
-use crate::Sums;
+use crate::{Family, Sums};
 use konsil_ring::{EncodeError, Word};
 
 /// `X'X` (lower triangle, row by row), `X'y` and `y'y` of one centre, fixed point.
@@ -14,13 +14,34 @@ pub struct GramSums {
     pub response: [Word; 2],
 }
 
-/// The family of a generalised linear model, with its canonical link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// 0/1 response, logit link.
-    Binomial,
-    /// Counts, log link.
-    Poisson,
+/// One centre's patients as a regression needs them.
+#[derive(Clone, Copy, Default)]
+pub struct Observed<'a> {
+    /// `[n][columns]`.
+    pub x: &'a [f64],
+    /// `[n]`.
+    pub y: &'a [f64],
+    /// Added to the linear predictor, `[n]` or empty for 0.
+    pub offset: &'a [f64],
+    /// Prior weights, `[n]` or empty for 1.
+    pub weights: &'a [f64],
+}
+
+impl std::fmt::Debug for Observed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Observed[{}]", self.y.len())
+    }
+}
+
+impl<'a> Observed<'a> {
+    /// Row, response, offset and weight of each patient.
+    pub fn patients(self, columns: usize) -> impl Iterator<Item = (&'a [f64], f64, f64, f64)> {
+        let at = |all: &[f64], index: usize, none: f64| all.get(index).copied().unwrap_or(none);
+        let rows = self.x.chunks(columns.max(1)).zip(self.y).enumerate();
+        rows.map(move |(index, (row, y))| {
+            (row, *y, at(self.offset, index, 0.0), at(self.weights, index, 1.0))
+        })
+    }
 }
 
 /// Sums at one set of coefficients at one centre, fixed point.
@@ -32,6 +53,8 @@ pub struct FitSums {
     pub information: Vec<Word>,
     /// The deviance.
     pub deviance: Word,
+    /// Pearson's statistic.
+    pub pearson: Word,
 }
 
 impl std::fmt::Debug for GramSums {
@@ -46,20 +69,21 @@ impl std::fmt::Debug for FitSums {
     }
 }
 
-/// Gram sums of rows `x` (`[n][columns]`) and response `y` (`[n]`).
+/// Gram sums of the patients, each times its weight; the offset is not read.
 ///
 /// # Errors
 /// [`EncodeError`] for a term that is not finite or out of range.
-pub fn gram_sums(x: &[f64], y: &[f64], columns: usize) -> Result<GramSums, EncodeError> {
+pub fn gram_sums(observed: Observed<'_>, columns: usize) -> Result<GramSums, EncodeError> {
     let pairs = columns * (columns + 1) / 2;
     let mut sums = Sums::new(pairs + columns + 2);
     let mut terms = vec![0.0; pairs + columns + 2];
-    for (row, y) in x.chunks(columns.max(1)).zip(y) {
+    for (row, y, _, weight) in observed.patients(columns) {
         let (products, rest) = terms.split_at_mut(pairs);
-        triangle(row, 1.0, products);
-        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * y);
+        triangle(row, weight, products);
+        let weighted = weight * y;
+        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * weighted);
         if let [.., first, second] = rest {
-            (*first, *second) = (*y, y * y);
+            (*first, *second) = (weighted, weighted * y);
         }
         sums.add(&terms)?;
     }
@@ -70,30 +94,47 @@ pub fn gram_sums(x: &[f64], y: &[f64], columns: usize) -> Result<GramSums, Encod
     Ok(GramSums { products, with_response, response })
 }
 
-/// Gradient, information and deviance of a model at coefficients `beta`.
+/// Gradient, information, deviance and Pearson's statistic of a model at coefficients `beta`.
 ///
-/// `offset` is added to the linear predictor, `[n]` or empty. The linear predictor is bounded to
-/// ±700 so that nothing overflows; a model that gets there has diverged and is reported as such.
+/// The linear predictor is bounded to ±700 so that nothing overflows; a model that gets there has
+/// diverged and is reported as such.
 ///
 /// # Errors
 /// [`EncodeError`] for a term that is not finite or out of range.
 pub fn fit_sums(
     family: Family,
-    (x, y, offset): (&[f64], &[f64], &[f64]),
+    observed: Observed<'_>,
     beta: &[f64],
 ) -> Result<FitSums, EncodeError> {
-    let columns = beta.len();
-    let mut rows = Rows::new(columns);
-    for (index, (row, y)) in x.chunks(columns.max(1)).zip(y).enumerate() {
-        let predictor: f64 = row.iter().zip(beta).map(|(x, b)| x * b).sum();
-        let predictor = predictor + offset.get(index).copied().unwrap_or(0.0);
-        let (mean, weight, deviance) = unit(family, *y, predictor.clamp(-700.0, 700.0));
-        rows.add(row, (weight, y - mean, deviance))?;
+    let mut rows = Rows::new(beta.len());
+    for (row, y, offset, weight) in observed.patients(beta.len()) {
+        let unit = family.unit(y, predictor(row, beta, offset));
+        let rest = [weight * unit.score, weight * unit.deviance, weight * unit.pearson];
+        rows.add(row, weight * unit.weight, rest)?;
     }
     Ok(rows.finish())
 }
 
-/// Sums of information, gradient and deviance, row by row.
+/// Each patient's score and weight in the information at coefficients `beta`: the gradient is the sum
+/// of `score x`, the information that of `weight x x'`.
+#[must_use]
+pub fn scores(family: Family, observed: Observed<'_>, beta: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let patients = observed.patients(beta.len());
+    let each = patients.map(|(row, y, offset, weight)| {
+        let unit = family.unit(y, predictor(row, beta, offset));
+        (weight * unit.score, weight * unit.weight)
+    });
+    each.unzip()
+}
+
+/// `x beta + offset`, bounded.
+#[must_use]
+pub fn predictor(row: &[f64], beta: &[f64], offset: f64) -> f64 {
+    let sum: f64 = row.iter().zip(beta).map(|(x, b)| x * b).sum();
+    (sum + offset).clamp(-700.0, 700.0)
+}
+
+/// Sums of information, gradient, deviance and Pearson's statistic, row by row.
 struct Rows {
     sums: Sums,
     terms: Vec<f64>,
@@ -102,21 +143,18 @@ struct Rows {
 
 impl Rows {
     fn new(columns: usize) -> Self {
-        let count = columns * (columns + 1) / 2 + columns + 1;
+        let count = columns * (columns + 1) / 2 + columns + 2;
         Self { sums: Sums::new(count), terms: vec![0.0; count], columns }
     }
 
-    /// Adds `weight x x'`, `residual x` and the deviance of one patient.
-    fn add(
-        &mut self,
-        row: &[f64],
-        (weight, residual, deviance): (f64, f64, f64),
-    ) -> Result<(), EncodeError> {
+    /// Adds `weight x x'`, `score x`, deviance and Pearson's statistic of one patient.
+    fn add(&mut self, row: &[f64], weight: f64, rest: [f64; 3]) -> Result<(), EncodeError> {
+        let [score, deviance, pearson] = rest;
         let (information, rest) = self.terms.split_at_mut(self.columns * (self.columns + 1) / 2);
         triangle(row, weight, information);
-        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * residual);
-        if let Some(last) = rest.last_mut() {
-            *last = deviance;
+        rest.iter_mut().zip(row).for_each(|(term, x)| *term = x * score);
+        if let [.., first, second] = rest {
+            (*first, *second) = (deviance, pearson);
         }
         self.sums.add(&self.terms)
     }
@@ -124,67 +162,38 @@ impl Rows {
     fn finish(self) -> FitSums {
         let mut information = self.sums.finish();
         let mut gradient = information.split_off(self.columns * (self.columns + 1) / 2);
+        let pearson = gradient.pop().unwrap_or_default();
         let deviance = gradient.pop().unwrap_or_default();
-        FitSums { gradient, information, deviance }
+        FitSums { gradient, information, deviance, pearson }
     }
 }
 
 /// The sums of the first weighted least-squares step, from means near the responses instead of
 /// coefficients: `gradient` is `x_j w z` with the working response `z`, the deviance is left at 0.
 ///
-/// Start values as R's `glm` has them: `(y + 1/2) / 2` and `y + 0.1`.
+/// Start values as R's `glm` has them: `(y + 1/2) / 2`, `y + 0.1` for counts, `y` for numbers.
 ///
 /// # Errors
 /// [`EncodeError`] for a term that is not finite or out of range.
 pub fn start_sums(
     family: Family,
-    (x, y, offset): (&[f64], &[f64], &[f64]),
+    observed: Observed<'_>,
     columns: usize,
 ) -> Result<FitSums, EncodeError> {
     let mut rows = Rows::new(columns);
-    for (index, (row, y)) in x.chunks(columns.max(1)).zip(y).enumerate() {
-        let (predictor, mean, weight) = start(family, *y);
-        let offset = offset.get(index).copied().unwrap_or(0.0);
-        let working = weight * (predictor - offset) + (y - mean);
-        rows.add(row, (weight, working, 0.0))?;
+    for (row, y, offset, prior) in observed.patients(columns) {
+        let (weight, working) = family.start_terms(y, offset);
+        rows.add(row, prior * weight, [prior * working, 0.0, 0.0])?;
     }
     Ok(rows.finish())
 }
 
-/// Predictor, mean and weight that the first step starts from.
-fn start(family: Family, y: f64) -> (f64, f64, f64) {
-    match family {
-        Family::Binomial => {
-            let mean = f64::midpoint(y, 0.5);
-            ((mean / (1.0 - mean)).ln(), mean, mean * (1.0 - mean))
-        }
-        Family::Poisson => ((y + 0.1).ln(), y + 0.1, y + 0.1),
-    }
-}
-
 /// The weights of [`start_sums`], a patient each.
 #[must_use]
-pub fn start_weights(family: Family, y: &[f64]) -> Vec<f64> {
-    y.iter().map(|y| start(family, *y).2).collect()
-}
-
-/// Mean, weight and unit deviance of one patient (McCullagh and Nelder 1989, chapters 2, 4, 6).
-fn unit(family: Family, y: f64, predictor: f64) -> (f64, f64, f64) {
-    match family {
-        Family::Binomial => {
-            let small = (-predictor.abs()).exp();
-            let mean = if predictor >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
-            let weight = small / ((1.0 + small) * (1.0 + small));
-            // -2 log likelihood, without cancellation for large predictors
-            let against = if y > 0.5 { -predictor } else { predictor };
-            (mean, weight, 2.0 * (against.max(0.0) + small.ln_1p()))
-        }
-        Family::Poisson => {
-            let mean = predictor.exp();
-            let log_ratio = if y > 0.0 { y * (y.ln() - predictor) } else { 0.0 };
-            (mean, mean, 2.0 * (log_ratio - (y - mean)))
-        }
-    }
+pub fn start_weights(family: Family, observed: Observed<'_>) -> Vec<f64> {
+    let prior = |at: usize| observed.weights.get(at).copied().unwrap_or(1.0);
+    let each = observed.y.iter().enumerate();
+    each.map(|(at, y)| prior(at) * family.start_terms(*y, 0.0).0).collect()
 }
 
 /// `weight x_j x_k` for `k <= j`, row by row, of one patient.
@@ -212,7 +221,12 @@ mod tests {
             gradient: plus(&a.gradient, &b.gradient),
             information: plus(&a.information, &b.information),
             deviance: a.deviance.wrapping_add(b.deviance),
+            pearson: a.pearson.wrapping_add(b.pearson),
         }
+    }
+
+    fn seen<'a>(x: &'a [f64], y: &'a [f64]) -> Observed<'a> {
+        Observed { x, y, ..Observed::default() }
     }
 
     proptest! {
@@ -225,12 +239,12 @@ mod tests {
             let x: Vec<f64> = rows.iter().flat_map(|(x, _)| *x).collect();
             let y: Vec<f64> = rows.iter().map(|(_, y)| f64::from(*y)).collect();
             for family in [Family::Binomial, Family::Poisson] {
-                let whole = fit_sums(family, (&x, &y, &[]), &beta).unwrap();
+                let whole = fit_sums(family, seen(&x, &y), &beta).unwrap();
                 for parts in [2, 7] {
                     let size = y.len().div_ceil(parts);
                     let pieces = x.chunks(3 * size).zip(y.chunks(size));
                     let sum = pieces
-                        .map(|(x, y)| fit_sums(family, (x, y, &[]), &beta).unwrap())
+                        .map(|(x, y)| fit_sums(family, seen(x, y), &beta).unwrap())
                         .reduce(|a, b| add(&a, &b));
                     prop_assert_eq!(sum.as_ref(), Some(&whole));
                 }

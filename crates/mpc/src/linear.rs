@@ -126,6 +126,17 @@ impl Inverse {
         at_least(session, &self.image, encode(1.0 - 1e-6)?)
     }
 
+    /// A matrix with the same scales around it: `D other D`. No messages.
+    #[must_use]
+    pub fn around(&self, other: Shared) -> Self {
+        Self {
+            scaled: other,
+            scales: self.scales.clone(),
+            image: self.image.clone(),
+            order: self.order,
+        }
+    }
+
     /// The inverse times a column. Error: that of `X` times the scaled column. 6 rounds.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ mod gusto1;
 #[cfg(test)]
 mod ist_stroke;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod refusals;

@@ -171,7 +171,7 @@ fn requests_that_make_no_sense_are_explained() {
     for (request, words) in [
         (model("gml", "died ~ age"), "did you mean `glm`?"),
         (model("glm", "bmi ~ age"), "0 or 1"),
-        (with(&|it| it.family = Some("gamma".to_owned())), "binomial and poisson"),
+        (with(&|it| it.family = Some("gama".to_owned())), "binomial and poisson"),
         (with(&|it| it.iterations = Some(1)), "between 2 and 50"),
         (with(&|it| it.formula = None), "needs a formula"),
         (model("lm", "Surv(time, event) ~ age"), "use km"),
