@@ -26,6 +26,9 @@ pub struct Request {
     /// Groups to compare: a variable with levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Nested models to compare, from the smallest to the largest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
     /// Distribution of the response: `binomial`, `poisson`, `gamma`, and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,

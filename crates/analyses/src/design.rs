@@ -148,6 +148,15 @@ impl Model {
         Ok(rows)
     }
 
+    /// Leaves out patients who miss any of these variables.
+    pub(crate) fn also_complete_in(&mut self, names: &[String]) {
+        for name in names {
+            if !self.design.variables_used().contains(name) {
+                self.design = self.design.clone().reading(name);
+            }
+        }
+    }
+
     /// What makes patients belong together.
     pub(crate) fn clusters(&self) -> &Clusters {
         &self.clusters

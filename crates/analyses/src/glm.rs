@@ -58,22 +58,22 @@ pub const OPENINGS: [Opening; 12] = [
     THETA,
 ];
 
-const ADMITTED: Opening = Opening {
+pub(crate) const ADMITTED: Opening = Opening {
     name: "glm.admitted",
     says: "Whether cohort and outcome have enough patients and centres.",
     to: Audience::Centres,
 };
-const UNSOUND: Opening = Opening {
+pub(crate) const UNSOUND: Opening = Opening {
     name: "glm.collinear",
     says: "For each column of the model, whether it is a combination of others.",
     to: Audience::Centres,
 };
-const APART: Opening = Opening {
+pub(crate) const APART: Opening = Opening {
     name: "glm.apart",
     says: "Whether a column or a patient of the model stands too much apart.",
     to: Audience::Centres,
 };
-const STEP: Opening = Opening {
+pub(crate) const STEP: Opening = Opening {
     name: "glm.step",
     says: "The change of the coefficients in each Newton step (not when sealed).",
     to: Audience::Centres,
@@ -106,7 +106,7 @@ pub(crate) const PEARSON: Opening = Opening {
     says: "Pearson's statistic, where the dispersion is estimated.",
     to: Audience::Researcher,
 };
-const THETA_STEP: Opening = Opening {
+pub(crate) const THETA_STEP: Opening = Opening {
     name: "glm.theta_step",
     says: "Of a negative binomial model: the first theta, and its change in each step.",
     to: Audience::Centres,
@@ -248,7 +248,7 @@ impl Glm {
     }
 
     /// Newton steps with opened coefficients.
-    fn open_fit(
+    pub(crate) fn open_fit(
         &self,
         session: &mut dyn Session,
         setting: &Setting,
@@ -439,7 +439,7 @@ impl Glm {
     }
 
     /// The patients, admitted to the analysis.
-    fn admitted(
+    pub(crate) fn admitted(
         &self,
         session: &mut dyn Session,
         setting: &Setting,

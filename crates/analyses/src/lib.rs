@@ -5,6 +5,7 @@
 
 pub mod adjust;
 mod analysis;
+pub mod anova;
 pub mod chisq;
 pub mod cmh;
 mod compared;
@@ -26,6 +27,7 @@ mod describe;
 mod design;
 mod exact;
 mod families;
+pub mod firth;
 pub mod fisher;
 mod fit;
 pub mod glm;

@@ -83,6 +83,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "how the mean depends on the columns: log, inverse, identity",
     },
     Choice {
+        name: "models",
+        takes: Takes::Words,
+        help: "nested models to compare, from the smallest to the largest",
+    },
+    Choice {
         name: "mu",
         takes: Takes::Number,
         help: "mean, or difference of means, to compare with",

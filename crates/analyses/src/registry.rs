@@ -2,8 +2,9 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    chisq, cmh, cor, cox, cuminc, fisher, glm, km, kruskal, ks, levene, lm, mcnemar, oneway,
-    options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, glm, km, kruskal, ks, levene, lm, mcnemar,
+    oneway, options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate,
+    wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -76,6 +77,28 @@ pub const REGISTRY: &[Entry] = &[
         digits: 9,
         openings: &glm::OPENINGS,
         prepare: glm::prepare,
+    },
+    Entry {
+        kind: "firth",
+        title: "Firth's penalised logistic regression, for rare events and separation",
+        says: ["what goes along with a rare event", "Zusammenhang mit einem seltenen Ereignis"],
+        example: "konsil firth 'died ~ age + sex'",
+        options: &["iterations"],
+        reference: "the paper's equations, written in R",
+        digits: 7,
+        openings: &firth::OPENINGS,
+        prepare: firth::prepare,
+    },
+    Entry {
+        kind: "anova",
+        title: "comparison of nested models: F and likelihood ratio tests",
+        says: ["whether more values explain more", "ob mehr Angaben mehr erklären"],
+        example: "konsil anova 'sbp ~ age + sex'",
+        options: &["family", "iterations", "link", "models", "weights"],
+        reference: "R anova",
+        digits: 7,
+        openings: &anova::OPENINGS,
+        prepare: anova::prepare,
     },
     Entry {
         kind: "cox",

@@ -149,3 +149,75 @@ fn weights_and_clusters_keep_the_rules() {
     };
     assert_eq!(network.on_shares(&flat).refused().code(), "K0223");
 }
+
+// Under separation too, where other logistic regressions have no maximum.
+#[test]
+fn penalised_logistic_regression_equals_its_equations() {
+    for (name, wanted) in json(&vector("firth.json")).as_object().unwrap() {
+        let request = model("firth", wanted["formula"].as_str().unwrap());
+        for network in networks() {
+            for run in [network.on_ideal(&request), network.on_shares(&request)] {
+                let mut ledger = Ledger::default();
+                ledger.coefficients(run.table("tidy"), &wanted["coef"], EXACT);
+                let pairs = [("nobs", "n"), ("logLik.penalised", "penalised")];
+                glance(&mut ledger, &run, wanted, &pairs, EXACT);
+                ledger.close(&format!("firth {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn nested_models_equal_r() {
+    for (name, wanted) in json(&vector("anova.json")).as_object().unwrap() {
+        let models = wanted["models"].as_array().into_iter().flatten();
+        let request = Request {
+            formula: text(&wanted["formula"]),
+            family: text(&wanted["family"]),
+            models: models.filter_map(text).collect(),
+            ..model("anova", "")
+        };
+        for network in networks() {
+            for run in [network.on_ideal(&request), network.on_shares(&request)] {
+                let (table, mut ledger) = (run.table("anova"), Ledger::default());
+                let rows = wanted["rows"].as_array().unwrap();
+                assert_eq!(table.rows.len(), rows.len());
+                for (at, row) in rows.iter().enumerate() {
+                    for (column, key) in [("df.residual", "rest"), ("residual", "residual")] {
+                        ledger.near(name, key, (number(table, at, column), real(&row[key])), EXACT);
+                    }
+                    let pair = (number(table, at, "statistic"), real(&row["statistic"]));
+                    ledger.near(name, "statistic", pair, EXACT);
+                    if at > 0 {
+                        ledger.p_value(name, (number(table, at, "p.value"), real(&row["p"])), 1e-4);
+                    }
+                }
+                ledger.close(&format!("anova {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn comparisons_and_penalties_keep_the_rules() {
+    let network = patients("centre7");
+    let collinear = model("firth", "died ~ age + half_age + sex");
+    assert_eq!(network.on_shares(&collinear).refused().code(), "K0218");
+    assert_eq!(network.on_ideal(&model("firth", "I(age > 99) ~ bmi")).refused().code(), "K0501");
+    assert_eq!(network.on_ideal(&model("anova", "bmi ~ age + half_age")).refused().code(), "K0218");
+    let models = |models: &[&str]| Request {
+        formula: None,
+        models: models.iter().map(|it| (*it).to_owned()).collect(),
+        ..model("anova", "")
+    };
+    for (request, words) in [
+        (models(&["bmi ~ age + sex", "bmi ~ age"]), "smallest to the largest"),
+        (models(&["bmi ~ age", "months ~ age + sex"]), "one response"),
+        (models(&["bmi ~ age"]), "2 to 20"),
+        (model("anova", "bmi ~ age - 1"), "intercept"),
+        (model("firth", "bmi ~ age"), "0 or 1"),
+    ] {
+        let error = konsil_analyses::prepare(&request, &network.dictionary).err().unwrap();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

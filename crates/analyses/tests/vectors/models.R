@@ -83,3 +83,58 @@ sandwiches <- lapply(fits, function(f) {
     centre7 = by(full$centre7), centre3 = by(full$centre3)))
 })
 out(sandwiches, "lm_models.json")
+
+# Firth's logistic regression, from the equations of Heinze and Schemper (2002): no package is used
+firth_of <- function(formula) {
+  f <- as.formula(formula)
+  full <- d[complete.cases(d[all.vars(f)]), ]
+  x <- model.matrix(f, full)
+  y <- full[[all.vars(f)[1]]]
+  b <- rep(0, ncol(x))
+  for (step in 1:500) {
+    pi <- plogis(drop(x %*% b))
+    v <- solve(crossprod(x * sqrt(pi * (1 - pi))))
+    h <- pi * (1 - pi) * rowSums((x %*% v) * x)
+    change <- drop(v %*% crossprod(x, y - pi + h * (.5 - pi)))
+    b <- b + change / max(1, abs(change))
+    if (max(abs(change)) < 1e-13) break
+  }
+  pi <- plogis(drop(x %*% b))
+  i <- crossprod(x * sqrt(pi * (1 - pi)))
+  se <- sqrt(diag(solve(i)))
+  l <- sum(y * log(pi) + (1 - y) * log1p(-pi))
+  a <- cbind(b, se, b / se, 2 * pnorm(-abs(b / se)))
+  rownames(a) <- colnames(x)
+  list(formula = formula, n = nrow(x), penalised = num(l + as.numeric(determinant(i)$modulus) / 2),
+    coef = table_of(a))
+}
+out(list(plain = firth_of("died ~ age + sex * arm"), separated = firth_of("old ~ I(age > 62) + sex")),
+  "firth.json")
+
+# nested models
+rows_of <- function(a, residual) data.frame(rest = a[[1]], residual = num(residual),
+  statistic = num(a$statistic), p = num(a$p))
+terms_of <- function(formula, family = NULL, name = NULL) {
+  f <- as.formula(formula)
+  if (is.null(family)) {
+    a <- anova(lm(f, d))
+    k <- nrow(a)
+    rest <- rev(cumsum(rev(a$Df))) ; residual <- rev(cumsum(rev(a$`Sum Sq`)))
+    return(list(formula = formula, rows = data.frame(rest = rest, residual = num(residual),
+      statistic = num(c(NA, a$`F value`[-k])), p = num(c(NA, a$`Pr(>F)`[-k])))))
+  }
+  test <- if (name %in% c("binomial", "poisson")) "Chisq" else "F"
+  a <- anova(glm(f, family, d, control = tight), test = test)
+  list(formula = formula, family = name, rows = data.frame(rest = a$`Resid. Df`,
+    residual = num(a$`Resid. Dev`), statistic = num(if (test == "F") a$F else a$Deviance),
+    p = num(if (test == "F") a$`Pr(>F)` else a$`Pr(>Chi)`)))
+}
+full <- d[complete.cases(d[c("age", "sex", "arm")]), ]
+pair <- anova(lm(bmi ~ sex, full), lm(bmi ~ sex + age + arm, full))
+out(list(
+  linear = terms_of("bmi ~ age * sex + arm"),
+  binomial = terms_of("died ~ age + sex + arm", binomial(), "binomial"),
+  quasipoisson = terms_of("visits ~ age + sex + arm", quasipoisson(), "quasipoisson"),
+  pair = list(models = c("bmi ~ sex", "bmi ~ sex + age + arm"), rows = data.frame(
+    rest = pair$Res.Df, residual = num(pair$RSS), statistic = num(pair$F),
+    p = num(pair$`Pr(>F)`)))), "anova.json")

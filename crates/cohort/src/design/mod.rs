@@ -268,7 +268,7 @@ fn response(outcome: &Outcome, bounds: Bounds, has_intercept: bool) -> Response 
 }
 
 /// Names that `.` stands for: all variables of the dictionary but identifiers and the left side's.
-fn dot(left: &Node, dictionary: &Dictionary) -> Vec<String> {
+pub(crate) fn dot(left: &Node, dictionary: &Dictionary) -> Vec<String> {
     let mut on_left = HashSet::new();
     collect_names(left, &mut on_left);
     let variables = dictionary.variables.iter();

@@ -47,6 +47,36 @@ impl Formula {
         &self.text
     }
 
+    /// The models that R's `anova` compares, term by term: without any term, with the first, with
+    /// the first two, and so on; an offset is in all of them.
+    ///
+    /// # Errors
+    /// A [`FormulaError`] for a formula without a response or without an intercept.
+    pub fn sequence(&self, dictionary: &crate::Dictionary) -> Result<Vec<String>, FormulaError> {
+        let Some(left) = &self.response else {
+            let message = "a model needs a response on the left of `~`".to_owned();
+            return Err(self.error("K0210", &(0..1), message));
+        };
+        let expansion = terms::expand(self, &crate::design::dot(left, dictionary))?;
+        if !expansion.intercept {
+            let message = "a comparison term by term needs the intercept".to_owned();
+            return Err(self.error("K0208", &self.right.span, message));
+        }
+        let special = |name: &str| name.starts_with("offset(");
+        let offsets = expansion.parts.iter().map(|part| part.name.clone());
+        let mut kept: Vec<String> = offsets.filter(|name| special(name)).collect();
+        kept.insert(0, "1".to_owned());
+        let mut all = vec![format!("{} ~ {}", left.deparse(), kept.join(" + "))];
+        for term in &expansion.terms {
+            let label = expansion.label(*term);
+            if !special(&label) {
+                kept.push(label);
+                all.push(format!("{} ~ {}", left.deparse(), kept.join(" + ")));
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn error(&self, code: &'static str, span: &Span, message: String) -> FormulaError {
         FormulaError {
             code,
