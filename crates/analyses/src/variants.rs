@@ -27,6 +27,18 @@ const fn variant(
 /// All of them.
 pub const VARIANTS: &[Variant] = &[
     variant(
+        "lm",
+        "linear regression with robust standard errors",
+        "konsil lm 'sbp ~ age + sex + bmi' --robust HC3",
+        "R sandwich::vcovHC",
+    ),
+    variant(
+        "glm",
+        "gamma regression",
+        "konsil glm 'bmi ~ age + sex' --family gamma --link log",
+        "R glm(family = Gamma)",
+    ),
+    variant(
         "glm",
         "Poisson regression",
         "konsil glm 'visits ~ age + stage' --family poisson",
