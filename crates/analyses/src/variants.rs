@@ -52,6 +52,42 @@ pub const VARIANTS: &[Variant] = &[
         digits: Some(4),
     },
     variant(
+        "lm",
+        "linear regression, errors by cluster",
+        "konsil lm 'sbp ~ age + sex + bmi' --cluster centre",
+        "R sandwich::vcovCL",
+    ),
+    variant(
+        "glm",
+        "quasi-Poisson regression",
+        "konsil glm 'visits ~ age + stage' --family quasipoisson",
+        "R glm(family = quasipoisson)",
+    ),
+    variant(
+        "glm",
+        "quasi-binomial regression",
+        "konsil glm 'died ~ age + stage' --family quasibinomial",
+        "R glm(family = quasibinomial)",
+    ),
+    variant(
+        "glm",
+        "negative binomial regression",
+        "konsil glm 'visits ~ age + stage' --family negative_binomial",
+        "R MASS::glm.nb",
+    ),
+    variant(
+        "glm",
+        "logistic regression, robust errors",
+        "konsil glm 'died ~ age + stage' --family binomial --robust HC0",
+        "R sandwich::vcovHC",
+    ),
+    variant(
+        "anova",
+        "likelihood-ratio tests of terms",
+        "konsil anova 'died ~ age + arm + stage' --family binomial",
+        "R anova(glm, test = \"Chisq\")",
+    ),
+    variant(
         "cox",
         "Cox regression, ties by Breslow, strata the centres",
         "konsil cox 'Surv(months, died) ~ age + arm + strata(centre)' --ties breslow",
