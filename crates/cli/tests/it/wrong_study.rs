@@ -34,7 +34,7 @@ fn mistakes_in_formulas_and_conditions_are_pointed_at() {
     ask(&lab, &["lm", "crp ~ pid"]).exits(2).says(&["K0205"]);
     ask(&lab, &["lm", "crp ~ system('id')"]).exits(2).says(&["K0207"]);
     ask(&lab, &["summary", "agee"]).exits(2).says(&["did you mean `age`?"]);
-    ask(&lab, &["glm", "died ~ age", "--family", "gamma"]).exits(2).says(&["binomial"]);
+    ask(&lab, &["glm", "died ~ age", "--family", "gama"]).exits(2).says(&["binomial"]);
     for (condition, code, says) in [
         ("agee > 50", "K0303", "did you mean `age`?"),
         ("age >", "K0301", "where:1:"),
