@@ -1,5 +1,9 @@
 //! How well the risks of a fitted model hold: discrimination, calibration, Brier score, net benefit.
 //!
+//! The coefficients are the researcher's choice, so that they could be made to pick out patients.
+//! Two rules stand against it: no column of the model picks out a few patients, as in a regression;
+//! and the linear predictor stays gentle over the dictionary's ranges, so that it is no step.
+//!
 //! # Local step
 //! Each centre computes the risk of its patients from the model's public coefficients, counts cases
 //! and controls by risk in steps of a thousandth, and adds up squared errors. In each step of the
@@ -11,8 +15,9 @@
 //! judged and protected as the cells of a table.
 //!
 //! # Opens
-//! To the centres: whether there are enough cases and controls; the recalibration's intercept and
-//! slope after each step.
+//! To the centres: whether there are enough cases and controls; which columns cannot be told apart;
+//! whether a column or a patient stands too much apart; the recalibration's intercept and slope after
+//! each step.
 //!
 //! # Release
 //! Cases, controls, the area's numerator and variance, sum of squared errors and of risks, both
@@ -25,22 +30,35 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{admitted, group_totals, release_is_short, released, text};
+use crate::design::{Model, Rows};
+use crate::fit::{check_apart, sound_inverse};
 use crate::roc::{area_of, area_sums};
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
-use konsil_cohort::design::{Design, Response};
-use konsil_cohort::{Dictionary, Formula};
+use konsil_cohort::design::{Picked, Response};
+use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{
     Applicants, Counts, Release, admit, large_enough_or_zero, protect_table, suppress,
 };
-use konsil_kernels::add_rounded;
+use konsil_kernels::{add_rounded, gram_sums};
 use konsil_mpc::{Audience, Opening, Session, Shared, linear};
 use konsil_ring::{Word, decode, encode_count};
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 6] = [ADMITTED, STEP, COUNTS, SUMS, RECALIBRATION, BANDS];
+pub const OPENINGS: [Opening; 8] =
+    [ADMITTED, UNSOUND, APART, STEP, COUNTS, SUMS, RECALIBRATION, BANDS];
 
 const ADMITTED: Opening = admitted("validate.admitted");
+const UNSOUND: Opening = Opening {
+    name: "validate.collinear",
+    says: "For each column of the model, whether it is a combination of others.",
+    to: Audience::Centres,
+};
+const APART: Opening = Opening {
+    name: "validate.apart",
+    says: "Whether a column or a patient of the model stands too much apart.",
+    to: Audience::Centres,
+};
 const STEP: Opening = Opening {
     name: "validate.step",
     says: "The recalibration's intercepts and slope after each step.",
@@ -64,13 +82,16 @@ const BANDS_COUNT: usize = 10;
 const STEPS: usize = 8;
 /// Linear predictors are divided by this before they are summed, and cut off beyond it.
 const REACH: f64 = 16.0;
+/// Most that the linear predictor may move over half the dictionary's ranges: beyond it, risks could be
+/// steps that separate a few patients.
+const GENTLE_MAX: f64 = 12.0;
 /// Numbers about the patients: area, its variance, two sums, three coefficients, the bands.
 const STATISTICS: usize = 7 + BANDS_COUNT;
 /// Fractional bits of released variances.
 const VARIANCE_BITS: u32 = 60;
 
 struct Validate {
-    design: Design,
+    model: Model,
     coefficients: Vec<f64>,
 }
 
@@ -83,15 +104,14 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: String| AnalysisError::request(request, what);
-    let wanted = "needs the formula of a logistic model, such as `died ~ age + sex`";
-    let formula = request.formula.as_ref().ok_or_else(|| error(wanted.to_owned()))?;
-    let design = Design::expand(&Formula::parse(formula)?, dictionary)?;
-    if design.response != Response::Binary || !design.strata.is_empty() {
+    let model = Model::new(request, dictionary)?;
+    if model.design.response != Response::Binary {
+        let wanted = "needs the formula of a logistic model, such as `died ~ age + sex`";
         return Err(error(wanted.to_owned()));
     }
     let coefficients = request.coefficients.clone();
-    if coefficients.len() != design.columns.len() {
-        let names: Vec<&str> = design.columns.iter().map(|it| it.name.as_str()).collect();
+    if coefficients.len() != model.order() {
+        let names: Vec<&str> = model.names().collect();
         let what = format!(
             "has {} coefficients for {} columns: {}",
             coefficients.len(),
@@ -103,7 +123,17 @@ pub fn prepare(
     if coefficients.iter().any(|it| !it.is_finite()) {
         return Err(error("has a coefficient that is no number".to_owned()));
     }
-    Ok(Box::new(Validate { design, coefficients }))
+    let reach =
+        coefficients.iter().zip(&model.columns).skip(usize::from(model.design.has_intercept));
+    let reach: f64 = reach.map(|(beta, (_, scale))| (beta * scale).abs()).sum();
+    if reach > GENTLE_MAX {
+        return Err(error(format!(
+            "moves the linear predictor by {reach:.1} over half the dictionary's ranges, more than \
+             {GENTLE_MAX}: risks would be steps that tell patients apart; narrower ranges in the \
+             dictionary allow steeper models"
+        )));
+    }
+    Ok(Box::new(Validate { model, coefficients }))
 }
 
 /// One centre's patients: linear predictor and outcome.
@@ -136,12 +166,21 @@ impl Analysis for Validate {
     }
 
     fn understood(&self) -> Vec<String> {
-        let columns = self.design.columns.iter().zip(&self.coefficients);
-        columns.map(|(column, beta)| format!("{beta} x {}", column.name)).collect()
+        let columns = self.model.names().zip(&self.coefficients);
+        let chosen = "coefficients chosen by the researcher:".to_owned();
+        [chosen].into_iter().chain(columns.map(|(name, beta)| format!("{beta} x {name}"))).collect()
     }
 
     fn statistics(&self) -> usize {
         STATISTICS
+    }
+
+    fn sets(&self) -> usize {
+        self.model.sets()
+    }
+
+    fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        self.model.pick(patients)
     }
 
     fn run(
@@ -150,17 +189,22 @@ impl Analysis for Validate {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        let local = self.local(patients)?;
+        let rows = self.model.rows(patients)?;
+        let local = self.local(&rows);
         let cases = local.outcomes.iter().filter(|it| **it).count();
         let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
         let also = [count(cases), count(local.outcomes.len() - cases)];
         let applicants = Applicants {
             patients: local.outcomes.len(),
-            parameters: 2,
+            parameters: self.model.order(),
             statistics: STATISTICS,
             also: &also,
         };
         admit(session, ADMITTED, &setting.policy, applicants)?;
+        let products = gram_sums(rows.observed(), self.model.order())?.products;
+        let products = session.input(&products)?;
+        let inverse = sound_inverse(session, UNSOUND, &self.model, &products)?;
+        check_apart(session, APART, (&self.model, setting), (&rows, &[]), &inverse)?;
         let mut histogram = vec![0; 2 * POINTS];
         let mut bands = vec![0; 2 * BANDS_COUNT];
         let mut sums = [0; 2];
@@ -237,20 +281,19 @@ fn place(risk: f64) -> usize {
 }
 
 impl Validate {
-    fn local(&self, patients: Patients<'_>) -> Result<Local, AnalysisError> {
-        let mut local = Local { predictors: Vec::new(), outcomes: Vec::new() };
-        let Some(dataset) = patients else {
-            return Ok(local);
+    /// The linear predictors, from rows that are moved and scaled.
+    fn local(&self, rows: &Rows) -> Local {
+        let raw = |(x, (centre, scale)): (&f64, &(f64, f64))| x * scale + centre;
+        let predictor = |(at, row): (usize, &[f64])| {
+            let row = row.iter().zip(&self.model.columns).map(raw);
+            let sum: f64 = row.zip(&self.coefficients).map(|(x, beta)| x * beta).sum();
+            (sum + rows.offset.get(at).copied().unwrap_or(0.0)).clamp(-REACH, REACH)
         };
-        let matrix = self.design.matrix(dataset)?;
-        for (at, row) in matrix.x.chunks(matrix.columns.max(1)).enumerate() {
-            let products = row.iter().zip(&self.coefficients).map(|(x, beta)| x * beta);
-            let offset = matrix.offset.get(at).copied().unwrap_or(0.0);
-            let sum = products.sum::<f64>() + offset;
-            local.predictors.push(sum.clamp(-REACH, REACH));
+        let each = rows.x.chunks(self.model.order().max(1)).enumerate();
+        Local {
+            predictors: each.map(predictor).collect(),
+            outcomes: rows.y.iter().map(|y| *y > 0.5).collect(),
         }
-        local.outcomes = matrix.y.iter().map(|y| *y > 0.5).collect();
-        Ok(local)
     }
 }
 

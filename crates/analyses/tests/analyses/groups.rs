@@ -116,6 +116,24 @@ fn small_groups_are_refused() {
     assert!(prepare(&kinds[5], &network.dictionary).is_err());
 }
 
+/// Coefficients are free, so that they must not pick out patients: a column of a few is refused, and a
+/// step at a value is refused before anybody is looked at.
+#[test]
+fn chosen_coefficients_pick_out_nobody() {
+    let network = three_and_an_empty_one();
+    let with = |formula: &str, coefficients: &[f64]| Request {
+        coefficients: coefficients.to_vec(),
+        ..model("validate", formula)
+    };
+    let few = with("died ~ age + stage", &[-3.0, 0.04, 0.1, 0.1, 5.0, 0.0]);
+    for run in [network.on_ideal(&few), network.on_shares(&few)] {
+        assert!(matches!(run.refused().code(), "K0218" | "K0502"), "{}", run.refused());
+        assert!(run.release.iter().all(|(_, words)| words.is_empty()));
+    }
+    let step = prepare(&with("died ~ age", &[-6205.0, 100.0]), &network.dictionary);
+    assert!(step.err().unwrap().to_string().contains("steps"));
+}
+
 /// One patient whose value makes most of a group's sum.
 #[test]
 fn one_patient_may_not_make_a_groups_sum() {
