@@ -34,7 +34,7 @@ fn number_text(cell: &Cell, column: &str, medium: Medium) -> Shown {
     match cell {
         Cell::Missing => Shown::muted("–"),
         Cell::Count(count) => Shown::new(number::count(*count, medium)),
-        Cell::Number(p) if column.starts_with("p.value") => Shown::new(number::p_value(*p, medium)),
+        Cell::Number(p) if column.contains("p.value") => Shown::new(number::p_value(*p, medium)),
         Cell::Number(value) => Shown::new(number::estimate(*value, medium)),
         Cell::Text(text) => Shown::new(text.clone()),
         Cell::Flag(flag) => Shown::new(if *flag { "yes" } else { "no" }),
