@@ -172,10 +172,27 @@ impl Compared {
         [number].into_iter().chain(by).collect()
     }
 
+    /// As [`Compared::new`], of a number whose grid has few enough points for a histogram.
+    pub(crate) fn ranked(
+        request: &Request,
+        dictionary: &Dictionary,
+        groups: RangeInclusive<usize>,
+    ) -> Result<Self, AnalysisError> {
+        Self::new(request, dictionary, groups)?.on_grid(request)
+    }
+
     /// Refuses grids with too many points for a histogram.
-    pub(crate) fn check_grid(&self, request: &Request) -> Result<(), AnalysisError> {
+    pub(crate) fn on_grid(self, request: &Request) -> Result<Self, AnalysisError> {
         let groups = u64::try_from(self.groups()).unwrap_or(u64::MAX);
-        check_cells(request, &self.numeric, groups)
+        check_cells(request, &self.numeric, groups)?;
+        Ok(self)
+    }
+
+    /// As [`crate::Analysis::understood`], with the grid.
+    pub(crate) fn understood_on_grid(&self) -> Vec<String> {
+        let mut lines = self.understood();
+        lines.push(grid_words(&self.numeric));
+        lines
     }
 
     /// This centre's patients at each point of the grid, `[group][point]`.

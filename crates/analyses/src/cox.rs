@@ -11,8 +11,9 @@
 //! number at risk. Means over the risk sets, gradient, information and the Newton step follow on
 //! shares, as does the logarithm of the partial likelihood. So do, where asked for: the sum of squared
 //! scores of patients or clusters between two inverse informations; the score test for coefficients
-//! that change in proportion to time; the concordance, by comparing pairs of patients; the baseline's cumulative hazard, a running sum over the grid,
-//! of which a point is shown by the rules of survival curves.
+//! that change in proportion to time; the concordance, by comparing pairs of patients; the baseline's
+//! cumulative hazard, a running sum over the grid, of which a point is shown by the rules of survival
+//! curves.
 //!
 //! # Opens
 //! To the centres: whether cohort and events are large enough, whether columns can be told apart,
@@ -22,13 +23,12 @@
 //! # Release
 //! Coefficients and their variances, the partial likelihood without and with the covariates,
 //! patients, events; where asked for robust variances, statistics of the test of proportional hazards,
-//! the concordance,
-//! points of the baseline's hazard with patients at risk and events since the last one.
+//! the concordance, points of the baseline's hazard with patients at risk and events since the last
+//! one.
 //!
 //! # Sources
-//! Cox (1972), J. R. Stat. Soc. B 34:187; ties: Breslow (1974), Biometrics 30:89, and
-//! Efron (1977), J. Am. Stat. Assoc. 72:557; strata and left
-//! truncation: Therneau and Grambsch (2000), Modeling Survival Data, 3; robust variances: Lin and Wei
+//! Cox (1972), J. R. Stat. Soc. B 34:187; ties: Breslow (1974), Biometrics 30:89, and Efron (1977), J.
+//! Am. Stat. Assoc. 72:557; strata and left truncation: Therneau and Grambsch (2000), Modeling Survival Data, 3; robust variances: Lin and Wei
 //! (1989), J. Am. Stat. Assoc. 84:1074; proportional hazards: Grambsch and Therneau (1994),
 //! Biometrika 81:515, as a score test; hazard: Breslow (1974), Efron (1977).
 

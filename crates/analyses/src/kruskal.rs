@@ -20,8 +20,8 @@
 use crate::adjust::holm;
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{
-    Compared, admit_groups, admitted, doubled_ranks, grid_words, group_totals, over_groups,
-    released, sizes, text, tied,
+    Compared, admit_groups, admitted, doubled_ranks, group_totals, over_groups, released, sizes,
+    text, tied,
 };
 use crate::statistics::{p_chi_squared, p_normal};
 use crate::table::{Cell, Table};
@@ -50,9 +50,7 @@ pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    let compared = Compared::new(request, dictionary, 2..=20)?;
-    compared.check_grid(request)?;
-    Ok(Box::new(Kruskal { compared }))
+    Ok(Box::new(Kruskal { compared: Compared::ranked(request, dictionary, 2..=20)? }))
 }
 
 impl Analysis for Kruskal {
@@ -66,9 +64,7 @@ impl Analysis for Kruskal {
     }
 
     fn understood(&self) -> Vec<String> {
-        let mut lines = self.compared.understood();
-        lines.push(grid_words(&self.compared.numeric));
-        lines
+        self.compared.understood_on_grid()
     }
 
     fn statistics(&self) -> usize {

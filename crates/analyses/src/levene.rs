@@ -19,9 +19,7 @@
 //! Stat. Assoc. 69.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::compared::{
-    Compared, admit_groups, admitted, grid_words, group_totals, released, sizes, text,
-};
+use crate::compared::{Compared, admit_groups, admitted, group_totals, released, sizes, text};
 use crate::statistics::p_fisher;
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
@@ -52,8 +50,7 @@ pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    let compared = Compared::new(request, dictionary, 2..=20)?;
-    compared.check_grid(request)?;
+    let compared = Compared::ranked(request, dictionary, 2..=20)?;
     let mean = match request.center.as_deref() {
         None | Some("median") => false,
         Some("mean") => true,
@@ -78,9 +75,7 @@ impl Analysis for Levene {
     }
 
     fn understood(&self) -> Vec<String> {
-        let mut lines = self.compared.understood();
-        lines.push(grid_words(&self.compared.numeric));
-        lines
+        self.compared.understood_on_grid()
     }
 
     fn statistics(&self) -> usize {

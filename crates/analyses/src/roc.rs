@@ -18,8 +18,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{
-    Compared, admit_groups, admitted, grid_words, group_totals, release_is_short, released, sizes,
-    text,
+    Compared, admit_groups, admitted, group_totals, release_is_short, released, sizes, text,
 };
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
@@ -48,9 +47,7 @@ pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    let compared = Compared::new(request, dictionary, 2..=2)?;
-    compared.check_grid(request)?;
-    Ok(Box::new(Roc { compared }))
+    Ok(Box::new(Roc { compared: Compared::ranked(request, dictionary, 2..=2)? }))
 }
 
 impl Analysis for Roc {
@@ -63,9 +60,7 @@ impl Analysis for Roc {
     }
 
     fn understood(&self) -> Vec<String> {
-        let mut lines = self.compared.understood();
-        lines.push(grid_words(&self.compared.numeric));
-        lines
+        self.compared.understood_on_grid()
     }
 
     fn statistics(&self) -> usize {

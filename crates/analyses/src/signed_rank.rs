@@ -20,8 +20,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{
-    Compared, admit_groups, admitted, doubled_ranks, grid_words, release_is_short, released, sign,
-    text, tied,
+    Compared, admit_groups, admitted, doubled_ranks, release_is_short, released, sign, text, tied,
 };
 use crate::statistics::p_normal;
 use crate::table::{Cell, Table};
@@ -58,8 +57,8 @@ pub fn prepare(
         Compared::new(request, dictionary, 1..=1)?
     } else {
         Compared::paired(request, dictionary)?
-    };
-    compared.check_grid(request)?;
+    }
+    .on_grid(request)?;
     let mu = request.mu.unwrap_or(0.0);
     let place = mu / compared.numeric.grid.step;
     if !place.is_finite() || (place - place.round()).abs() > 1e-6 {
@@ -78,9 +77,7 @@ impl Analysis for SignedRank {
     }
 
     fn understood(&self) -> Vec<String> {
-        let mut lines = self.compared.understood();
-        lines.push(grid_words(&self.compared.numeric));
-        lines
+        self.compared.understood_on_grid()
     }
 
     fn statistics(&self) -> usize {

@@ -20,8 +20,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{
-    Compared, admit_groups, admitted, doubled_ranks, grid_words, group_totals, over_groups,
-    release_is_short, released, sign, sizes, text, tied,
+    Compared, admit_groups, admitted, doubled_ranks, group_totals, over_groups, release_is_short,
+    released, sign, sizes, text, tied,
 };
 use crate::statistics::p_normal;
 use crate::table::{Cell, Table};
@@ -50,9 +50,7 @@ pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    let compared = Compared::new(request, dictionary, 2..=2)?;
-    compared.check_grid(request)?;
-    Ok(Box::new(Wilcox { compared }))
+    Ok(Box::new(Wilcox { compared: Compared::ranked(request, dictionary, 2..=2)? }))
 }
 
 impl Analysis for Wilcox {
@@ -65,9 +63,7 @@ impl Analysis for Wilcox {
     }
 
     fn understood(&self) -> Vec<String> {
-        let mut lines = self.compared.understood();
-        lines.push(grid_words(&self.compared.numeric));
-        lines
+        self.compared.understood_on_grid()
     }
 
     fn statistics(&self) -> usize {
