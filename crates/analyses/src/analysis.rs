@@ -92,6 +92,12 @@ pub struct Request {
     /// Whether hazards are tested for being proportional.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub zph: bool,
+    /// Whether groups of a table are compared by standardised differences.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub smd: bool,
+    /// Whether groups of a table are compared by tests.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tests: bool,
     /// Whether groups are tested for a trend in the order of their levels.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trend: bool,

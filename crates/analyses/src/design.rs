@@ -318,6 +318,10 @@ fn besides(
 /// Whether a column is a number of the dictionary as it is, or moved, scaled or bent as a whole: its
 /// zeros pick out nobody by the researcher's choice.
 fn is_plain(name: &str, dictionary: &Dictionary) -> bool {
+    // the first column of a restricted spline is the number itself
+    if let Some((_, number)) = name.strip_prefix("rcs(").and_then(|it| it.rsplit_once("))")) {
+        return is_plain(number, dictionary);
+    }
     let wrappers = ["I(", "log(", "exp(", "sqrt(", "pmin(", "pmax("];
     let wrapped = wrappers.into_iter().find_map(|it| name.strip_prefix(it));
     let inner = wrapped.and_then(|it| it.strip_suffix(')')).unwrap_or(name);

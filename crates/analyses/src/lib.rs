@@ -58,6 +58,7 @@ pub mod survreg;
 pub mod t_test;
 mod table;
 pub mod table1;
+mod table1_compare;
 pub mod validate;
 mod variants;
 pub mod wilcox;

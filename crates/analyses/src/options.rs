@@ -109,6 +109,12 @@ pub const OPTIONS: &[Choice] = &[
         help: "standard errors that hold for unequal variances: HC0 to HC3",
     },
     Choice { name: "sealed", takes: Takes::Nothing, help: "open nothing but the result" },
+    Choice {
+        name: "smd",
+        takes: Takes::Nothing,
+        help: "compare the groups by standardised mean differences",
+    },
+    Choice { name: "tests", takes: Takes::Nothing, help: "compare the groups by tests" },
     Choice { name: "ties", takes: Takes::Text, help: "events at the same time: efron or breslow" },
     Choice {
         name: "ties_max",

@@ -50,7 +50,7 @@ pub const REGISTRY: &[Entry] = &[
         title: "description of a cohort, by groups",
         says: ["description of groups", "Beschreibung von Gruppen"],
         example: "konsil table1 'arm ~ age + sex + stage'",
-        options: &["by"],
+        options: &["by", "smd", "tests"],
         reference: "R table, mean, sd, quantile (type 7)",
         digits: 9,
         openings: &table1::OPENINGS,

@@ -29,6 +29,7 @@ use crate::describe::{
     found_percent, has_levels, label, of_group, read_cell, with_noise,
 };
 use crate::table::{Cell, Table};
+use crate::table1_compare::Comparison;
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary, Formula};
 use konsil_disclosure::{
@@ -105,6 +106,9 @@ enum Row {
 struct Table1 {
     by: Option<Categorical>,
     rows: Vec<Row>,
+    /// Whether groups are compared by standardised differences, and by tests.
+    smd: bool,
+    tests: bool,
 }
 
 /// Checks a request: `by` has levels, every variable has levels or a public range.
@@ -140,7 +144,11 @@ pub fn prepare(
     };
     let rows = variables.iter().map(row).collect::<Result<_, _>>().map_err(error)?;
     let by = by.as_deref().map(categorical).transpose().map_err(error)?;
-    Ok(Box::new(Table1 { by, rows }))
+    let (smd, tests) = (request.smd, request.tests);
+    if (smd || tests) && by.as_ref().is_none_or(|by| by.levels.len() < 2) {
+        return Err(error("needs groups to compare, as in `arm ~ age + sex`".to_owned()));
+    }
+    Ok(Box::new(Table1 { by, rows, smd, tests }))
 }
 
 /// Group and variables of a formula `group ~ a + b`, or `~ a + b`. Only plain names.
@@ -352,13 +360,17 @@ impl Analysis for Table1 {
         };
         let mut level_rows = levels.chunks(2 * self.width().max(1));
         let mut cells = counts.chunks(COUNTS_EACH).zip(sums.chunks(2)).zip(places.chunks(6));
+        let mut comparison = Comparison::new(self.smd, self.tests);
         for row in &self.rows {
+            let (mut all_levels, mut all_described) = (Vec::new(), Vec::new());
             for (group, size) in groups.iter().zip(&sizes) {
                 match row {
                     Row::Categorical(variable) => {
                         let cells: Vec<Option<f64>> =
                             level_rows.next().unwrap_or_default().chunks(2).map(shown).collect();
                         writer.levels(group, variable, &cells, *size);
+                        let known = cells.into_iter().take(variable.levels.len());
+                        all_levels.push(known.collect());
                     }
                     Row::Numeric(variable) => {
                         let Some(((counts, sums), places)) = cells.next() else {
@@ -366,8 +378,13 @@ impl Analysis for Table1 {
                         };
                         let described = read_cell(variable, counts, sums, places);
                         writer.numeric(group, variable, &described);
+                        all_described.push(described);
                     }
                 }
+            }
+            match row {
+                Row::Categorical(it) => comparison.levels(&it.name, &all_levels),
+                Row::Numeric(it) => comparison.numeric(&it.name, &all_described),
             }
         }
         let mut notes = Vec::new();
@@ -379,7 +396,7 @@ impl Analysis for Table1 {
         }
         Ok(Findings {
             title: "Table 1".to_owned(),
-            tables: vec![writer.table],
+            tables: std::iter::once(writer.table).chain(comparison.finish()).collect(),
             notes,
             found_percent_below: found_percent(release, FOUND)?,
         })

@@ -27,6 +27,24 @@ const fn variant(
 /// All of them.
 pub const VARIANTS: &[Variant] = &[
     variant(
+        "table1",
+        "Table 1 with standardised differences and tests",
+        "konsil table1 'arm ~ age + sex + stage' --smd --tests",
+        "R chisq.test, oneway.test; Austin's, Yang and Dalton's formulas",
+    ),
+    variant(
+        "lm",
+        "linear regression with natural splines",
+        "konsil lm 'sbp ~ ns(age, knots = c(50, 65), Boundary.knots = c(35, 85)) + sex'",
+        "R lm, splines::ns",
+    ),
+    variant(
+        "cox",
+        "Cox regression with restricted cubic splines",
+        "konsil cox 'Surv(months, died) ~ rcs(age, c(45, 60, 75)) + relevel(arm, ref = \"new\")'",
+        "R survival::coxph, Hmisc::rcspline.eval",
+    ),
+    variant(
         "lm",
         "linear regression with robust standard errors",
         "konsil lm 'sbp ~ age + sex + bmi' --robust HC3",

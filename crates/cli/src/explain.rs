@@ -61,9 +61,13 @@ const CODES: &[(&str, &str, &str)] = &[
     (
         "K0206",
         "The function is not available yet.",
-        "Use log, exp, sqrt, I, factor, cut, pmin, pmax.",
+        "Use log, exp, sqrt, I, factor, relevel, cut, pmin, pmax, ns, rcs.",
     ),
-    ("K0207", "The function is not known.", "Use log, exp, sqrt, I, factor, cut, pmin, pmax."),
+    (
+        "K0207",
+        "The function is not known.",
+        "Use log, exp, sqrt, I, factor, relevel, cut, pmin, pmax, ns, rcs.",
+    ),
     (
         "K0208",
         "The function has no meaning at this place.",

@@ -68,7 +68,7 @@ error[K0203]: no variable `smoke` in dictionary hmsp v5
 }
 
 /// Refused formulas: text, code, a word of the message.
-const REFUSED: [(&str, &str, &str); 61] = [
+const REFUSED: [(&str, &str, &str); 74] = [
     ("", "K0201", "missing"),
     ("y", "K0201", "expected `~`"),
     ("y ~", "K0201", "missing"),
@@ -93,7 +93,7 @@ const REFUSED: [(&str, &str, &str); 61] = [
     ("crp ~ id", "K0205", "identifies"),
     ("crp ~ scale(age)", "K0206", "not available yet"),
     ("crp ~ poly(age, 2)", "K0206", "not available yet"),
-    ("crp ~ ns(age, 3)", "K0206", "not available yet"),
+    ("crp ~ bs(age, 3)", "K0206", "not available yet"),
     ("crp ~ age + cluster(id)", "K0206", "not available yet"),
     ("crp ~ I(cut(age, c(0, 50)) == 'x')", "K0209", "not a level"),
     ("crp ~ I(cut(age, c(0, 50)) == '(0,50]')", "K0206", "cannot be compared"),
@@ -128,6 +128,19 @@ const REFUSED: [(&str, &str, &str); 61] = [
     ("crp ~ offset(age, sex)", "K0212", "one argument"),
     ("Surv(months) ~ age", "K0212", "time and event"),
     ("Surv(time = months, died) ~ age", "K0212", "without names"),
+    ("crp ~ ns(age)", "K0212", "df or knots"),
+    ("crp ~ ns(age, 2.5)", "K0212", "whole number"),
+    ("crp ~ ns(age, 3, knots = 50)", "K0212", "df or knots"),
+    ("crp ~ ns(age, knots = c(50, 50))", "K0212", "different knots"),
+    ("crp ~ ns(age, knots = c(5, 60), Boundary.knots = c(30, 80))", "K0212", "between"),
+    ("crp ~ ns(sex, 3)", "K0211", "category"),
+    ("crp ~ rcs(age, 2)", "K0212", "knots"),
+    ("crp ~ rcs(age, c(30, 50))", "K0212", "three knots"),
+    ("crp ~ log(ns(age, 3))", "K0211", "a number is needed"),
+    ("crp ~ factor(sex, levels = c('F', 'X'))", "K0209", "not a level"),
+    ("crp ~ factor(sex, levels = c(1, 2))", "K0211", "do not fit"),
+    ("crp ~ relevel(sex, ref = 'X')", "K0209", "not a level"),
+    ("crp ~ I(factor(sex, levels = c('M', 'F')) == 'M')", "K0206", "cannot be compared"),
     ("crp ~ 0", "K0213", "no column"),
     ("Surv(months, died) ~ 1", "K0213", "no column"),
 ];

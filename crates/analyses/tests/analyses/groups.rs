@@ -18,7 +18,11 @@ fn runs(request: &Request, network: &str) -> Vec<Run> {
 
 /// Every case of a kind's vector, held to the digits that the registry promises.
 fn equals_r(kind: &str) {
-    let cases = json(&vector(&format!("{kind}.json")));
+    equals_r_in(kind, &format!("{kind}.json"));
+}
+
+fn equals_r_in(kind: &str, file: &str) {
+    let cases = json(&vector(file));
     let cases = cases.as_array().unwrap();
     assert!(!cases.is_empty(), "no reference for {kind}");
     let bound = 0.1_f64.powi(i32::try_from(entry(kind).unwrap().digits).unwrap());
@@ -81,6 +85,20 @@ fn tests_of_tables_equal_r() {
     for kind in ["chisq", "fisher", "mcnemar", "cmh"] {
         equals_r(kind);
     }
+}
+
+/// Differences between groups come from numbers that are shown anyway; a hidden one has none.
+#[test]
+fn differences_in_table_1_equal_r() {
+    equals_r_in("table1", "table1_comparison.json");
+    let network = three_and_an_empty_one();
+    let request = Request { smd: true, tests: true, ..model("table1", "arm ~ rare") };
+    let run = network.on_shares(&request);
+    let table = run.table("comparison");
+    assert!(number(table, 0, "smd").is_nan() && number(table, 0, "p.value").is_nan());
+    assert!(table.get(0, "method").unwrap().text().contains("suppressed"));
+    let alone = Request { smd: true, ..model("table1", "~ age") };
+    assert!(prepare(&alone, &network.dictionary).err().unwrap().to_string().contains("groups"));
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod ist_stroke;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod more_sets;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod refusals;

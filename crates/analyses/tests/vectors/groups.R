@@ -148,6 +148,38 @@ v(2, list(estimate = sum(y) / sum(p)))
 v(3, list(estimate = large[1, 1], std.error = large[1, 2], p.value = large[1, 4]))
 v(4, list(estimate = slope[2, 1], std.error = slope[2, 2]))
 v(0, list(nobs = sum(k), cases = sum(y)), table = "glance")
+# Table 1: standardised differences by the formulas of Austin (2009) and of Yang and Dalton (2012),
+# averaged over pairs; F tests, chi-squared tests
+pairs_mean <- function(groups, distance) mean(combn(length(groups), 2, function(k)
+  distance(groups[[k[1]]], groups[[k[2]]])))
+smd_number <- function(a, b) abs(mean(a) - mean(b)) / sqrt((var(a) + var(b)) / 2)
+smd_levels <- function(a, b) {
+  p <- prop.table(table(a))[-1]; q <- prop.table(table(b))[-1]
+  if (length(p) == 1) s <- (p * (1 - p) + q * (1 - q)) / 2 else
+    s <- (diag(p) - p %o% p + diag(q) - q %o% q) / 2
+  sqrt(c(t(p - q) %*% solve(s) %*% (p - q)))
+}
+compare <- function(formula, by, name, row) {
+  k <- !is.na(d[[name]]) & !is.na(d[[by]]); x <- d[[name]][k]; g <- factor(d[[by]][k])
+  if (is.factor(x) || length(unique(x)) == 2) {
+    x <- factor(x); h <- suppressWarnings(chisq.test(x, g))
+    e <- list(smd = pairs_mean(split(x, g), smd_levels), statistic = h$statistic,
+      df = h$parameter, p.value = h$p.value)
+  } else {
+    h <- oneway.test(x ~ g, var.equal = TRUE)
+    e <- list(smd = pairs_mean(split(x, g), smd_number), statistic = h$statistic,
+      df = h$parameter[1], df.residual = h$parameter[2], p.value = h$p.value)
+  }
+  case(list(kind = "table1", formula = formula, smd = TRUE, tests = TRUE), e, row = row,
+    table = "comparison")
+}
+compare("sex ~ age + arm + died + bmi", "sex", "age", 0)
+compare("sex ~ age + arm + died + bmi", "sex", "arm", 1)
+compare("sex ~ age + arm + died + bmi", "sex", "died", 2)
+compare("sex ~ age + arm + died + bmi", "sex", "bmi", 3)
+compare("arm ~ bmi + sex", "arm", "bmi", 0)
+compare("arm ~ bmi + sex", "arm", "sex", 1)
+file_of <- function(kind) if (kind == "table1") "table1_comparison.json" else paste0(kind, ".json")
 for (kind in unique(sapply(cases, function(x) x$request$kind)))
-  write_json(Filter(function(x) x$request$kind == kind, cases), paste0(kind, ".json"),
+  write_json(Filter(function(x) x$request$kind == kind, cases), file_of(kind),
     auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE)

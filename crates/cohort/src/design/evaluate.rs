@@ -44,7 +44,7 @@ pub(super) fn evaluate(step: &Step, frame: &Frame) -> Vec<f64> {
             map(evaluate(inner, frame), apply)
         }
         Step::Extreme { largest, of } => extreme(*largest, of, frame),
-        Step::Codes(inner, codes) => {
+        Step::Codes(inner, codes) | Step::Listed(inner, codes) => {
             map(evaluate(inner, frame), |x| index(codes.iter().position(|code| *code == x)))
         }
         Step::Cut(inner, breaks) => map(evaluate(inner, frame), |x| interval_of(x, breaks)),

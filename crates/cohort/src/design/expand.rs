@@ -3,7 +3,7 @@
 use super::interval;
 use super::typed::{Step, Type, Typed, Typing};
 use super::{
-    ARGUMENTS, COLUMNS_MAX, DesignColumn, EMPTY, Factor, RESPONSE, STRATA_MAX, TOO_LARGE,
+    ARGUMENTS, COLUMNS_MAX, DesignColumn, EMPTY, Factor, RESPONSE, STRATA_MAX, TOO_LARGE, Takes,
     WRONG_PLACE, WRONG_TYPE,
 };
 use crate::formula::terms::{Expansion, Part};
@@ -161,24 +161,32 @@ impl<'a> Builder<'a> {
             }
             let levels = levels.into_iter().zip(0_u32..);
             let dummies = levels.skip(usize::from(!all)).map(|(level, index)| {
-                let level_index = Some(f64::from(index));
-                (format!("{name}{level}"), Factor { part, level: level_index })
+                let takes = Takes::Level(f64::from(index));
+                (format!("{name}{level}"), Factor { part, takes })
             });
             return Ok(dummies.collect());
         }
         if matches!(typed.kind, Type::Number(_) | Type::Logical { .. }) {
-            return Ok(vec![(name.clone(), Factor { part, level: None })]);
+            return Ok(vec![(name.clone(), Factor { part, takes: Takes::Number })]);
+        }
+        if let Type::Spline(spline) = &typed.kind {
+            let columns = spline.names().into_iter().enumerate();
+            let columns = columns.map(|(at, column)| {
+                (format!("{name}{column}"), Factor { part, takes: Takes::Column(at) })
+            });
+            return Ok(columns.collect());
         }
         let message = "a list or a text is not a term".to_owned();
         Err(self.typing.error(WRONG_TYPE, &span, message))
     }
 
     fn column(&self, name: String, product: Vec<Factor>, intercept: bool) -> DesignColumn {
-        let numeric = product.iter().any(|factor| factor.level.is_none());
+        let numeric = product.iter().any(|factor| !matches!(factor.takes, Takes::Level(_)));
         let bounds = product.iter().map(|factor| {
             let kind = self.typed(factor.part).map(|(_, typed)| &typed.kind);
-            match (factor.level, kind) {
-                (None, Some(Type::Number(bounds))) => *bounds,
+            match (factor.takes, kind) {
+                (Takes::Number, Some(Type::Number(bounds))) => *bounds,
+                (Takes::Column(column), Some(Type::Spline(spline))) => Some(spline.range(column)),
                 _ => Some((0.0, 1.0)),
             }
         });

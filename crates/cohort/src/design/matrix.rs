@@ -69,7 +69,7 @@ impl Values {
         Self {
             name: name.to_owned(),
             values: evaluate(step, frame),
-            may_lack: matches!(step, Step::Cut(..) | Step::Codes(..)),
+            may_lack: matches!(step, Step::Cut(..) | Step::Codes(..) | Step::Listed(..)),
         }
     }
 }
@@ -133,15 +133,12 @@ impl Design {
             for factor in &column.product {
                 let mut numbered = self.parts.iter().zip(parts);
                 let found = numbered.find(|((number, ..), _)| *number == factor.part);
-                let Some((_, part)) = found else {
+                let Some(((.., typed), part)) = found else {
                     continue;
                 };
                 let cells = x.iter_mut().skip(at).step_by(self.columns.len());
                 for (cell, value) in cells.zip(&part.values) {
-                    *cell *= match factor.level {
-                        None => *value,
-                        Some(level) => f64::from(u8::from(*value == level)),
-                    };
+                    *cell *= factor.value(&typed.kind, *value);
                 }
             }
         }

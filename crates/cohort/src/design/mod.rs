@@ -7,8 +7,10 @@ mod evaluate;
 mod expand;
 mod groups;
 mod interval;
+mod levels;
 mod matrix;
 mod pick;
+mod spline;
 mod typed;
 
 pub use groups::{GroupedRows, GroupedSurvival};
@@ -51,11 +53,33 @@ pub struct DesignColumn {
     product: Vec<Factor>,
 }
 
-/// One factor of a column: a part's number, or whether the part has a level.
+/// One factor of a column.
 #[derive(Debug, Clone, PartialEq)]
 struct Factor {
     part: usize,
-    level: Option<f64>,
+    takes: Takes,
+}
+
+/// What a column takes of a part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Takes {
+    /// Its number.
+    Number,
+    /// Whether it has this level.
+    Level(f64),
+    /// One of the columns of a spline.
+    Column(usize),
+}
+
+impl Factor {
+    /// What a patient's value of the part contributes to the column.
+    fn value(&self, of: &Type, value: f64) -> f64 {
+        match (self.takes, of) {
+            (Takes::Level(level), _) => f64::from(u8::from(value == level)),
+            (Takes::Column(column), Type::Spline(spline)) => spline.column(column, value),
+            _ => value,
+        }
+    }
 }
 
 /// What a model explains.
@@ -306,8 +330,10 @@ fn outcome(typing: &mut Typing<'_>, left: &Node) -> Result<(Outcome, Bounds), Fo
     let (dichotomised, bounds) = match typed.kind {
         Type::Number(bounds) => (false, bounds),
         Type::Logical { .. } => (true, Some((0.0, 1.0))),
-        Type::Factor(_) if !matches!(typed.step, Step::Cut(..)) => (true, Some((0.0, 1.0))),
-        Type::Factor(_) | Type::Text(_) | Type::Numbers(_) => {
+        Type::Factor(_) if !matches!(typed.step, Step::Cut(..) | Step::Listed(..)) => {
+            (true, Some((0.0, 1.0)))
+        }
+        Type::Factor(_) | Type::Text(_) | Type::Numbers(_) | Type::Texts(_) | Type::Spline(_) => {
             let message = "the response must be a number, a condition or a category".to_owned();
             return Err(typing.error(RESPONSE, &left.span, message));
         }

@@ -5,7 +5,7 @@
 
 use super::evaluate::{Frame, evaluate};
 use super::matrix::level_index;
-use super::typed::Step;
+use super::typed::{Step, Type, Typed};
 use super::{Design, DesignColumn, GroupedSurvival};
 use crate::dataset::Dataset;
 use crate::error::CohortError;
@@ -22,8 +22,10 @@ impl Design {
     /// [`CohortError::OtherDictionary`] for a data set of another dictionary.
     pub fn picked(&self, dataset: &Dataset, columns: &[usize]) -> Result<Vec<Picked>, CohortError> {
         let frame = whole_frame(dataset, &self.used, &self.dictionary_hash)?;
-        let parts: HashMap<usize, Vec<f64>> =
-            self.parts.iter().map(|(number, _, it)| (*number, known(&it.step, &frame))).collect();
+        let part = |(number, _, it): &(usize, String, Typed)| {
+            (*number, (it.kind.clone(), known(&it.step, &frame)))
+        };
+        let parts: HashMap<usize, (Type, Vec<f64>)> = self.parts.iter().map(part).collect();
         let column = |at: &usize| self.columns.get(*at);
         Ok(columns.iter().filter_map(column).map(|it| picked(it, &parts, frame.rows)).collect())
     }
@@ -44,14 +46,14 @@ impl GroupedSurvival {
     }
 }
 
-fn picked(column: &DesignColumn, parts: &HashMap<usize, Vec<f64>>, rows: usize) -> Picked {
+fn picked(column: &DesignColumn, parts: &HashMap<usize, (Type, Vec<f64>)>, rows: usize) -> Picked {
     let mut set = vec![Some(true); rows];
     for factor in &column.product {
-        let Some(values) = parts.get(&factor.part) else {
+        let Some((kind, values)) = parts.get(&factor.part) else {
             continue;
         };
         for (entry, value) in set.iter_mut().zip(values) {
-            let holds = factor.level.map_or(*value != 0.0, |level| *value == level);
+            let holds = factor.value(kind, *value) != 0.0;
             *entry = entry.filter(|_| !value.is_nan()).map(|so_far| so_far && holds);
         }
     }

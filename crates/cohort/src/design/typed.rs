@@ -1,8 +1,8 @@
 //! A formula's parts under a dictionary: what type they have, and how to compute them.
 
 use super::interval::{self, Bounds};
-use crate::dictionary::{Dictionary, Kind, Variable, suggest};
-use crate::formula::deparse::general;
+use super::spline::Spline;
+use crate::dictionary::{Dictionary, Kind, suggest};
 use crate::formula::{Argument, Formula, FormulaError, Node, Operator, Span, Syntax};
 
 const UNKNOWN_VARIABLE: &str = "K0203";
@@ -10,11 +10,10 @@ const IDENTIFIER: &str = "K0205";
 const NOT_YET: &str = "K0206";
 const UNKNOWN_FUNCTION: &str = "K0207";
 const WRONG_PLACE: &str = "K0208";
-const UNKNOWN_LEVEL: &str = "K0209";
 const WRONG_TYPE: &str = "K0211";
 const ARGUMENTS: &str = "K0212";
 
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 19] = [
     "I",
     "C",
     "log",
@@ -28,18 +27,19 @@ const FUNCTIONS: [&str; 16] = [
     "cut",
     "factor",
     "as.factor",
+    "relevel",
+    "ns",
+    "rcs",
     "offset",
     "strata",
     "Surv",
 ];
-const FUNCTIONS_NOT_YET: [&str; 12] = [
+const FUNCTIONS_NOT_YET: [&str; 10] = [
     "scale",
     "poly",
-    "ns",
     "bs",
     "cluster",
     "frailty",
-    "relevel",
     "ordered",
     "interaction",
     "ifelse",
@@ -59,6 +59,9 @@ pub(super) enum Type {
     Factor(Vec<String>),
     Text(String),
     Numbers(Vec<f64>),
+    Texts(Vec<String>),
+    /// Several columns of one number; the step computes the number itself.
+    Spline(Spline),
 }
 
 /// How to compute a part, one value for each patient.
@@ -74,8 +77,10 @@ pub(super) enum Step {
         largest: bool,
         of: Vec<Step>,
     },
-    /// Index of an integer's value among the codes.
+    /// Index of a value among the codes, which are all that it can have.
     Codes(Box<Step>, Vec<f64>),
+    /// Index of a value among the listed ones; none elsewhere.
+    Listed(Box<Step>, Vec<f64>),
     /// Index of the interval `(breaks[i], breaks[i + 1]]`; none outside.
     Cut(Box<Step>, Vec<f64>),
 }
@@ -90,6 +95,7 @@ impl Step {
             | Self::Not(inner)
             | Self::Function(_, inner)
             | Self::Codes(inner, _)
+            | Self::Listed(inner, _)
             | Self::Cut(inner, _) => inner.reads(),
             Self::Binary(_, left, right) => [left.reads(), right.reads()].concat(),
             Self::Extreme { of, .. } => of.iter().flat_map(Self::reads).collect(),
@@ -129,7 +135,13 @@ impl Typing<'_> {
         self.formula.error(code, span, message)
     }
 
-    fn advise(&self, code: &'static str, span: &Span, message: &str, label: &str) -> FormulaError {
+    pub(super) fn advise(
+        &self,
+        code: &'static str,
+        span: &Span,
+        message: &str,
+        label: &str,
+    ) -> FormulaError {
         let mut error = self.error(code, span, message.to_owned());
         label.clone_into(&mut error.label);
         error
@@ -227,7 +239,7 @@ impl Typing<'_> {
                 let label = "compare it with a level, as in sex == \"F\"";
                 Err(self.advise(WRONG_TYPE, &node.span, message, label))
             }
-            Type::Text(_) | Type::Numbers(_) => {
+            Type::Text(_) | Type::Numbers(_) | Type::Texts(_) | Type::Spline(_) => {
                 Err(self.error(WRONG_TYPE, &node.span, "a number is needed here".to_owned()))
             }
         }
@@ -283,10 +295,11 @@ impl Typing<'_> {
         self.advise(WRONG_TYPE, &node.span, message, "")
     }
 
-    /// Intervals may leave a patient without one, which a comparison could not show.
+    /// Intervals and listed levels may leave a patient without one, which a comparison could not
+    /// show.
     fn uncut(&self, step: Step, node: &Node) -> Result<Step, FormulaError> {
-        if matches!(step, Step::Cut(..)) {
-            let message = "the result of cut() cannot be compared";
+        if matches!(step, Step::Cut(..) | Step::Listed(..)) {
+            let message = "the result of cut() and of factor() with levels cannot be compared";
             let label = "compare the variable itself";
             return Err(self.advise(NOT_YET, &node.span, message, label));
         }
@@ -304,17 +317,7 @@ impl Typing<'_> {
             let message = "levels of a category have no order";
             return Err(self.advise(WRONG_TYPE, &node.span, message, "use == or !="));
         }
-        if let Some(index) = levels.iter().position(|level| level == text) {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            return Ok(Step::Constant(f64::from(index)));
-        }
-        let shown: Vec<&str> = levels.iter().take(8).map(String::as_str).collect();
-        let message = format!("`{text}` is not a level; levels are {}", shown.join(", "));
-        let mut error = self.error(UNKNOWN_LEVEL, &node.span, message);
-        if let Some(near) = suggest(text, levels.iter().map(String::as_str)) {
-            error.label = format!("did you mean `{near}`?");
-        }
-        Err(error)
+        Ok(Step::Constant(self.code(levels, text, node)?))
     }
 
     fn call(
@@ -325,10 +328,14 @@ impl Typing<'_> {
     ) -> Result<Typed, FormulaError> {
         match function {
             "I" => self.part(self.only(function, arguments, span)?),
+            "factor" if arguments.len() == 2 => self.factor_of_levels(arguments),
+            "relevel" => self.relevel(arguments, span),
             "C" | "factor" | "as.factor" => {
                 let inner = self.only(function, arguments, span)?;
                 self.factor(inner)
             }
+            "ns" => self.natural_spline(arguments, span),
+            "rcs" => self.restricted_spline(arguments, span),
             "log" if arguments.len() == 2 => self.log_to_base(arguments),
             "log" | "log2" | "log10" | "exp" | "sqrt" | "abs" => {
                 let inner = self.only(function, arguments, span)?;
@@ -351,7 +358,7 @@ impl Typing<'_> {
                 let label = match function {
                     "scale" => "use a fixed centre and unit, as in I((age - 60)/10)",
                     "poly" => "use powers, as in age + I(age^2)",
-                    "ns" | "bs" => "use cut() or powers",
+                    "bs" => "use ns() or rcs()",
                     _ => "",
                 };
                 Err(self.advise(NOT_YET, span, &message, label))
@@ -366,7 +373,7 @@ impl Typing<'_> {
         }
     }
 
-    fn only<'n>(
+    pub(super) fn only<'n>(
         &self,
         function: &str,
         arguments: &'n [Argument],
@@ -447,6 +454,13 @@ impl Typing<'_> {
     }
 
     fn numbers(&mut self, arguments: &[Argument]) -> Result<Typed, FormulaError> {
+        let text = |argument: &Argument| match &argument.value.what {
+            Syntax::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        if let Some(texts) = arguments.iter().map(text).collect::<Option<Vec<String>>>() {
+            return Ok(Typed { step: Step::Constant(0.0), kind: Type::Texts(texts) });
+        }
         let mut numbers = Vec::new();
         for argument in arguments {
             let node = &argument.value;
@@ -466,85 +480,6 @@ impl Typing<'_> {
         }
         Ok(Typed { step: Step::Constant(0.0), kind: Type::Numbers(numbers) })
     }
-
-    fn cut(&mut self, arguments: &[Argument], span: &Span) -> Result<Typed, FormulaError> {
-        let [of, breaks] = arguments else {
-            let message = "cut() takes a variable and its breaks";
-            let label = "as in cut(age, c(0, 50, 65, 120))";
-            return Err(self.advise(ARGUMENTS, span, message, label));
-        };
-        let named = breaks.name.as_deref().is_none_or(|name| name == "breaks");
-        if !named || of.name.is_some() {
-            let message = "cut() takes breaks only".to_owned();
-            return Err(self.error(NOT_YET, &breaks.value.span, message));
-        }
-        let (step, bounds) = self.number(&of.value)?;
-        let Type::Numbers(mut points) = self.part(&breaks.value)?.kind else {
-            let message = "the breaks of cut() must be listed";
-            let label = "a number of intervals would depend on patients; use c(...)";
-            return Err(self.advise(ARGUMENTS, &breaks.value.span, message, label));
-        };
-        points.sort_by(f64::total_cmp);
-        let doubled = points.windows(2).any(|pair| pair.first() == pair.last());
-        if points.len() < 2 || points.len() > 101 || doubled {
-            let message = "cut() needs 2 to 101 different breaks".to_owned();
-            return Err(self.error(ARGUMENTS, &breaks.value.span, message));
-        }
-        let within = bounds.is_some_and(|(low, high)| {
-            points.first().is_some_and(|first| *first < low)
-                && points.last().is_some_and(|last| *last >= high)
-        });
-        if !within {
-            let name = of.value.deparse();
-            self.notes
-                .push(format!("patients with {name} outside the breaks of cut() are left out"));
-        }
-        Ok(Typed {
-            step: Step::Cut(Box::new(step), points.clone()),
-            kind: Type::Factor(interval_labels(&points)),
-        })
-    }
-
-    fn factor(&mut self, node: &Node) -> Result<Typed, FormulaError> {
-        let typed = self.part(node)?;
-        match (&typed.kind, &typed.step) {
-            (Type::Factor(_), _) => Ok(typed),
-            (Type::Logical { number: false }, _) => Ok(Typed {
-                step: typed.step,
-                kind: Type::Factor(vec!["FALSE".to_owned(), "TRUE".to_owned()]),
-            }),
-            (Type::Number(_) | Type::Logical { number: true }, Step::Variable(name)) => {
-                let variable = self.dictionary.variable(name);
-                match variable.and_then(|variable| self.codes(variable)) {
-                    Some((levels, codes)) => Ok(Typed {
-                        step: Step::Codes(Box::new(typed.step), codes),
-                        kind: Type::Factor(levels),
-                    }),
-                    None => {
-                        let message = format!("`{name}` has no public list of levels");
-                        let label = "give it levels in the dictionary, or use cut()";
-                        Err(self.advise(WRONG_TYPE, &node.span, &message, label))
-                    }
-                }
-            }
-            _ => {
-                let message = "factor() of a calculated number has no public levels";
-                Err(self.advise(WRONG_TYPE, &node.span, message, "use cut()"))
-            }
-        }
-    }
-
-    fn codes(&mut self, variable: &Variable) -> Option<(Vec<String>, Vec<f64>)> {
-        let levels = variable.factor_levels()?;
-        let codes: Option<Vec<f64>> = levels.iter().map(|code| code.parse().ok()).collect();
-        if variable.levels.is_empty() && !variable.is_zero_one() {
-            self.notes.push(format!(
-                "levels of factor({}) are all integers from min to max of the dictionary",
-                variable.name
-            ));
-        }
-        Some((levels, codes?))
-    }
 }
 
 fn constant(number: f64) -> Typed {
@@ -553,26 +488,4 @@ fn constant(number: f64) -> Typed {
 
 fn logical(step: Step) -> Typed {
     Typed { step, kind: Type::Logical { number: false } }
-}
-
-/// R's labels `(a,b]`, with as many digits, from 3, as make neighbours differ.
-fn interval_labels(points: &[f64]) -> Vec<String> {
-    let mut texts = Vec::new();
-    for digits in 3..=12 {
-        texts = points.iter().map(|point| break_label(*point, digits)).collect();
-        if texts.windows(2).all(|pair| pair.first() != pair.last()) {
-            break;
-        }
-    }
-    let pairs = texts.iter().zip(texts.iter().skip(1));
-    pairs.map(|(from, to)| format!("({from},{to}]")).collect()
-}
-
-/// R pads positive infinity to the width of the negative one.
-fn break_label(point: f64, digits: usize) -> String {
-    let text = general(point, digits);
-    if text == "Inf" {
-        return " Inf".to_owned();
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! R's model formulas: text to syntax tree, and R's rules for expanding it to terms.
 //!
 //! The accepted language is R's, minus what would have to look at patients to know its columns
-//! (`scale`, `poly`, `ns`): [`Formula::parse`] reads syntax, [`crate::Design::expand`] gives it a
+//! (`scale`, `poly`, knots at quantiles): [`Formula::parse`] reads syntax, [`crate::Design::expand`] gives it a
 //! meaning under a dictionary.
 
 pub(crate) mod deparse;

@@ -1,7 +1,15 @@
 # Writes patients.csv and model_matrix.tsv beside this script: for each formula of formulas.txt,
 # the columns that R gives its model matrix, each with the sum over patients of position * value.
-# Needs R >= 4.2 and survival; run in this folder:  Rscript model_matrix.R
+# Needs R >= 4.2, survival and Hmisc; run in this folder:  Rscript model_matrix.R
 library(survival)
+library(splines)
+# the columns and names of rms::rcs; Hmisc has the formula
+rcs <- function(x, knots) {
+  columns <- Hmisc::rcspline.eval(x, knots = knots, inclx = TRUE)
+  ticks <- vapply(seq_len(ncol(columns)) - 1, function(k) strrep("'", k), "")
+  colnames(columns) <- paste0(deparse(substitute(x)), ticks)
+  columns
+}
 options(digits = 17)
 n <- 96
 i <- seq_len(n)
