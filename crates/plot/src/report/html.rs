@@ -118,6 +118,7 @@ fn section((index, section): (usize, &Section)) -> String {
         let drawn = match figure {
             Figure::Survival(plot) => svg::kaplan_meier(plot),
             Figure::Forest(plot) => svg::forest(plot),
+            Figure::Chart(chart) => svg::chart(chart),
         };
         body.push_str(&format!("<figure class=\"scroll\" tabindex=\"0\">\n{drawn}</figure>\n"));
     }

@@ -3,7 +3,7 @@
 mod html;
 pub(crate) mod style;
 
-use crate::svg::{ForestPlot, KmPlot};
+use crate::svg::{Chart, ForestPlot, KmPlot};
 use crate::table::Table;
 use std::time::Duration;
 
@@ -72,6 +72,7 @@ pub struct Section {
 enum Figure {
     Survival(KmPlot),
     Forest(ForestPlot),
+    Chart(Chart),
 }
 
 /// An entry of the ledger: something that was revealed.
@@ -112,6 +113,13 @@ impl Section {
     #[must_use]
     pub fn kaplan_meier(mut self, plot: KmPlot) -> Self {
         self.figures.push(Figure::Survival(plot));
+        self
+    }
+
+    /// Adds a chart.
+    #[must_use]
+    pub fn chart(mut self, chart: Chart) -> Self {
+        self.figures.push(Figure::Chart(chart));
         self
     }
 

@@ -23,6 +23,7 @@ svg:root{color:#17212b;background:#fff}\
 .konsil-plot .band{fill:currentColor;fill-opacity:.17}\
 .konsil-plot .lead{fill:none;stroke:currentColor;stroke-opacity:.7}\
 .konsil-plot .far{stroke-dasharray:1 5;stroke-opacity:.9}\
+.konsil-plot .bar{fill:currentColor;fill-opacity:.75}\
 .konsil-plot .mark{fill:currentColor}.konsil-plot .whisker{stroke:currentColor;stroke-width:2}\
 .konsil-plot .s0{color:#0b7285;color:var(--accent,#108299)}\
 .konsil-plot .s1{color:#0072b2;color:var(--series-1,#1a7fbe)}\

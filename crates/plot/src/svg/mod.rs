@@ -8,6 +8,8 @@ mod axis;
 mod drawing;
 mod forest;
 mod survival;
+mod xy;
 
 pub use forest::{ForestPlot, ForestRow, forest};
 pub use survival::{Curve, CurvePoint, KmPlot, kaplan_meier};
+pub use xy::{Bar, Chart, Point, Scale, Series, Shape, chart};

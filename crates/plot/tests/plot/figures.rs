@@ -1,7 +1,10 @@
 //! Figures: their structure, and odd numbers.
 
 use crate::sample::{self, elements};
-use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, KmPlot, forest, kaplan_meier};
+use konsil_plot::svg::{
+    Bar, Chart, Curve, CurvePoint, ForestPlot, KmPlot, Point, Scale, Series, Shape, chart, forest,
+    kaplan_meier,
+};
 
 /// Numbers that a result can hold when something went wrong.
 const ODD: [f64; 12] = [
@@ -108,6 +111,93 @@ fn a_forest_has_a_square_and_a_whisker_for_each_estimate() {
     // One interval has no upper end: an arrow.
     assert_eq!(svg.matches("<path class=\"mark\"").count(), 1);
     assert!(svg.contains(">1.42 (1.33 to 1.52)</text>") && svg.contains(">p&lt;0.001</text>"));
+}
+
+fn roc() -> Chart {
+    let share =
+        |label: &str| Scale { label: label.to_owned(), ends: Some((0.0, 1.0)), percent: true };
+    let point = |x: f64| Point { x, y: x.sqrt(), ..Point::default() };
+    Chart {
+        title: "ROC curve".to_owned(),
+        x: share("1 - specificity"),
+        y: share("sensitivity"),
+        square: true,
+        diagonal: true,
+        series: vec![Series {
+            label: "crp".to_owned(),
+            shape: Shape::Line,
+            points: (0..=10).map(|it| point(f64::from(it) / 10.0)).collect(),
+        }],
+        remark: "AUC 0.67".to_owned(),
+        ..Chart::default()
+    }
+}
+
+#[test]
+fn a_chart_has_a_curve_a_diagonal_and_percent() {
+    let svg = chart(&roc());
+    check(&svg);
+    assert_eq!(svg.matches("<path class=\"curve").count(), 2, "curve and sample");
+    assert_eq!(svg.matches("class=\"null\"").count(), 1);
+    assert!(svg.contains(">100\u{202f}%</text>") || svg.contains(">100%</text>"), "{svg}");
+    assert!(svg.contains("AUC 0.67"));
+}
+
+#[test]
+fn a_histogram_marks_what_it_may_not_show() {
+    let bar = |at: u32| Bar {
+        from: f64::from(at),
+        to: f64::from(at + 1),
+        height: if at == 3 { f64::NAN } else { f64::from(20 + at) },
+    };
+    let bars: Vec<Bar> = (0..8).map(bar).collect();
+    let svg = chart(&Chart { bars, ..Chart::default() });
+    check(&svg);
+    assert_eq!(svg.matches("<rect class=\"bar\"").count(), 7);
+    assert!(svg.contains(">?</text>") && svg.contains("1 of them not shown"));
+}
+
+#[test]
+fn dots_have_whiskers_and_arrows_names() {
+    let point = |x: f64, label: &str| Point {
+        x,
+        y: 1.0 - x,
+        limits: Some((0.1, 0.9)),
+        label: label.to_owned(),
+    };
+    let points = vec![point(0.2, "a"), point(0.7, "<b>")];
+    for shape in [Shape::Dots, Shape::Arrows, Shape::Steps, Shape::Line] {
+        let series = vec![Series { label: "s".to_owned(), shape, points: points.clone() }];
+        let svg = chart(&Chart { series, ..Chart::default() });
+        check(&svg);
+        let named = matches!(shape, Shape::Dots | Shape::Arrows);
+        assert_eq!(svg.contains("&lt;b&gt;"), named);
+        assert_eq!(svg.matches("<circle").count(), if named { 3 } else { 0 });
+    }
+}
+
+#[test]
+fn odd_numbers_leave_a_chart_whole() {
+    let mut dice = Dice(11);
+    for _ in 0..400 {
+        let mut number = || dice.number();
+        let ends = Some((number(), number()));
+        let bars = (0..5).map(|_| Bar { from: number(), to: number(), height: number() }).collect();
+        let shapes = [Shape::Line, Shape::Steps, Shape::Dots, Shape::Arrows];
+        let mut series = Vec::new();
+        for shape in shapes {
+            let mut point = || Point {
+                x: number(),
+                y: number(),
+                limits: Some((number(), number())),
+                label: String::new(),
+            };
+            let points = (0..9).map(|_| point()).collect();
+            series.push(Series { label: "s".to_owned(), shape, points });
+        }
+        let scale = Scale { label: "x".to_owned(), ends, percent: false };
+        check(&chart(&Chart { x: scale, bars, series, ..Chart::default() }));
+    }
 }
 
 #[test]
