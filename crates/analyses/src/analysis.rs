@@ -26,6 +26,12 @@ pub struct Request {
     /// Groups to compare: a variable with levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Bins of a histogram.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bins: Option<u32>,
+    /// Values of a marker at which cases are told from controls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cutoffs: Vec<f64>,
     /// Nested models to compare, from the smallest to the largest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,

@@ -6,6 +6,7 @@
 pub mod adjust;
 mod analysis;
 pub mod anova;
+mod cells;
 pub mod chisq;
 pub mod cmh;
 mod compared;
@@ -33,6 +34,7 @@ mod fit;
 pub mod glm;
 mod glm_release;
 mod grid;
+pub mod histogram;
 pub mod km;
 mod km_steps;
 mod km_tables;

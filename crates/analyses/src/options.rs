@@ -40,6 +40,7 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Nothing,
         help: "show the baseline's cumulative hazard",
     },
+    Choice { name: "bins", takes: Takes::Whole, help: "bins of a histogram, 20 unless given" },
     Choice { name: "by", takes: Takes::Text, help: "groups to compare: a variable with levels" },
     Choice {
         name: "center",
@@ -65,6 +66,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "conf_type",
         takes: Takes::Text,
         help: "scale of a curve's limits: log, log-log or plain",
+    },
+    Choice {
+        name: "cutoffs",
+        takes: Takes::Numbers,
+        help: "values of a marker from which on it means a case",
     },
     Choice {
         name: "dist",

@@ -2,9 +2,9 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, glm, km, kruskal, ks, levene, lm, mcnemar,
-    oneway, options, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate,
-    wilcox,
+    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, glm, histogram, km, kruskal, ks, levene,
+    lm, mcnemar, oneway, options, pca, roc, signed_rank, spearman, summary, survreg, t_test,
+    table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -44,6 +44,17 @@ pub const REGISTRY: &[Entry] = &[
         digits: 9,
         openings: &summary::OPENINGS,
         prepare: summary::prepare,
+    },
+    Entry {
+        kind: "histogram",
+        title: "histogram of a variable",
+        says: ["how a value is distributed", "wie sich ein Messwert verteilt"],
+        example: "konsil histogram age --bins 12",
+        options: &["bins"],
+        reference: "R hist(right = FALSE)",
+        digits: 9,
+        openings: &histogram::OPENINGS,
+        prepare: histogram::prepare,
     },
     Entry {
         kind: "table1",
@@ -249,7 +260,7 @@ pub const REGISTRY: &[Entry] = &[
             "wie gut ein Wert Kranke von Gesunden trennt",
         ],
         example: "konsil roc 'crp ~ died'",
-        options: &[],
+        options: &["cutoffs"],
         reference: "R pROC::auc, ci.auc",
         digits: 9,
         openings: &roc::OPENINGS,

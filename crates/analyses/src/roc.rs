@@ -7,16 +7,20 @@
 //! For each point, twice the controls below and twice the cases above follow from running sums,
 //! which are shares; the area and the two sums of squares of its variance are products of shares.
 //!
+//! At chosen cutoffs, cases and controls between them are judged and protected as the cells of a table.
+//!
 //! # Opens
 //! To the centres: whether there are enough cases and controls.
 //!
 //! # Release
-//! Cases, controls, the area's numerator and the two sums of squares. No point of the curve.
+//! Cases, controls, the area's numerator and the two sums of squares; with cutoffs, cases and controls
+//! between them where they are not small. No other point of the curve.
 //!
 //! # Sources
 //! `DeLong`, `DeLong` and Clarke-Pearson (1988), Biometrics 44, equations 3 to 5.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::cells::{release_cells, shown};
 use crate::compared::{
     Compared, admit_groups, admitted, group_totals, release_is_short, released, sizes, text,
 };
@@ -26,28 +30,52 @@ use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::Release;
 use konsil_mpc::{MpcError, Opening, Session, Shared};
+use konsil_ring::{Word, encode_count};
+use std::ops::Range;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 3] = [ADMITTED, COUNTS, AREA];
+pub const OPENINGS: [Opening; 4] = [ADMITTED, COUNTS, AREA, BANDS];
 
 const ADMITTED: Opening = admitted("roc.admitted");
 const COUNTS: Opening = released("roc.counts", "How many controls and cases there are.");
 const AREA: Opening =
     released("roc.area", "The area under the ROC curve, and the two parts of its variance.");
 
+const BANDS: Opening =
+    released("roc.bands", "Controls and cases between the cutoffs, unless too few.");
+
+/// Most cutoffs.
+const CUTOFFS_MAX: usize = 10;
+
 struct Roc {
     compared: Compared,
+    /// In order, within the marker's range.
+    cutoffs: Vec<f64>,
 }
 
 /// Checks a request: `marker ~ outcome`, the second level of the outcome being the case.
 ///
 /// # Errors
-/// [`AnalysisError`] for anything else, and for a grid with too many points.
+/// [`AnalysisError`] for anything else, for a grid with too many points, and for cutoffs out of range.
 pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    Ok(Box::new(Roc { compared: Compared::ranked(request, dictionary, 2..=2)? }))
+    let compared = Compared::ranked(request, dictionary, 2..=2)?;
+    let mut cutoffs = request.cutoffs.clone();
+    cutoffs.sort_by(f64::total_cmp);
+    cutoffs.dedup();
+    let grid = compared.numeric.grid;
+    let last = grid.start + (grid.points - 1) as f64 * grid.step;
+    let within = |cutoff: &f64| *cutoff > grid.start && *cutoff <= last;
+    if cutoffs.len() > CUTOFFS_MAX || !cutoffs.iter().all(within) {
+        let what = format!(
+            "takes up to {CUTOFFS_MAX} cutoffs above {} and up to {last}, the range of `{}`",
+            grid.start, compared.numeric.name
+        );
+        return Err(AnalysisError::request(request, what));
+    }
+    Ok(Box::new(Roc { compared, cutoffs }))
 }
 
 impl Analysis for Roc {
@@ -56,7 +84,10 @@ impl Analysis for Roc {
     }
 
     fn reveals(&self) -> Vec<String> {
-        vec!["cases, controls, area under the ROC curve and its variance".to_owned()]
+        let area = "cases, controls, area under the ROC curve and its variance".to_owned();
+        let bands = self.cutoffs.len() + 1;
+        let cells = format!("{} counts between the cutoffs, small ones suppressed", 2 * bands);
+        std::iter::once(area).chain((bands > 1).then_some(cells)).collect()
     }
 
     fn understood(&self) -> Vec<String> {
@@ -64,7 +95,7 @@ impl Analysis for Roc {
     }
 
     fn statistics(&self) -> usize {
-        3
+        3 + 2 * self.cutoffs.len()
     }
 
     fn sets(&self) -> usize {
@@ -87,7 +118,13 @@ impl Analysis for Roc {
         let counts = session.input(&self.compared.histogram(&values))?;
         let sums = area_sums(session, &counts, points)?;
         session.release(COUNTS, &group_totals(&counts, points))?;
-        Ok(session.release(AREA, &sums)?)
+        session.release(AREA, &sums)?;
+        if self.cutoffs.is_empty() {
+            return Ok(());
+        }
+        let cells = self.bands(&values);
+        let zero = vec![false; cells.len()];
+        release_cells(session, (setting, BANDS), (&cells, &zero), (2, self.cutoffs.len() + 1))
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -109,12 +146,60 @@ impl Analysis for Roc {
                 ("method", text("Area under the ROC curve, DeLong's variance")),
             ],
         );
+        let mut tables = vec![tidy];
+        if !self.cutoffs.is_empty() {
+            tables.push(self.at_cutoffs(&release.counts(BANDS)?, (controls, cases)));
+        }
         Ok(Findings {
             title: "ROC".to_owned(),
-            tables: vec![tidy],
+            tables,
             notes: Vec::new(),
             found_percent_below: None,
         })
+    }
+}
+
+impl Roc {
+    /// This centre's patients between the cutoffs, `[controls, cases][band]`.
+    fn bands(&self, values: &[Vec<f64>]) -> Vec<Word> {
+        let bands = self.cutoffs.len() + 1;
+        let mut counts = vec![0; values.len() * bands];
+        for (group, values) in values.iter().enumerate() {
+            for value in values {
+                let band = self.cutoffs.iter().filter(|cutoff| value >= *cutoff).count();
+                counts[group * bands + band] += 1;
+            }
+        }
+        counts.into_iter().map(encode_count).collect()
+    }
+
+    /// Who is told a case by each cutoff: from all bands above, or all below, whichever are shown.
+    fn at_cutoffs(&self, pairs: &[f64], totals: (f64, f64)) -> Table {
+        let bands = self.cutoffs.len() + 1;
+        let sum = |group: usize, range: Range<usize>| -> Option<f64> {
+            range.map(|band| shown(pairs, group * bands + band)).sum()
+        };
+        let columns = ["cutoff", "sensitivity", "specificity", "ppv", "npv", "suppressed"];
+        let mut table = Table::new("cutoffs", &columns);
+        for (at, cutoff) in self.cutoffs.iter().enumerate() {
+            let above = |group: usize, total: f64| {
+                let below = || sum(group, 0..at + 1).map(|it| total - it);
+                sum(group, at + 1..bands).or_else(below)
+            };
+            let (controls, cases) = totals;
+            let (false_positive, true_positive) = (above(0, controls), above(1, cases));
+            let both = true_positive.zip(false_positive);
+            let number = |it: Option<f64>| it.map_or(Cell::Missing, Cell::Number);
+            table.rows.push(vec![
+                Cell::Number(*cutoff),
+                number(true_positive.map(|it| it / cases)),
+                number(false_positive.map(|it| 1.0 - it / controls)),
+                number(both.map(|(t, f)| t / (t + f))),
+                number(both.map(|(t, f)| (controls - f) / (controls - f + cases - t))),
+                Cell::Flag(both.is_none()),
+            ]);
+        }
+        table
     }
 }
 

@@ -29,6 +29,7 @@
 //! 26, for the net benefit.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::cells::{release_cells, shown};
 use crate::compared::{admitted, group_totals, release_is_short, released, text};
 use crate::design::{Model, Rows};
 use crate::fit::{check_apart, sound_inverse};
@@ -37,9 +38,7 @@ use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{
-    Applicants, Counts, Release, admit, large_enough_or_zero, protect_table, suppress,
-};
+use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::{add_rounded, gram_sums};
 use konsil_mpc::{Audience, Opening, Session, Shared, linear};
 use konsil_ring::{Word, decode, encode_count};
@@ -223,7 +222,8 @@ impl Analysis for Validate {
         session.release(SUMS, &sums)?;
         recalibrate(session, &local)?;
         let bands: Vec<Word> = bands.into_iter().map(encode_count).collect();
-        release_bands(session, setting, &bands)
+        let zero = vec![false; bands.len()];
+        release_cells(session, (setting, BANDS), (&bands, &zero), (2, BANDS_COUNT))
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -353,28 +353,9 @@ fn recalibrate(session: &mut dyn Session, local: &Local) -> Result<(), AnalysisE
     Ok(())
 }
 
-/// Judges, protects and releases the bands: verdict and count, `[band][controls, cases]`.
-fn release_bands(
-    session: &mut dyn Session,
-    setting: &Setting,
-    bands: &[Word],
-) -> Result<(), AnalysisError> {
-    let policy = &setting.policy;
-    let counts = Counts::input(session, policy, bands)?;
-    let verdicts = large_enough_or_zero(session, policy, (&counts, &vec![false; bands.len()]))?;
-    let counts = counts.total;
-    let verdicts = protect_table(session, policy, (&verdicts, &counts), (2, BANDS_COUNT))?;
-    let masked = suppress(session, &verdicts, &counts)?;
-    let both = Shared::concat([&verdicts, &masked]).transposed(2, bands.len());
-    Ok(session.release(BANDS, &both)?)
-}
-
 /// The table of the bands, and the net benefit at their limits where all bands above are shown.
 fn bands_tables(pairs: &[f64], n: f64) -> (Table, Table) {
-    let cell = |row: usize, band: usize| match pairs.chunks(2).nth(row * BANDS_COUNT + band) {
-        Some([verdict, count]) if *verdict > 0.5 => Some(*count),
-        _ => None,
-    };
+    let cell = |row: usize, band: usize| shown(pairs, row * BANDS_COUNT + band);
     let limit = |band: usize| band as f64 / BANDS_COUNT as f64;
     let number = |it: Option<f64>| it.map_or(Cell::Missing, Cell::Number);
     let mut calibration = Table::new(

@@ -165,6 +165,12 @@ pub const VARIANTS: &[Variant] = &[
         "konsil t_test sbp sbp_later --paired",
         "R t.test(paired = TRUE)",
     ),
+    variant(
+        "roc",
+        "sensitivity and specificity at cutoffs",
+        "konsil roc 'crp ~ died' --cutoffs 2,4,8",
+        "R table, prop.table",
+    ),
     variant("t_test", "t test of one sample", "konsil t_test 'bmi ~ 1' --mu 25", "R t.test(mu = )"),
     variant(
         "t_test",

@@ -87,6 +87,24 @@ fn tests_of_tables_equal_r() {
     }
 }
 
+/// Small bins are hidden; a bin that is hidden alone takes a neighbour along.
+#[test]
+fn histograms_equal_r() {
+    equals_r("histogram");
+    let network = three_and_an_empty_one();
+    let request = Request { bins: Some(10), ..variables("histogram", &["age"]) };
+    for run in [network.on_ideal(&request), network.on_shares(&request)] {
+        let table = run.table("histogram");
+        let counts: Vec<f64> = (0..table.rows.len()).map(|row| number(table, row, "n")).collect();
+        assert!(counts.iter().all(|it| it.is_nan() || *it >= 10.0), "{counts:?}");
+    }
+    let ask = |request: Request| prepare(&request, &network.dictionary).err().unwrap().to_string();
+    assert!(ask(Request { bins: Some(1), ..request.clone() }).contains("2 to 100"));
+    assert!(ask(variables("histogram", &["sex"])).contains("levels"));
+    let far = Request { cutoffs: vec![500.0], ..model("roc", "age ~ died") };
+    assert!(ask(far).contains("cutoffs"));
+}
+
 /// Differences between groups come from numbers that are shown anyway; a hidden one has none.
 #[test]
 fn differences_in_table_1_equal_r() {

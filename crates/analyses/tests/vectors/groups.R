@@ -179,6 +179,17 @@ compare("sex ~ age + arm + died + bmi", "sex", "died", 2)
 compare("sex ~ age + arm + died + bmi", "sex", "bmi", 3)
 compare("arm ~ bmi + sex", "arm", "bmi", 0)
 compare("arm ~ bmi + sex", "arm", "sex", 1)
+# counts in bins; sensitivity and specificity at cutoffs
+h <- hist(d$age, breaks = c(18 + 8.2 * 0:9, 18 + 8.2 * 10), right = FALSE, include.lowest = TRUE, plot = FALSE)
+for (i in seq_along(h$counts)) if (h$counts[i] > 12) case(list(kind = "histogram",
+  variables = list("age"), bins = 10), list(n = h$counts[i], from = h$breaks[i]), row = i - 1, table = "histogram")
+case(list(kind = "histogram", variables = list("age"), bins = 10), list(missing = sum(is.na(d$age))),
+  table = "glance")
+k <- !is.na(d$age)
+for (cut in c(55, 64.5)) { t <- d$age[k] >= cut - 1e-9; y <- d$died[k] == 1
+  case(list(kind = "roc", formula = "age ~ died", cutoffs = c(64.5, 55)),
+    list(cutoff = cut, sensitivity = mean(t[y]), specificity = mean(!t[!y]), ppv = mean(y[t]),
+      npv = mean(!y[!t])), row = match(cut, c(55, 64.5)) - 1, table = "cutoffs") }
 file_of <- function(kind) if (kind == "table1") "table1_comparison.json" else paste0(kind, ".json")
 for (kind in unique(sapply(cases, function(x) x$request$kind)))
   write_json(Filter(function(x) x$request$kind == kind, cases), file_of(kind),
