@@ -7,20 +7,21 @@
 //! For each point, twice the controls below and twice the cases above follow from running sums,
 //! which are shares; the area and the two sums of squares of its variance are products of shares.
 //!
-//! At chosen cutoffs, cases and controls between them are judged and protected as the cells of a table.
+//! Chosen cutoffs are judged one after the other: shown are those with enough cases and controls since
+//! the last one and beyond.
 //!
 //! # Opens
 //! To the centres: whether there are enough cases and controls.
 //!
 //! # Release
 //! Cases, controls, the area's numerator and the two sums of squares; with cutoffs, cases and controls
-//! between them where they are not small. No other point of the curve.
+//! between those that are shown. No other point of the curve.
 //!
 //! # Sources
 //! `DeLong`, `DeLong` and Clarke-Pearson (1988), Biometrics 44, equations 3 to 5.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::cells::{release_cells, shown};
+use crate::cells::{merged, release_merged};
 use crate::compared::{
     Compared, admit_groups, admitted, group_totals, release_is_short, released, sizes, text,
 };
@@ -31,7 +32,6 @@ use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::Release;
 use konsil_mpc::{MpcError, Opening, Session, Shared};
 use konsil_ring::{Word, encode_count};
-use std::ops::Range;
 
 /// Everything this analysis opens or releases.
 pub const OPENINGS: [Opening; 4] = [ADMITTED, COUNTS, AREA, BANDS];
@@ -42,7 +42,7 @@ const AREA: Opening =
     released("roc.area", "The area under the ROC curve, and the two parts of its variance.");
 
 const BANDS: Opening =
-    released("roc.bands", "Controls and cases between the cutoffs, unless too few.");
+    released("roc.bands", "Controls and cases between the cutoffs, with neighbours where too few.");
 
 /// Most cutoffs.
 const CUTOFFS_MAX: usize = 10;
@@ -85,9 +85,9 @@ impl Analysis for Roc {
 
     fn reveals(&self) -> Vec<String> {
         let area = "cases, controls, area under the ROC curve and its variance".to_owned();
-        let bands = self.cutoffs.len() + 1;
-        let cells = format!("{} counts between the cutoffs, small ones suppressed", 2 * bands);
-        std::iter::once(area).chain((bands > 1).then_some(cells)).collect()
+        let cutoffs = self.cutoffs.len();
+        let cells = format!("cases and controls between {cutoffs} cutoffs, unless too few");
+        std::iter::once(area).chain((cutoffs > 0).then_some(cells)).collect()
     }
 
     fn understood(&self) -> Vec<String> {
@@ -123,8 +123,7 @@ impl Analysis for Roc {
             return Ok(());
         }
         let cells = self.bands(&values);
-        let zero = vec![false; cells.len()];
-        release_cells(session, (setting, BANDS), (&cells, &zero), (2, self.cutoffs.len() + 1))
+        release_merged(session, (setting, BANDS), &cells, 2)
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -173,31 +172,27 @@ impl Roc {
         counts.into_iter().map(encode_count).collect()
     }
 
-    /// Who is told a case by each cutoff: from all bands above, or all below, whichever are shown.
-    fn at_cutoffs(&self, pairs: &[f64], totals: (f64, f64)) -> Table {
-        let bands = self.cutoffs.len() + 1;
-        let sum = |group: usize, range: Range<usize>| -> Option<f64> {
-            range.map(|band| shown(pairs, group * bands + band)).sum()
-        };
+    /// Who is told a case by each cutoff that is shown.
+    fn at_cutoffs(&self, released: &[f64], (controls, cases): (f64, f64)) -> Table {
         let columns = ["cutoff", "sensitivity", "specificity", "ppv", "npv", "suppressed"];
         let mut table = Table::new("cutoffs", &columns);
+        let bands = merged(released, &[controls, cases]);
         for (at, cutoff) in self.cutoffs.iter().enumerate() {
-            let above = |group: usize, total: f64| {
-                let below = || sum(group, 0..at + 1).map(|it| total - it);
-                sum(group, at + 1..bands).or_else(below)
-            };
-            let (controls, cases) = totals;
-            let (false_positive, true_positive) = (above(0, controls), above(1, cases));
-            let both = true_positive.zip(false_positive);
-            let number = |it: Option<f64>| it.map_or(Cell::Missing, Cell::Number);
-            table.rows.push(vec![
-                Cell::Number(*cutoff),
-                number(true_positive.map(|it| it / cases)),
-                number(false_positive.map(|it| 1.0 - it / controls)),
-                number(both.map(|(t, f)| t / (t + f))),
-                number(both.map(|(t, f)| (controls - f) / (controls - f + cases - t))),
-                Cell::Flag(both.is_none()),
-            ]);
+            // those below: all bands that end at the cutoff or before it
+            let below = bands.iter().filter(|(_, to, _)| *to <= at + 1);
+            let shown = below.clone().any(|(_, to, _)| *to == at + 1);
+            let sum = |group: usize| below.clone().filter_map(|it| it.2.get(group)).sum::<f64>();
+            let (negative, missed) = (sum(0), sum(1));
+            let (told, false_positive) = (cases - missed, controls - negative);
+            let numbers = [
+                told / cases,
+                negative / controls,
+                told / (told + false_positive),
+                negative / (negative + missed),
+            ];
+            let number = |it: f64| if shown { Cell::Number(it) } else { Cell::Missing };
+            let ends = ([Cell::Number(*cutoff)], [Cell::Flag(!shown)]);
+            table.rows.push([&ends.0[..], &numbers.map(number), &ends.1].concat());
         }
         table
     }

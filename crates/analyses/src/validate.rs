@@ -11,8 +11,8 @@
 //!
 //! # Secure step
 //! Area under the ROC curve as in `roc`, from the counts. Intercept and slope of the recalibration by
-//! Newton steps whose equations are solved on shares. Cases and controls in ten bands of risk are
-//! judged and protected as the cells of a table.
+//! Newton steps whose equations are solved on shares. Limits of risk, twentieths, are judged one after
+//! the other: shown are those with enough cases and controls since the last one and beyond.
 //!
 //! # Opens
 //! To the centres: whether there are enough cases and controls; which columns cannot be told apart;
@@ -21,7 +21,7 @@
 //!
 //! # Release
 //! Cases, controls, the area's numerator and variance, sum of squared errors and of risks, both
-//! recalibrations with their variances, cases and controls by band where they are not small.
+//! recalibrations with their variances, cases and controls between the shown limits of risk.
 //!
 //! # Sources
 //! `DeLong`, `DeLong` and Clarke-Pearson (1988), Biometrics 44; Brier (1950), Mon. Weather Rev. 78;
@@ -29,7 +29,7 @@
 //! 26, for the net benefit.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::cells::{release_cells, shown};
+use crate::cells::{merged, release_merged};
 use crate::compared::{admitted, group_totals, release_is_short, released, text};
 use crate::design::{Model, Rows};
 use crate::fit::{check_apart, sound_inverse};
@@ -70,13 +70,15 @@ const COUNTS: Opening = released(
 const SUMS: Opening = released("validate.sums", "Sum of squared errors and sum of risks.");
 const RECALIBRATION: Opening =
     released("validate.recalibration", "The variances of intercepts and slope.");
-const BANDS: Opening =
-    released("validate.bands", "Controls and cases in ten bands of risk, unless too few.");
+const BANDS: Opening = released(
+    "validate.bands",
+    "Controls and cases in bands of risk, with their neighbours where too few.",
+);
 
 /// Points of the grid of risks: thousandths.
 const POINTS: usize = 1001;
 /// Bands of risk.
-const BANDS_COUNT: usize = 10;
+const BANDS_COUNT: usize = 20;
 /// Newton steps of the recalibration.
 const STEPS: usize = 8;
 /// Linear predictors are divided by this before they are summed, and cut off beyond it.
@@ -159,7 +161,9 @@ impl Analysis for Validate {
     fn reveals(&self) -> Vec<String> {
         vec![
             "area under the ROC curve, Brier score, calibration intercept and slope".to_owned(),
-            format!("{BANDS_COUNT} bands of risk with cases and controls, small ones suppressed"),
+            format!(
+                "cases and controls in up to {BANDS_COUNT} bands of risk, small ones with neighbours"
+            ),
             format!("to the centres: intercepts and slope after each of {STEPS} steps"),
         ]
     }
@@ -222,8 +226,7 @@ impl Analysis for Validate {
         session.release(SUMS, &sums)?;
         recalibrate(session, &local)?;
         let bands: Vec<Word> = bands.into_iter().map(encode_count).collect();
-        let zero = vec![false; bands.len()];
-        release_cells(session, (setting, BANDS), (&bands, &zero), (2, BANDS_COUNT))
+        release_merged(session, (setting, BANDS), &bands, 2)
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -258,7 +261,7 @@ impl Analysis for Validate {
         row("calibration slope", slope / REACH, Some(slope_var.max(0.0).sqrt() / REACH), Some(1.0));
         let glance =
             Table::of_one("glance", [("nobs", Cell::Count(n)), ("cases", Cell::Count(cases))]);
-        let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, n);
+        let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, [controls, cases]);
         Ok(Findings {
             title: "Validation of a model".to_owned(),
             tables: vec![tidy, glance, calibration, benefit],
@@ -353,48 +356,33 @@ fn recalibrate(session: &mut dyn Session, local: &Local) -> Result<(), AnalysisE
     Ok(())
 }
 
-/// The table of the bands, and the net benefit at their limits where all bands above are shown.
-fn bands_tables(pairs: &[f64], n: f64) -> (Table, Table) {
-    let cell = |row: usize, band: usize| shown(pairs, row * BANDS_COUNT + band);
+/// The table of the bands, and the net benefit at their limits.
+fn bands_tables(released: &[f64], totals: [f64; 2]) -> (Table, Table) {
     let limit = |band: usize| band as f64 / BANDS_COUNT as f64;
-    let number = |it: Option<f64>| it.map_or(Cell::Missing, Cell::Number);
-    let mut calibration = Table::new(
-        "calibration",
-        &["risk.from", "risk.to", "n", "cases", "observed", "suppressed"],
-    );
+    let columns = ["risk.from", "risk.to", "n", "cases", "observed"];
+    let mut calibration = Table::new("calibration", &columns);
     let columns = ["threshold", "net.benefit", "treat.all", "net.benefit.treat.none"];
     let mut benefit = Table::new("benefit", &columns);
-    let (mut above, mut all_cases) = (Some((0.0, 0.0)), None);
-    let mut rows = Vec::new();
-    for band in (0..BANDS_COUNT).rev() {
-        let both = cell(0, band).zip(cell(1, band));
-        above = above.zip(both).map(|(sum, it)| (sum.0 + it.0, sum.1 + it.1));
-        rows.push((limit(band), above));
-        all_cases = above.map(|it| it.1);
-    }
-    for band in 0..BANDS_COUNT {
-        let both = cell(0, band).zip(cell(1, band));
-        let n = both.map(|(controls, cases)| controls + cases);
-        let observed = both.zip(n).map(|((_, cases), n)| cases / n);
+    let n = totals.iter().sum::<f64>();
+    let mut above = totals;
+    for (from, to, counts) in merged(released, &totals) {
+        let &[controls, cases] = &counts[..] else {
+            continue;
+        };
         calibration.rows.push(vec![
-            Cell::Number(limit(band)),
-            Cell::Number(limit(band + 1)),
-            number(n),
-            number(cell(1, band)),
-            number(observed),
-            Cell::Flag(n.is_none()),
+            Cell::Number(limit(from)),
+            Cell::Number(limit(to)),
+            Cell::Count(controls + cases),
+            Cell::Count(cases),
+            Cell::Number(cases / (controls + cases)),
         ]);
-    }
-    for (threshold, above) in rows.into_iter().rev().filter(|it| it.0 > 0.0) {
-        let odds = threshold / (1.0 - threshold);
-        let net = |(controls, cases): (f64, f64)| cases / n - controls / n * odds;
-        let all = all_cases.map(|cases| net((n - cases, cases)));
-        benefit.rows.push(vec![
-            Cell::Number(threshold),
-            number(above.map(net)),
-            number(all),
-            Cell::Number(0.0),
-        ]);
+        if from > 0 {
+            let odds = limit(from) / (1.0 - limit(from));
+            let net = |[controls, cases]: [f64; 2]| cases / n - controls / n * odds;
+            let numbers = [limit(from), net(above), net(totals), 0.0];
+            benefit.rows.push(numbers.map(Cell::Number).to_vec());
+        }
+        above = [above[0] - controls, above[1] - cases];
     }
     (calibration, benefit)
 }

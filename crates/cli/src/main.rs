@@ -15,6 +15,7 @@ mod dossier;
 mod example;
 mod explain;
 mod failure;
+mod figures;
 mod joining;
 mod key;
 mod lab;

@@ -1,11 +1,11 @@
 //! The report: one self-contained page.
 
+use crate::figures;
 use crate::render;
 use konsil_analyses::{Cell, Findings, Table};
 use konsil_node::{Outcome, StudyRun};
-use konsil_plot::number::{self, Medium};
+use konsil_plot::number::Medium;
 use konsil_plot::report::{Question, Report, Revealed, Section, Status};
-use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, ForestRow, KmPlot};
 use konsil_plot::table::{Cell as Shown, Column, Table as ShownTable};
 use std::time::Duration;
 
@@ -133,72 +133,8 @@ fn section(id: &str, findings: &Findings) -> Section {
     for note in &findings.notes {
         section = section.note(note.clone());
     }
-    for table in &findings.tables {
-        if table.name == "km" {
-            section = section.kaplan_meier(curves(table, findings));
-        } else if table.name == "tidy" && table.columns.contains(&"exp.estimate") {
-            section = section.forest(forest(table));
-        }
+    for (_, figure) in figures::of(findings) {
+        section = section.figure(figure);
     }
     render::tables(findings, Medium::Html).into_iter().fold(section, Section::table)
-}
-
-fn value(table: &Table, row: usize, column: &str) -> f64 {
-    table.get(row, column).and_then(Cell::number).unwrap_or(f64::NAN)
-}
-
-fn text(table: &Table, row: usize, column: &str) -> String {
-    table.get(row, column).map(Cell::text).unwrap_or_default()
-}
-
-fn curves(table: &Table, findings: &Findings) -> KmPlot {
-    let other = |name: &str| findings.tables.iter().find(|it| it.name == name);
-    let sizes = other("tidy");
-    let labels = sizes.map(|it| (0..it.rows.len()).map(|row| text(it, row, "strata")).collect());
-    let labels: Vec<String> = labels.unwrap_or_default();
-    let curve = |(at, label): (usize, &String)| {
-        let rows = (0..table.rows.len()).filter(|row| text(table, *row, "strata") == *label);
-        let point = |row: usize| CurvePoint {
-            time: value(table, row, "time"),
-            survival: value(table, row, "surv"),
-            lower: value(table, row, "lower"),
-            upper: value(table, row, "upper"),
-            at_risk: table.get(row, "n.risk").and_then(Cell::number),
-        };
-        let records = sizes.and_then(|it| it.get(at, "records")).and_then(Cell::number);
-        Curve { label: label.clone(), records, points: rows.map(point).collect() }
-    };
-    KmPlot {
-        title: "Survival".to_owned(),
-        time_label: "time".to_owned(),
-        curves: labels.iter().enumerate().map(curve).filter(|it| !it.points.is_empty()).collect(),
-        p_value: other("glance").and_then(|it| it.get(0, "p.value.log")).and_then(Cell::number),
-    }
-}
-
-fn forest(table: &Table) -> ForestPlot {
-    let rows = (0..table.rows.len()).filter(|row| text(table, *row, "term") != "(Intercept)");
-    let row = |row: usize| ForestRow {
-        label: text(table, row, "term"),
-        estimate: value(table, row, "exp.estimate"),
-        low: value(table, row, "exp.conf.low"),
-        high: value(table, row, "exp.conf.high"),
-        text: format!(
-            "{}  {}",
-            number::interval(
-                value(table, row, "exp.estimate"),
-                value(table, row, "exp.conf.low"),
-                value(table, row, "exp.conf.high"),
-                Medium::Html
-            ),
-            number::p_statement(value(table, row, "p.value"), Medium::Html)
-        ),
-    };
-    ForestPlot {
-        title: "Ratios with 95 % limits".to_owned(),
-        axis_label: "ratio, log scale".to_owned(),
-        text_label: "ratio (95 % CI)  p".to_owned(),
-        ratios: true,
-        rows: rows.map(row).collect(),
-    }
 }

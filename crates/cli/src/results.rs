@@ -1,6 +1,7 @@
 //! What a run leaves: CSV tables, ledger, plan, report; and what the screen shows of it.
 
 use crate::failure::Failure;
+use crate::figures;
 use crate::model::Model;
 use crate::render;
 use crate::report;
@@ -70,6 +71,10 @@ pub(crate) fn write(
         for table in &findings.tables {
             let path = out.join(format!("{}.{}.csv", analysis.id, table.name));
             write_private(&path, csv_text(table)?.as_bytes())?;
+        }
+        for (name, figure) in figures::of(findings) {
+            let path = out.join(format!("{}.{name}.svg", analysis.id));
+            write_private(&path, figure.to_svg().as_bytes())?;
         }
         write_model(run, (&analysis.id, findings), out)?;
     }
@@ -142,14 +147,14 @@ pub(crate) fn make_place(out: &Path) -> Result<(), Failure> {
     std::fs::remove_file(&probe).map_err(|error| fail(&error))
 }
 
-/// An earlier run's tables of an analysis that now has none: nobody shall take them for its result.
+/// An earlier run's tables and figures of an analysis that now has none: nobody shall take them for its result.
 fn remove_tables(out: &Path, id: &str) -> Result<(), Failure> {
     let fail = |error: std::io::Error| Failure::file(out, &error);
     for entry in std::fs::read_dir(out).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         let parts: Vec<&str> = name.split('.').collect();
-        if matches!(parts.as_slice(), [of, _, "csv"] if *of == id) {
+        if matches!(parts.as_slice(), [of, _, "csv" | "svg"] if *of == id) {
             std::fs::remove_file(&path).map_err(fail)?;
         }
     }

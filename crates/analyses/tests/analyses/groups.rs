@@ -5,6 +5,7 @@ use crate::reference::{Ledger, json, real};
 use crate::support::{Network, Run, model, number, vector};
 use crate::vectors::{seven, three_and_an_empty_one};
 use konsil_analyses::{Request, entry, prepare};
+use konsil_disclosure::Policy;
 use serde_json::Value;
 
 /// The runs of a case: on both backends, on the networks that its numbers hold for.
@@ -99,10 +100,32 @@ fn histograms_equal_r() {
         assert!(counts.iter().all(|it| it.is_nan() || *it >= 10.0), "{counts:?}");
     }
     let ask = |request: Request| prepare(&request, &network.dictionary).err().unwrap().to_string();
-    assert!(ask(Request { bins: Some(1), ..request.clone() }).contains("2 to 100"));
+    assert!(ask(Request { bins: Some(1), ..request }).contains("2 to 100"));
     assert!(ask(variables("histogram", &["sex"])).contains("levels"));
     let far = Request { cutoffs: vec![500.0], ..model("roc", "age ~ died") };
     assert!(ask(far).contains("cutoffs"));
+}
+
+/// Bands of risk and cutoffs are merged until all have enough cases and controls, also without any one
+/// centre's.
+#[test]
+fn merged_bands_are_large_enough_without_any_centre() {
+    let policy = Policy { exposure_percent_max: 100, ..Policy::default() };
+    let network = seven().under(policy);
+    let chosen =
+        Request { coefficients: vec![-3.2, 0.045, 0.35], ..model("validate", "died ~ age + sex") };
+    let (ideal, shares) = (network.on_ideal(&chosen), network.on_shares(&chosen));
+    let table = shares.table("calibration");
+    assert_eq!(table, ideal.table("calibration"));
+    assert!(table.rows.len() > 1);
+    for row in 0..table.rows.len() {
+        let (n, cases) = (number(table, row, "n"), number(table, row, "cases"));
+        assert!(cases >= 10.0 && n - cases >= 10.0, "{n} {cases}");
+    }
+    let cutoffs = Request { cutoffs: vec![50.0, 55.0, 64.5], ..model("roc", "age ~ died") };
+    let run = network.on_shares(&cutoffs);
+    let table = run.table("cutoffs");
+    assert!(number(table, 0, "sensitivity").is_nan() && number(table, 2, "sensitivity") > 0.5);
 }
 
 /// Differences between groups come from numbers that are shown anyway; a hidden one has none.

@@ -148,6 +148,21 @@ v(2, list(estimate = sum(y) / sum(p)))
 v(3, list(estimate = large[1, 1], std.error = large[1, 2], p.value = large[1, 4]))
 v(4, list(estimate = slope[2, 1], std.error = slope[2, 2]))
 v(0, list(nobs = sum(k), cases = sum(y)), table = "glance")
+# bands of risk: limits with ten cases and ten controls since the last shown one and beyond
+band <- pmin(floor(round(p, 3) * 20 + 1e-9), 19); rows <- list(); from <- 0
+for (k in 1:19) {
+  since <- band >= from & band < k; left <- band >= k
+  if (min(table(factor(y[since], 0:1)), table(factor(y[left], 0:1))) >= 10) {
+    rows[[length(rows) + 1]] <- c(from, k); from <- k }
+}
+rows[[length(rows) + 1]] <- c(from, 20)
+for (i in seq_along(rows)) { r <- rows[[i]]; k <- band >= r[1] & band < r[2]
+  v(i - 1, list(risk.from = r[1] / 20, risk.to = r[2] / 20, n = sum(k), cases = sum(y[k]),
+    observed = mean(y[k])), table = "calibration")
+  if (i > 1) { t <- r[1] / 20; a <- band >= r[1]
+    v(i - 2, list(threshold = t, net.benefit = (sum(y[a]) - sum(!y[a]) * t / (1 - t)) / length(y),
+      treat.all = (sum(y) - sum(!y) * t / (1 - t)) / length(y)), table = "benefit") }
+}
 # Table 1: standardised differences by the formulas of Austin (2009) and of Yang and Dalton (2012),
 # averaged over pairs; F tests, chi-squared tests
 pairs_mean <- function(groups, distance) mean(combn(length(groups), 2, function(k)
@@ -186,10 +201,11 @@ for (i in seq_along(h$counts)) if (h$counts[i] > 12) case(list(kind = "histogram
 case(list(kind = "histogram", variables = list("age"), bins = 10), list(missing = sum(is.na(d$age))),
   table = "glance")
 k <- !is.na(d$age)
-for (cut in c(55, 64.5)) { t <- d$age[k] >= cut - 1e-9; y <- d$died[k] == 1
-  case(list(kind = "roc", formula = "age ~ died", cutoffs = c(64.5, 55)),
+for (cut in c(55, 64.5)) { # below 50 are too few cases to be shown
+  t <- d$age[k] >= cut - 1e-9; y <- d$died[k] == 1
+  case(list(kind = "roc", formula = "age ~ died", cutoffs = c(64.5, 55, 50)),
     list(cutoff = cut, sensitivity = mean(t[y]), specificity = mean(!t[!y]), ppv = mean(y[t]),
-      npv = mean(!y[!t])), row = match(cut, c(55, 64.5)) - 1, table = "cutoffs") }
+      npv = mean(!y[!t])), row = match(cut, c(50, 55, 64.5)) - 1, table = "cutoffs") }
 file_of <- function(kind) if (kind == "table1") "table1_comparison.json" else paste0(kind, ".json")
 for (kind in unique(sapply(cases, function(x) x$request$kind)))
   write_json(Filter(function(x) x$request$kind == kind, cases), file_of(kind),

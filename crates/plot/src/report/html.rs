@@ -1,9 +1,9 @@
 //! The report's markup.
 
-use super::{Figure, Question, Report, Revealed, Section, Status, style::STYLE};
+use super::{Question, Report, Revealed, Section, Status, style::STYLE};
+use crate::escape;
 use crate::number::{Medium, bytes, bytes_exact, count, duration};
 use crate::table::{Align, Cell, Column, Table};
-use crate::{escape, svg};
 
 /// No script, no other host, not even this page's own: everything is inside.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -115,11 +115,7 @@ fn understood(report: &Report) -> String {
 fn section((index, section): (usize, &Section)) -> String {
     let mut body = String::new();
     for figure in &section.figures {
-        let drawn = match figure {
-            Figure::Survival(plot) => svg::kaplan_meier(plot),
-            Figure::Forest(plot) => svg::forest(plot),
-            Figure::Chart(chart) => svg::chart(chart),
-        };
+        let drawn = figure.to_svg();
         body.push_str(&format!("<figure class=\"scroll\" tabindex=\"0\">\n{drawn}</figure>\n"));
     }
     for each in &section.tables {

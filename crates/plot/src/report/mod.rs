@@ -3,7 +3,7 @@
 mod html;
 pub(crate) mod style;
 
-use crate::svg::{Chart, ForestPlot, KmPlot};
+use crate::svg::{self, Chart, ForestPlot, KmPlot};
 use crate::table::Table;
 use std::time::Duration;
 
@@ -69,10 +69,25 @@ pub struct Section {
 
 /// A figure. It is drawn by the report, so that no foreign markup can come in.
 #[derive(Clone, Debug)]
-enum Figure {
+pub enum Figure {
+    /// Survival curves.
     Survival(KmPlot),
+    /// Estimates with their limits.
     Forest(ForestPlot),
+    /// Any other numbers.
     Chart(Chart),
+}
+
+impl Figure {
+    /// The figure as an SVG file.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        match self {
+            Self::Survival(plot) => svg::kaplan_meier(plot),
+            Self::Forest(plot) => svg::forest(plot),
+            Self::Chart(chart) => svg::chart(chart),
+        }
+    }
 }
 
 /// An entry of the ledger: something that was revealed.
@@ -109,24 +124,10 @@ impl Section {
         self
     }
 
-    /// Adds survival curves.
+    /// Adds a figure.
     #[must_use]
-    pub fn kaplan_meier(mut self, plot: KmPlot) -> Self {
-        self.figures.push(Figure::Survival(plot));
-        self
-    }
-
-    /// Adds a chart.
-    #[must_use]
-    pub fn chart(mut self, chart: Chart) -> Self {
-        self.figures.push(Figure::Chart(chart));
-        self
-    }
-
-    /// Adds a forest plot.
-    #[must_use]
-    pub fn forest(mut self, plot: ForestPlot) -> Self {
-        self.figures.push(Figure::Forest(plot));
+    pub fn figure(mut self, figure: Figure) -> Self {
+        self.figures.push(figure);
         self
     }
 }

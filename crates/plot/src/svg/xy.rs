@@ -149,7 +149,7 @@ impl Frame {
     fn new(chart: &Chart) -> Self {
         let named = chart.series.iter().filter(|it| !it.label.is_empty());
         let label = named.map(|it| text_width(&it.label)).fold(0.0, f64::max);
-        let right = (label * 1.12 + 22.0).clamp(40.0, 200.0);
+        let right = (label * 1.15 + 42.0).clamp(40.0, 220.0);
         let points = || chart.series.iter().flat_map(|it| &it.points);
         let xs = points().map(|it| it.x);
         let xs = xs.chain(chart.bars.iter().flat_map(|it| [it.from, it.to]));
@@ -262,7 +262,9 @@ fn draw(drawing: &mut Drawing, frame: &Frame, (index, series): (usize, &Series))
                     drawing.line("whisker", origin, (x, y));
                 }
                 drawing.dot("mark", (x, y));
-                drawing.text("soft", (x + 6.0, y - 5.0), &point.label, 160.0);
+                // a curve through the dots rises, arrows may go anywhere
+                let below = if series.shape == Shape::Dots { 15.0 } else { -5.0 };
+                drawing.text("soft", (x + 7.0, y + below), &point.label, 160.0);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A report as a study would give it, with made-up numbers, and a check of markup.
 
-use konsil_plot::report::{Question, Report, Revealed, Section, Status};
+use konsil_plot::report::{Figure, Question, Report, Revealed, Section, Status};
 use konsil_plot::svg::{Curve, CurvePoint, ForestPlot, ForestRow, KmPlot};
 use konsil_plot::table::{Cell, Column, Table};
 use std::time::Duration;
@@ -95,7 +95,7 @@ pub(crate) fn report() -> Report {
         purpose: "Dementia research, ethics vote 2026-114".to_owned(),
         centres: centres.map(str::to_owned).to_vec(),
     };
-    let survival = Section::new("Kaplan-Meier").kaplan_meier(km()).note(
+    let survival = Section::new("Kaplan-Meier").figure(Figure::Survival(km())).note(
         "Times on a grid of 3 months. A step is shown once 10 events have happened since the last.",
     );
     Report::new("Survival after diagnosis by APOE status", status)
@@ -104,7 +104,7 @@ pub(crate) fn report() -> Report {
         .understood("Cox model", "Surv(months, died) ~ I(age/10) + sex + apoe4 + I(hba1c/10) + smoker")
         .section(Section::new("Table 1").table(table1()))
         .section(survival)
-        .section(Section::new("Cox model").forest(forest()))
+        .section(Section::new("Cox model").figure(Figure::Forest(forest())))
         .revealed(revealed("table1.counts", "Patients of each level, unless too few.", "researcher", 48))
         .revealed(revealed("km.curve", "Survival at times between which enough events happened.", "researcher", 40))
         .revealed(revealed("km.admitted", "Whether the cohort has enough patients, events and centres.", "centres", 1))
