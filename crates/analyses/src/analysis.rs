@@ -50,6 +50,9 @@ pub struct Request {
     /// What makes patients belong together: a variable, within each centre, or `centre`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// `independence` or `exchangeable`: how patients of a cluster are taken to be correlated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corstr: Option<String>,
     /// Whether nothing but the result is opened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sealed: bool,

@@ -68,6 +68,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "scale of a curve's limits: log, log-log or plain",
     },
     Choice {
+        name: "corstr",
+        takes: Takes::Text,
+        help: "how patients of a cluster are correlated: exchangeable or independence",
+    },
+    Choice {
         name: "cutoffs",
         takes: Takes::Numbers,
         help: "values of a marker from which on it means a case",

@@ -2,9 +2,9 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, glm, histogram, km, kruskal, ks, levene,
-    lm, mcnemar, oneway, options, pca, roc, signed_rank, spearman, summary, survreg, t_test,
-    table1, validate, wilcox,
+    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kruskal, ks,
+    levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman,
+    summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -99,6 +99,45 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &firth::OPENINGS,
         prepare: firth::prepare,
+    },
+    Entry {
+        kind: "ordinal",
+        title: "proportional-odds regression of a response with ordered levels",
+        says: ["what goes along with a grade", "Zusammenhang mit einem Schweregrad"],
+        example: "konsil ordinal 'stage ~ age + smoker'",
+        options: &["iterations", "weights"],
+        reference: "R MASS::polr, Newton steps added",
+        digits: 8,
+        openings: &ordinal::OPENINGS,
+        prepare: ordinal::prepare,
+    },
+    Entry {
+        kind: "multinom",
+        title: "multinomial logistic regression of a response with several levels",
+        says: [
+            "what goes along with one of several outcomes",
+            "Zusammenhang mit einem von mehreren Ergebnissen",
+        ],
+        example: "konsil multinom 'cause ~ age + arm'",
+        options: &["iterations", "weights"],
+        reference: "R nnet::multinom, Newton steps added",
+        digits: 8,
+        openings: &multinom::OPENINGS,
+        prepare: multinom::prepare,
+    },
+    Entry {
+        kind: "gee",
+        title: "generalised estimating equations for patients in clusters",
+        says: [
+            "what goes along with a value where people belong together",
+            "Zusammenhang mit einem Wert, wo Menschen zusammengehören",
+        ],
+        example: "konsil gee 'died ~ age + sex' --family binomial --cluster centre",
+        options: &["cluster", "corstr", "family", "iterations"],
+        reference: "R geepack::geeglm",
+        digits: 8,
+        openings: &gee::OPENINGS,
+        prepare: gee::prepare,
     },
     Entry {
         kind: "anova",

@@ -100,6 +100,18 @@ pub const VARIANTS: &[Variant] = &[
         "R sandwich::vcovHC",
     ),
     variant(
+        "gee",
+        "estimating equations of independence",
+        "konsil gee 'sbp ~ age + bmi' --family gaussian --cluster centre --corstr independence",
+        "R geepack::geeglm(corstr = \"independence\")",
+    ),
+    variant(
+        "gee",
+        "estimating equations of counts",
+        "konsil gee 'visits ~ age + arm' --family poisson --cluster stage",
+        "R geepack::geeglm(family = poisson)",
+    ),
+    variant(
         "anova",
         "likelihood-ratio tests of terms",
         "konsil anova 'died ~ age + arm + stage' --family binomial",

@@ -3,7 +3,9 @@
 //! **Invariant:** every row's term is rounded to fixed point once and added with wrapping addition,
 //! so that the bytes are the same however the rows were split among threads or machines.
 
+mod correlated;
 mod family;
+mod levels;
 mod leverage;
 mod lifetimes;
 mod moments;
@@ -11,7 +13,9 @@ mod regression;
 mod risk;
 mod survival;
 
+pub use correlated::{Correlated, EquationSums};
 pub use family::{Family, Link, theta_terms};
+pub use levels::{multinomial, proportional_odds};
 pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;
 pub use moments::{Moments, counts_at_most, moments};

@@ -14,11 +14,15 @@ mod cuminc;
 #[cfg(test)]
 mod curves;
 #[cfg(test)]
+mod gee;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod gusto1;
 #[cfg(test)]
 mod ist_stroke;
+#[cfg(test)]
+mod levels;
 #[cfg(test)]
 mod models;
 #[cfg(test)]

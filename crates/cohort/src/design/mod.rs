@@ -95,6 +95,8 @@ pub enum Response {
     },
     /// 0 or 1: a condition, or a category, whose first level is 0 and all others 1.
     Binary,
+    /// A category's level as a number: 0, 1 and so on in the dictionary's order.
+    Levels(Vec<String>),
     /// A time until an event.
     Survival {
         /// Public bounds of the time of event or end of follow-up.
@@ -107,7 +109,7 @@ pub enum Response {
 /// How the response is computed.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Value { step: Step, dichotomised: bool },
+    Value { step: Step, dichotomised: bool, levels: Vec<String> },
     Survival { start: Option<Step>, time: Step, event: Step },
 }
 
@@ -206,6 +208,30 @@ impl Design {
         self
     }
 
+    /// The same design with all levels of its response instead of the first against the others;
+    /// `None` where the response is no category.
+    #[must_use]
+    pub fn by_levels(mut self) -> Option<Self> {
+        let Outcome::Value { dichotomised, levels, .. } = &mut self.outcome else {
+            return None;
+        };
+        if levels.is_empty() {
+            return None;
+        }
+        *dichotomised = false;
+        self.response = Response::Levels(levels.clone());
+        Some(self)
+    }
+
+    /// The levels of a response that has levels; none otherwise.
+    #[must_use]
+    pub fn response_levels(&self) -> &[String] {
+        match &self.response {
+            Response::Levels(levels) => levels,
+            _ => &[],
+        }
+    }
+
     /// The formula that was expanded.
     #[must_use]
     pub fn formula(&self) -> &Formula {
@@ -239,10 +265,13 @@ impl Design {
     #[must_use]
     pub fn describe(&self) -> String {
         let response = match &self.response {
-            Response::Numeric { .. } => "a number",
-            Response::Binary => "0 or 1",
-            Response::Survival { delayed_entry: true, .. } => "time to event, delayed entry",
-            Response::Survival { .. } => "time to event",
+            Response::Numeric { .. } => "a number".to_owned(),
+            Response::Binary => "0 or 1".to_owned(),
+            Response::Levels(levels) => levels.join(", "),
+            Response::Survival { delayed_entry: true, .. } => {
+                "time to event, delayed entry".to_owned()
+            }
+            Response::Survival { .. } => "time to event".to_owned(),
         };
         // Writing to a String cannot fail.
         let mut out = format!("formula    {}\n", self.formula);
@@ -327,10 +356,12 @@ fn outcome(typing: &mut Typing<'_>, left: &Node) -> Result<(Outcome, Bounds), Fo
         return survival(typing, arguments, left);
     }
     let typed = typing.part(left)?;
+    let mut levels = Vec::new();
     let (dichotomised, bounds) = match typed.kind {
         Type::Number(bounds) => (false, bounds),
         Type::Logical { .. } => (true, Some((0.0, 1.0))),
-        Type::Factor(_) if !matches!(typed.step, Step::Cut(..) | Step::Listed(..)) => {
+        Type::Factor(known) if !matches!(typed.step, Step::Cut(..) | Step::Listed(..)) => {
+            levels = known;
             (true, Some((0.0, 1.0)))
         }
         Type::Factor(_) | Type::Text(_) | Type::Numbers(_) | Type::Texts(_) | Type::Spline(_) => {
@@ -339,7 +370,7 @@ fn outcome(typing: &mut Typing<'_>, left: &Node) -> Result<(Outcome, Bounds), Fo
         }
     };
     let step = typed.step;
-    Ok((Outcome::Value { step, dichotomised }, bounds))
+    Ok((Outcome::Value { step, dichotomised, levels }, bounds))
 }
 
 fn survival(

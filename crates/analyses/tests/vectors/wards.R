@@ -1,0 +1,138 @@
+# Made-up patients in wards, and reference numbers of regressions of levels (proportional odds,
+# multinomial logit). Run in this folder: Rscript wards.R (R 4.2; MASS, nnet, jsonlite).
+suppressMessages({library(MASS); library(nnet); library(jsonlite)})
+num <- function(x) ifelse(is.finite(x), signif(as.numeric(x), 13), NA)
+out <- function(what, file) {
+  write(toJSON(what, auto_unbox = TRUE, digits = NA, na = "null", pretty = TRUE), file)
+}
+
+# 420 patients, 60 wards; a ward lies in one centre, one centre has three patients
+set.seed(2026)
+n <- 420
+ward <- c(rep(1, 3), sample(2:60, n - 3, TRUE))
+effect <- rnorm(60, 0, 0.8)[ward]
+centre7 <- ifelse(ward == 1, 1, 2 + (ward * 7) %% 6)
+d <- data.frame(id = sprintf("W%03d", 1:n), centre7 = centre7, centre3 = 1 + centre7 %% 3, ward = ward,
+  age = round(runif(n, 20, 90), 1), sex = sample(c("F", "M"), n, TRUE),
+  arm = sample(c("A", "B", "C"), n, TRUE), copies = sample(1:3, n, TRUE), days = sample(5:30, n, TRUE))
+eta <- 0.03 * (d$age - 55) + 0.5 * (d$sex == "M") - 0.7 * (d$arm == "C") + effect
+d$grade <- c("mild", "moderate", "severe", "worst")[1 + findInterval(eta + rlogis(n), c(-1, 0.4, 1.9))]
+u <- cbind(0, 0.02 * (d$age - 55) - 0.3, 0.4 * (d$arm == "B") - 0.2 * (d$sex == "M"))
+gumbel <- matrix(-log(-log(runif(3 * n))), n)
+d$course <- c("home", "rehab", "ward")[max.col(u + gumbel)]
+d$score <- round(50 + 4 * eta + rnorm(n, 0, 5), 1)
+d$score[7] <- NA
+d$improved <- as.integer(runif(n) < plogis(eta - 0.2))
+d$falls <- rpois(n, d$days / 12 * exp(0.3 * eta))
+d$half_age <- d$age / 2
+d$older <- as.integer(d$age > 60)
+d$spread <- round(rnorm(n), 2)
+write.csv(d, "wards.csv", row.names = FALSE, quote = FALSE, na = "")
+writeLines(c("name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes",
+  "id,,category,,,,,,,,identifier,", "ward,Ward,integer,,,1,60,,,,quasi,", "age,Age,number,a,,18,100,1,,,quasi,",
+  "sex,Sex,category,,F|M,,,,,,quasi,", "arm,Arm,category,,A|B|C,,,,,,clinical,",
+  "copies,Copies,integer,,,1,3,,,,clinical,", "days,Days of stay,integer,,,1,40,,,,clinical,",
+  "grade,Grade,category,,mild|moderate|severe|worst,,,,,,clinical,",
+  "course,Where to,category,,home|rehab|ward,,,,,,clinical,",
+  "score,Score,number,,,20,90,1,,,clinical,", "improved,Improved,integer,,,0,1,,,,clinical,",
+  "falls,Falls,integer,,,0,60,,,,clinical,", "half_age,Half the age,number,a,,9,50,2,,,quasi,",
+  "older,Above 60,integer,,,0,1,,,,quasi,", "spread,Noise,number,,,-5,5,2,,,clinical,"), "wards.dictionary.csv")
+for (v in c("sex", "arm")) d[[v]] <- factor(d[[v]])
+d$course <- factor(d$course)
+d$grade <- factor(d$grade, levels = c("mild", "moderate", "severe", "worst"))
+
+table_of <- function(term, b, se, level = NULL) {
+  a <- data.frame(term = term, coef = num(b), se = num(se), stat = num(b / se),
+    p = num(2 * pnorm(-abs(b / se))), row.names = NULL)
+  if (is.null(level)) a else cbind(level = level, a)
+}
+# MASS::polr stops early and takes its Hessian by differences: its fit is the start of Newton steps
+# with exact derivatives. log P = log F(a) + log(1 - F(b)) + log(1 - exp(b - a)), a and b the bounds.
+polr_of <- function(formula, weights = NULL) {
+  d$w <- if (is.null(weights)) rep(1, nrow(d)) else d[[weights]]
+  m <- polr(as.formula(formula), d, weights = w, Hess = TRUE)
+  frame <- model.frame(m)
+  x <- model.matrix(m)[, -1, drop = FALSE]
+  y <- as.integer(model.response(frame)); w <- model.weights(frame)
+  o <- model.offset(frame); if (is.null(o)) o <- 0
+  k <- length(m$zeta); p <- ncol(x); th <- c(m$zeta, m$coefficients)
+  up <- cbind(diag(k)[pmin(y, k), ] * (y <= k), -x * (y <= k))
+  low <- cbind(diag(k)[pmax(y - 1, 1), ] * (y > 1), -x * (y > 1))
+  for (turn in 1:30) {
+    a <- drop(up %*% th) - o; b <- drop(low %*% th) - o
+    inside <- y > 1 & y <= k; gap <- ifelse(inside, a - b, 1)
+    fa <- plogis(a); fb <- plogis(b)
+    h1 <- inside / expm1(gap); h2 <- inside * exp(gap) / expm1(gap)^2
+    g <- colSums(w * ((y <= k) * (1 - fa) * up - (y > 1) * fb * low + h1 * (up - low)))
+    i <- crossprod(up, w * (y <= k) * fa * (1 - fa) * up) +
+      crossprod(low, w * (y > 1) * fb * (1 - fb) * low) + crossprod(up - low, w * h2 * (up - low))
+    step <- solve(i, g); th <- th + step
+    if (max(abs(step)) < 1e-13) break
+  }
+  l <- sum(w * ((y <= k) * plogis(a, log.p = TRUE) + (y > 1) * plogis(-b, log.p = TRUE) +
+    inside * log(-expm1(-gap))))
+  se <- sqrt(diag(solve(i)))
+  own <- sqrt(diag(vcov(m)))[c(p + 1:k, 1:p)]
+  cat(formula, "polr itself: estimates", max(abs(c(m$zeta, m$coefficients) / th - 1)), "errors",
+    max(abs(own / se - 1)), "deviance", abs(m$deviance / (-2 * l) - 1), "\n")
+  order <- c(k + seq_len(p), 1:k)
+  list(formula = formula, weights = weights, n = m$nobs, patients = nrow(x), edf = k + p,
+    deviance = num(-2 * l), aic = num(2 * (k + p) - 2 * l),
+    coef = table_of(c(colnames(x), names(m$zeta)), th[order], se[order]))
+}
+multinom_of <- function(formula, weights = NULL) {
+  d$w <- if (is.null(weights)) rep(1, nrow(d)) else d[[weights]]
+  m <- multinom(as.formula(formula), d, weights = w, trace = FALSE, reltol = 1e-14, maxit = 2000)
+  frame <- model.frame(as.formula(formula), d, weights = w)
+  x <- model.matrix(as.formula(formula), frame); y <- model.response(frame); w <- model.weights(frame)
+  b <- t(rbind(coef(m))); k <- ncol(b); p <- nrow(b)
+  one <- sapply(levels(y)[-1], function(l) as.numeric(y == l))
+  for (turn in 1:30) {
+    e <- cbind(0, x %*% b); e <- e - apply(e, 1, max); pr <- exp(e) / rowSums(exp(e))
+    g <- as.vector(crossprod(x, w * (one - pr[, -1])))
+    i <- matrix(0, k * p, k * p)
+    for (r in 1:k) for (s in 1:k) i[(r - 1) * p + 1:p, (s - 1) * p + 1:p] <-
+      crossprod(x, w * pr[, r + 1] * ((r == s) - pr[, s + 1]) * x)
+    step <- solve(i, g); b <- b + matrix(step, p)
+    if (max(abs(step)) < 1e-13) break
+  }
+  l <- sum(w * log(pr[cbind(seq_along(y), as.integer(y))]))
+  se <- sqrt(diag(solve(i)))
+  cat(formula, "multinom itself: estimates", max(abs(t(rbind(coef(m))) / b - 1)), "errors",
+    max(abs(as.vector(t(rbind(summary(m)$standard.errors))) / se - 1)), "\n")
+  list(formula = formula, weights = weights, n = nrow(x), edf = k * p, deviance = num(-2 * l),
+    aic = num(2 * k * p - 2 * l),
+    coef = table_of(rep(colnames(x), k), as.vector(b), se, rep(levels(y)[-1], each = p)))
+}
+out(list(plain = polr_of("grade ~ age + sex + arm"), weighted = polr_of("grade ~ age * sex", "copies"),
+  offset = polr_of("grade ~ age + arm + offset(spread / 2)"), one = polr_of("grade ~ spread"),
+  # rounds of a steep relation: thresholds far from where the steps start
+  uneven = polr_of("grade ~ I(age / 10) + I((age / 10)^2) + older"), three = polr_of("arm ~ age + sex")),
+  "ordinal.json")
+out(list(plain = multinom_of("course ~ age + sex + arm"), weighted = multinom_of("course ~ age * sex", "copies"),
+  four = multinom_of("grade ~ age + sex"), constant = multinom_of("course ~ 1"),
+  all_levels = multinom_of("course ~ arm - 1")), "multinom.json")
+
+# Estimating equations. geepack iterates until nothing changes by more than 1e-15; clusters are sorted.
+suppressMessages(library(geepack))
+gee_of <- function(formula, family, corstr, cluster, name) {
+  own <- d[complete.cases(d[all.vars(as.formula(formula))]), ]
+  own$cluster <- switch(cluster, ward = own$ward, centre7 = own$centre7, centre3 = own$centre3)
+  own <- own[order(own$cluster), ]
+  m <- geeglm(as.formula(formula), family, own, id = cluster, corstr = corstr,
+    control = geese.control(epsilon = 1e-15, maxit = 500))
+  a <- summary(m)$coefficients
+  list(formula = formula, family = name, corstr = corstr, cluster = cluster, n = nrow(own),
+    clusters = length(unique(own$cluster)), gamma = num(m$geese$gamma),
+    alpha = if (corstr == "exchangeable") num(m$geese$alpha) else NA,
+    coef = data.frame(term = rownames(a), coef = num(a[, 1]), se = num(a[, 2]), stat = num(a[, 3]),
+      p = num(pchisq(a[, 3], 1, lower.tail = FALSE)), row.names = NULL))
+}
+out(list(
+  gaussian = gee_of("score ~ age + sex + arm", gaussian(), "exchangeable", "ward", "gaussian"),
+  binomial = gee_of("improved ~ age + sex + arm", binomial(), "exchangeable", "ward", "binomial"),
+  poisson = gee_of("falls ~ age + arm + offset(log(days))", poisson(), "exchangeable", "ward", "poisson"),
+  independent = gee_of("improved ~ age * sex", binomial(), "independence", "ward", "binomial"),
+  independent_gaussian = gee_of("score ~ age + arm", gaussian(), "independence", "centre7", "gaussian"),
+  centre7 = gee_of("score ~ age + sex", gaussian(), "exchangeable", "centre7", "gaussian"),
+  centre3 = gee_of("falls ~ age + sex", poisson(), "exchangeable", "centre3", "poisson")), "gee.json")
