@@ -107,6 +107,18 @@ pub struct Request {
     /// Whether groups of a table are compared by tests.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tests: bool,
+    /// How many clusters to form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<u32>,
+    /// From how many places to start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<u32>,
+    /// Public number from which public random numbers are drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
+    /// Whether numbers are taken as they are rather than scaled to unit variance.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub raw: bool,
     /// Whether groups are tested for a trend in the order of their levels.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trend: bool,

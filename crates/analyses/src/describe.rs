@@ -100,6 +100,11 @@ impl Numeric {
         (self.centre, self.scale)
     }
 
+    /// The magnitude of a value that was moved and scaled, in parts of the public reach.
+    pub(crate) fn part_of_reach(&self, scaled: f64) -> f64 {
+        (self.centre + self.scale * scaled).abs() / self.reach
+    }
+
     /// The point of the grid next to a value.
     pub(crate) fn place(&self, value: f64) -> usize {
         let place = ((value - self.grid.start) / self.grid.step).round();

@@ -39,6 +39,8 @@ pub mod histogram;
 pub mod km;
 mod km_steps;
 mod km_tables;
+pub mod kmeans;
+mod kmeans_steps;
 pub mod kruskal;
 pub mod ks;
 mod levelled;

@@ -88,6 +88,7 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Whole,
         help: "Newton steps, fixed beforehand so that the duration tells nothing",
     },
+    Choice { name: "k", takes: Takes::Whole, help: "how many clusters to form" },
     Choice {
         name: "link",
         takes: Takes::Text,
@@ -113,6 +114,11 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Whole,
         help: "times at which a curve is shown, at most",
     },
+    Choice {
+        name: "raw",
+        takes: Takes::Nothing,
+        help: "take the numbers as they are, not scaled to unit variance",
+    },
     Choice { name: "rmean", takes: Takes::Number, help: "time up to which the mean is taken" },
     Choice {
         name: "robust",
@@ -121,9 +127,19 @@ pub const OPTIONS: &[Choice] = &[
     },
     Choice { name: "sealed", takes: Takes::Nothing, help: "open nothing but the result" },
     Choice {
+        name: "seed",
+        takes: Takes::Whole,
+        help: "public number from which public random numbers are drawn",
+    },
+    Choice {
         name: "smd",
         takes: Takes::Nothing,
         help: "compare the groups by standardised mean differences",
+    },
+    Choice {
+        name: "starts",
+        takes: Takes::Whole,
+        help: "from how many places to start; the best end is kept",
     },
     Choice { name: "tests", takes: Takes::Nothing, help: "compare the groups by tests" },
     Choice { name: "ties", takes: Takes::Text, help: "events at the same time: efron or breslow" },

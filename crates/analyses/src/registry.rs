@@ -2,8 +2,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kruskal, ks,
-    levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman,
+    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal,
+    ks, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman,
     summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
@@ -384,6 +384,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &pca::OPENINGS,
         prepare: pca::prepare,
+    },
+    Entry {
+        kind: "kmeans",
+        title: "k-means clusters",
+        says: [
+            "which groups of similar people there are",
+            "welche Gruppen ähnlicher Personen es gibt",
+        ],
+        example: "konsil kmeans age bmi sbp --k 3",
+        options: &["iterations", "k", "raw", "seed", "starts"],
+        reference: "R kmeans(algorithm = \"Lloyd\")",
+        digits: 8,
+        openings: &kmeans::OPENINGS,
+        prepare: kmeans::prepare,
     },
     Entry {
         kind: "validate",

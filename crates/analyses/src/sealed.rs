@@ -133,18 +133,27 @@ pub(crate) fn mask_pairs(
 }
 
 /// Masks every centre's rows of so many columns, filled up with zeros.
-fn mask_each(
+pub(crate) fn mask_each(
     session: &mut dyn Session,
     filled: &[usize],
     (mine, columns): (&[f64], usize),
 ) -> Result<Vec<Masked>, AnalysisError> {
+    let words = encoded(mine.iter().copied())?;
+    mask_words(session, filled, (words, columns))
+}
+
+/// As [`mask_each`], of ring integers.
+pub(crate) fn mask_words(
+    session: &mut dyn Session,
+    filled: &[usize],
+    (mut words, columns): (Vec<Word>, usize),
+) -> Result<Vec<Masked>, AnalysisError> {
     let me = session.party();
     let own = filled.get(me).copied().unwrap_or(0);
-    if mine.len() > own * columns {
+    if words.len() > own * columns {
         let what = "this centre has more rows than the snapshot that was approved".to_owned();
-        return Err(AnalysisError::Request { id: "glm".to_owned(), what });
+        return Err(AnalysisError::Request { id: "sealed".to_owned(), what });
     }
-    let mut words = encoded(mine.iter().copied())?;
     words.resize(own * columns, 0);
     let mut masked = Vec::with_capacity(filled.len());
     for (owner, &count) in filled.iter().enumerate() {

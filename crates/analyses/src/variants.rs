@@ -172,6 +172,12 @@ pub const VARIANTS: &[Variant] = &[
         "R survival::survreg(dist = \"exponential\")",
     ),
     variant(
+        "kmeans",
+        "k-means of numbers as they are",
+        "konsil kmeans sbp sbp_later --k 2 --raw",
+        "R kmeans(algorithm = \"Lloyd\")",
+    ),
+    variant(
         "t_test",
         "t test of pairs",
         "konsil t_test sbp sbp_later --paired",

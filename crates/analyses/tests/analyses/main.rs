@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backends;
 #[cfg(test)]
+mod clusters;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod cox_more;
