@@ -10,6 +10,7 @@ mod cells;
 pub mod chisq;
 pub mod cmh;
 mod compared;
+pub mod concordance;
 pub mod cor;
 mod correlated;
 pub mod cox;

@@ -2,9 +2,9 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal,
-    ks, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman,
-    summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km,
+    kmeans, kruskal, ks, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc,
+    signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -409,6 +409,17 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &validate::OPENINGS,
         prepare: validate::prepare,
+    },
+    Entry {
+        kind: "concordance",
+        title: "validation of a survival model: Harrell's concordance",
+        says: ["how well a risk model holds", "wie gut ein Risikomodell zutrifft"],
+        example: "konsil concordance 'Surv(months, died) ~ age + arm' --coefficients 0.03,-0.4",
+        options: &["coefficients"],
+        reference: "R survival::concordance",
+        digits: 8,
+        openings: &concordance::OPENINGS,
+        prepare: concordance::prepare,
     },
 ];
 

@@ -82,6 +82,27 @@ fn validations_equal_r() {
 }
 
 #[test]
+fn concordances_equal_r() {
+    equals_r("concordance");
+    let network = three_and_an_empty_one();
+    let ask = |formula: &str, coefficients: &[f64]| {
+        let coefficients = coefficients.to_vec();
+        let request = Request { coefficients, ..model("concordance", formula) };
+        prepare(&request, &network.dictionary).err().unwrap().to_string()
+    };
+    assert!(ask("Surv(time, event) ~ age", &[100.0]).contains("steps"));
+    assert!(ask("Surv(time, event) ~ age + sex", &[0.1]).contains("1 coefficients for 2"));
+    assert!(ask("Surv(time, event) ~ age + strata(sex)", &[0.1]).contains("strata"));
+    let few = Request {
+        coefficients: vec![0.1; 5],
+        ..model("concordance", "Surv(time, event) ~ age + stage")
+    };
+    for run in [network.on_ideal(&few), network.on_shares(&few)] {
+        assert!(matches!(run.refused().code(), "K0218" | "K0502"), "{}", run.refused());
+    }
+}
+
+#[test]
 fn tests_of_tables_equal_r() {
     for kind in ["chisq", "fisher", "mcnemar", "cmh"] {
         equals_r(kind);

@@ -206,6 +206,17 @@ for (cut in c(55, 64.5)) { # below 50 are too few cases to be shown
   case(list(kind = "roc", formula = "age ~ died", cutoffs = c(64.5, 55, 50)),
     list(cutoff = cut, sensitivity = mean(t[y]), specificity = mean(!t[!y]), ppv = mean(y[t]),
       npv = mean(!y[!t])), row = match(cut, c(50, 55, 64.5)) - 1, table = "cutoffs") }
+# concordance: of one number, and of a model whose predictor is rounded to the public grid
+library(survival)
+m <- concordance(Surv(time, event) ~ age, d, reverse = TRUE)
+k <- complete.cases(d[c("time", "event", "age")])
+case(list(kind = "concordance", formula = "Surv(time, event) ~ age"), list(estimate = m$concordance,
+  std.error = sqrt(m$var), nobs = sum(k), nevent = sum(d$event[k])))
+b <- c(.05, .3); levels <- 131072 %/% 41; reach <- .05 * 41 + .3
+d$lp <- round(((b[1] * (d$age - 59) + b[2] * (d$sex == "M")) / reach + 1) / 2 * (levels - 1))
+m <- concordance(Surv(time, event) ~ lp, d, reverse = TRUE)
+case(list(kind = "concordance", formula = "Surv(time, event) ~ age + sex", coefficients = b),
+  list(estimate = m$concordance, std.error = sqrt(m$var), pairs = sum(m$count[1:3])))
 file_of <- function(kind) if (kind == "table1") "table1_comparison.json" else paste0(kind, ".json")
 for (kind in unique(sapply(cases, function(x) x$request$kind)))
   write_json(Filter(function(x) x$request$kind == kind, cases), file_of(kind),
