@@ -44,6 +44,7 @@ pub mod kmeans;
 mod kmeans_steps;
 pub mod kruskal;
 pub mod ks;
+pub mod leave_out;
 mod levelled;
 pub mod levene;
 pub mod lm;

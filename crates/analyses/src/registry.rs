@@ -3,8 +3,8 @@
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
     anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km,
-    kmeans, kruskal, ks, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca, roc,
-    signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca,
+    roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -420,6 +420,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 8,
         openings: &concordance::OPENINGS,
         prepare: concordance::prepare,
+    },
+    Entry {
+        kind: "leave_out",
+        title: "validation of a logistic model, each centre by the model of the others",
+        says: [
+            "how well a risk model holds elsewhere",
+            "wie gut ein Risikomodell anderswo zutrifft",
+        ],
+        example: "konsil leave_out 'died ~ age + arm'",
+        options: &["iterations"],
+        reference: "R glm without each centre, pROC::roc, glm(y ~ lp)",
+        digits: 4,
+        openings: &leave_out::OPENINGS,
+        prepare: leave_out::prepare,
     },
 ];
 

@@ -58,19 +58,20 @@ const APART: Opening = Opening {
     says: "Whether a column or a patient of the model stands too much apart.",
     to: Audience::Centres,
 };
-const STEP: Opening = Opening {
+pub(crate) const STEP: Opening = Opening {
     name: "validate.step",
     says: "The recalibration's intercepts and slope after each step.",
     to: Audience::Centres,
 };
-const COUNTS: Opening = released(
+pub(crate) const COUNTS: Opening = released(
     "validate.counts",
     "Controls, cases, the area under the ROC curve and the two parts of its variance.",
 );
-const SUMS: Opening = released("validate.sums", "Sum of squared errors and sum of risks.");
-const RECALIBRATION: Opening =
+pub(crate) const SUMS: Opening =
+    released("validate.sums", "Sum of squared errors and sum of risks.");
+pub(crate) const RECALIBRATION: Opening =
     released("validate.recalibration", "The variances of intercepts and slope.");
-const BANDS: Opening = released(
+pub(crate) const BANDS: Opening = released(
     "validate.bands",
     "Controls and cases in bands of risk, with their neighbours where too few.",
 );
@@ -87,7 +88,7 @@ const REACH: f64 = 16.0;
 /// steps that separate a few patients.
 const GENTLE_MAX: f64 = 12.0;
 /// Numbers about the patients: area, its variance, two sums, three coefficients, the bands.
-const STATISTICS: usize = 7 + BANDS_COUNT;
+pub(crate) const STATISTICS: usize = 7 + BANDS_COUNT;
 /// Fractional bits of released variances.
 const VARIANCE_BITS: u32 = 60;
 
@@ -138,12 +139,17 @@ pub fn prepare(
 }
 
 /// One centre's patients: linear predictor and outcome.
-struct Local {
+pub(crate) struct Predicted {
     predictors: Vec<f64>,
     outcomes: Vec<bool>,
 }
 
-impl Local {
+impl Predicted {
+    /// Predictors are cut off where risks are 0 or 1 to seven digits.
+    pub(crate) fn new(predictors: impl Iterator<Item = f64>, outcomes: Vec<bool>) -> Self {
+        Self { predictors: predictors.map(|it| it.clamp(-REACH, REACH)).collect(), outcomes }
+    }
+
     fn risks(&self) -> impl Iterator<Item = (f64, bool)> {
         self.predictors.iter().map(|it| logistic(*it)).zip(self.outcomes.iter().copied())
     }
@@ -159,13 +165,7 @@ impl Analysis for Validate {
     }
 
     fn reveals(&self) -> Vec<String> {
-        vec![
-            "area under the ROC curve, Brier score, calibration intercept and slope".to_owned(),
-            format!(
-                "cases and controls in up to {BANDS_COUNT} bands of risk, small ones with neighbours"
-            ),
-            format!("to the centres: intercepts and slope after each of {STEPS} steps"),
-        ]
+        reveals()
     }
 
     fn understood(&self) -> Vec<String> {
@@ -208,67 +208,90 @@ impl Analysis for Validate {
         let products = session.input(&products)?;
         let inverse = sound_inverse(session, UNSOUND, &self.model, &products)?;
         check_apart(session, APART, (&self.model, setting), (&rows, &[]), &inverse)?;
-        let mut histogram = vec![0; 2 * POINTS];
-        let mut bands = vec![0; 2 * BANDS_COUNT];
-        let mut sums = [0; 2];
-        for (risk, outcome) in local.risks() {
-            let (row, place) = (usize::from(outcome), place(risk));
-            histogram[row * POINTS + place] += 1;
-            let band = (place * BANDS_COUNT / (POINTS - 1)).min(BANDS_COUNT - 1);
-            bands[row * BANDS_COUNT + band] += 1;
-            let error = risk - f64::from(u8::from(outcome));
-            add_rounded(&mut sums, &[error * error, risk])?;
-        }
-        let counts = session.input(&histogram)?;
-        let area = area_sums(session, &counts, POINTS)?;
-        session.release(COUNTS, &Shared::concat([&group_totals(&counts, POINTS), &area]))?;
-        let sums = session.input(&sums)?;
-        session.release(SUMS, &sums)?;
-        recalibrate(session, &local)?;
-        let bands: Vec<Word> = bands.into_iter().map(encode_count).collect();
-        release_merged(session, (setting, BANDS), &bands, 2)
+        judge(session, setting, &local)
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
-        let counts = release.counts(COUNTS)?;
-        let &[controls, cases, sum, of_cases, of_controls] = &counts[..] else {
-            return Err(release_is_short(COUNTS));
-        };
-        let sums = release.reals(SUMS)?;
-        let variances = release.reals_scaled(RECALIBRATION, VARIANCE_BITS)?;
-        let (&[squares, risks], &[large, slope, large_var, slope_var]) =
-            (&sums[..], &variances[..])
-        else {
-            return Err(release_is_short(SUMS));
-        };
-        let n = controls + cases;
-        let (area, error) = area_of((controls, cases), [sum, of_cases, of_controls]);
-        let mut tidy = Table::new(
-            "tidy",
-            &["measure", "estimate", "std.error", "conf.low", "conf.high", "p.value"],
-        );
-        let mut row = |measure: &str, estimate: f64, error: Option<f64>, none: Option<f64>| {
-            let error = error.map_or(f64::NAN, |it| it);
-            let p = none.map_or(f64::NAN, |none| p_normal((estimate - none) / error));
-            let limits = [estimate - Z_975 * error, estimate + Z_975 * error];
-            let numbers = [estimate, error, limits[0], limits[1], p].map(Cell::Number);
-            tidy.rows.push([text(measure)].into_iter().chain(numbers).collect());
-        };
-        row("auc", area, Some(error), Some(0.5));
-        row("brier", squares / n, None, None);
-        row("observed/expected", cases / risks, None, None);
-        row("calibration in the large", large, Some(large_var.max(0.0).sqrt()), Some(0.0));
-        row("calibration slope", slope / REACH, Some(slope_var.max(0.0).sqrt() / REACH), Some(1.0));
-        let glance =
-            Table::of_one("glance", [("nobs", Cell::Count(n)), ("cases", Cell::Count(cases))]);
-        let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, [controls, cases]);
-        Ok(Findings {
-            title: "Validation of a model".to_owned(),
-            tables: vec![tidy, glance, calibration, benefit],
-            notes: Vec::new(),
-            found_percent_below: None,
-        })
+        findings(release)
     }
+}
+
+/// What a judgement reveals, as [`Analysis::reveals`].
+pub(crate) fn reveals() -> Vec<String> {
+    vec![
+        "area under the ROC curve, Brier score, calibration intercept and slope".to_owned(),
+        format!(
+            "cases and controls in up to {BANDS_COUNT} bands of risk, small ones with neighbours"
+        ),
+        format!("to the centres: intercepts and slope after each of {STEPS} steps"),
+    ]
+}
+
+/// Judges predictions and releases what is found: the secure step of this analysis.
+pub(crate) fn judge(
+    session: &mut dyn Session,
+    setting: &Setting,
+    local: &Predicted,
+) -> Result<(), AnalysisError> {
+    let mut histogram = vec![0; 2 * POINTS];
+    let mut bands = vec![0; 2 * BANDS_COUNT];
+    let mut sums = [0; 2];
+    for (risk, outcome) in local.risks() {
+        let (row, place) = (usize::from(outcome), place(risk));
+        histogram[row * POINTS + place] += 1;
+        let band = (place * BANDS_COUNT / (POINTS - 1)).min(BANDS_COUNT - 1);
+        bands[row * BANDS_COUNT + band] += 1;
+        let error = risk - f64::from(u8::from(outcome));
+        add_rounded(&mut sums, &[error * error, risk])?;
+    }
+    let counts = session.input(&histogram)?;
+    let area = area_sums(session, &counts, POINTS)?;
+    session.release(COUNTS, &Shared::concat([&group_totals(&counts, POINTS), &area]))?;
+    let sums = session.input(&sums)?;
+    session.release(SUMS, &sums)?;
+    recalibrate(session, local)?;
+    let bands: Vec<Word> = bands.into_iter().map(encode_count).collect();
+    release_merged(session, (setting, BANDS), &bands, 2)
+}
+
+/// The tables of a judgement.
+pub(crate) fn findings(release: &Release) -> Result<Findings, AnalysisError> {
+    let counts = release.counts(COUNTS)?;
+    let &[controls, cases, sum, of_cases, of_controls] = &counts[..] else {
+        return Err(release_is_short(COUNTS));
+    };
+    let sums = release.reals(SUMS)?;
+    let variances = release.reals_scaled(RECALIBRATION, VARIANCE_BITS)?;
+    let (&[squares, risks], &[large, slope, large_var, slope_var]) = (&sums[..], &variances[..])
+    else {
+        return Err(release_is_short(SUMS));
+    };
+    let n = controls + cases;
+    let (area, error) = area_of((controls, cases), [sum, of_cases, of_controls]);
+    let mut tidy = Table::new(
+        "tidy",
+        &["measure", "estimate", "std.error", "conf.low", "conf.high", "p.value"],
+    );
+    let mut row = |measure: &str, estimate: f64, error: Option<f64>, none: Option<f64>| {
+        let error = error.map_or(f64::NAN, |it| it);
+        let p = none.map_or(f64::NAN, |none| p_normal((estimate - none) / error));
+        let limits = [estimate - Z_975 * error, estimate + Z_975 * error];
+        let numbers = [estimate, error, limits[0], limits[1], p].map(Cell::Number);
+        tidy.rows.push([text(measure)].into_iter().chain(numbers).collect());
+    };
+    row("auc", area, Some(error), Some(0.5));
+    row("brier", squares / n, None, None);
+    row("observed/expected", cases / risks, None, None);
+    row("calibration in the large", large, Some(large_var.max(0.0).sqrt()), Some(0.0));
+    row("calibration slope", slope / REACH, Some(slope_var.max(0.0).sqrt() / REACH), Some(1.0));
+    let glance = Table::of_one("glance", [("nobs", Cell::Count(n)), ("cases", Cell::Count(cases))]);
+    let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, [controls, cases]);
+    Ok(Findings {
+        title: "Validation of a model".to_owned(),
+        tables: vec![tidy, glance, calibration, benefit],
+        notes: Vec::new(),
+        found_percent_below: None,
+    })
 }
 
 /// The point of the grid next to a risk.
@@ -285,25 +308,22 @@ fn place(risk: f64) -> usize {
 
 impl Validate {
     /// The linear predictors, from rows that are moved and scaled.
-    fn local(&self, rows: &Rows) -> Local {
+    fn local(&self, rows: &Rows) -> Predicted {
         let raw = |(x, (centre, scale)): (&f64, &(f64, f64))| x * scale + centre;
         let predictor = |(at, row): (usize, &[f64])| {
             let row = row.iter().zip(&self.model.columns).map(raw);
             let sum: f64 = row.zip(&self.coefficients).map(|(x, beta)| x * beta).sum();
-            (sum + rows.offset.get(at).copied().unwrap_or(0.0)).clamp(-REACH, REACH)
+            sum + rows.offset.get(at).copied().unwrap_or(0.0)
         };
         let each = rows.x.chunks(self.model.order().max(1)).enumerate();
-        Local {
-            predictors: each.map(predictor).collect(),
-            outcomes: rows.y.iter().map(|y| *y > 0.5).collect(),
-        }
+        Predicted::new(each.map(predictor), rows.y.iter().map(|y| *y > 0.5).collect())
     }
 }
 
 /// Sums of gradient and information at coefficients of `1, z` with `z` the predictor over
 /// [`REACH`], and of the model with slope 1 at its intercept.
 fn newton_sums(
-    local: &Local,
+    local: &Predicted,
     [large, intercept, slope]: [f64; 3],
 ) -> Result<Vec<Word>, AnalysisError> {
     let mut sums = vec![0; 7];
@@ -329,7 +349,7 @@ fn newton_sums(
 
 /// Newton steps of both recalibrations; releases the estimates and their variances, all with 60
 /// fractional bits: intercept with slope 1, slope, their variances.
-fn recalibrate(session: &mut dyn Session, local: &Local) -> Result<(), AnalysisError> {
+fn recalibrate(session: &mut dyn Session, local: &Predicted) -> Result<(), AnalysisError> {
     let mut at = [0.0, 0.0, REACH];
     for step in 0..=STEPS {
         let sums = session.input(&newton_sums(local, at)?)?;

@@ -163,6 +163,21 @@ for (i in seq_along(rows)) { r <- rows[[i]]; k <- band >= r[1] & band < r[2]
     v(i - 2, list(threshold = t, net.benefit = (sum(y[a]) - sum(!y[a]) * t / (1 - t)) / length(y),
       treat.all = (sum(y) - sum(!y) * t / (1 - t)) / length(y)), table = "benefit") }
 }
+# each centre by the model of the others
+k <- complete.cases(d[c("age", "sex")]); e <- d[k, ]; lp <- rep(NA, nrow(e))
+for (one in unique(e$centre7)) { out_ <- e$centre7 == one
+  lp[out_] <- predict(glm(died ~ age + sex, binomial, e[!out_, ], control = tight), e[out_, ]) }
+y <- e$died; p <- plogis(lp); a <- roc(y, round(p, 3), direction = "<", quiet = TRUE)
+large <- summary(glm(y ~ 1, binomial, offset = lp, control = tight))$coefficients
+slope <- summary(glm(y ~ lp, binomial, control = tight))$coefficients
+l <- function(row, expect, table = "tidy") case(list(kind = "leave_out", formula = "died ~ age + sex"),
+  expect, row = row, table = table, network = "seven")
+l(0, list(estimate = a$auc, std.error = sqrt(var(a))))
+l(1, list(estimate = mean((p - y)^2)))
+l(2, list(estimate = sum(y) / sum(p)))
+l(3, list(estimate = large[1, 1], std.error = large[1, 2]))
+l(4, list(estimate = slope[2, 1], std.error = slope[2, 2]))
+l(0, list(nobs = sum(k), cases = sum(y)), table = "glance")
 # Table 1: standardised differences by the formulas of Austin (2009) and of Yang and Dalton (2012),
 # averaged over pairs; F tests, chi-squared tests
 pairs_mean <- function(groups, distance) mean(combn(length(groups), 2, function(k)
