@@ -53,6 +53,9 @@ pub struct Request {
     /// `independence` or `exchangeable`: how patients of a cluster are taken to be correlated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corstr: Option<String>,
+    /// Whether a linear model with random intercepts is fitted by maximum likelihood, not by REML.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ml: bool,
     /// Whether nothing but the result is opened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sealed: bool,

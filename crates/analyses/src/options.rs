@@ -95,6 +95,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "how the mean depends on the columns: log, inverse, identity",
     },
     Choice {
+        name: "ml",
+        takes: Takes::Nothing,
+        help: "fit by maximum likelihood instead of the restricted one (REML)",
+    },
+    Choice {
         name: "models",
         takes: Takes::Words,
         help: "nested models to compare, from the smallest to the largest",

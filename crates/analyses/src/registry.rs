@@ -2,9 +2,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km,
-    kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, multinom, oneway, options, ordinal, pca,
-    roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -138,6 +136,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 8,
         openings: &gee::OPENINGS,
         prepare: gee::prepare,
+    },
+    Entry {
+        kind: "mixed",
+        title: "linear and logistic regression with random intercepts",
+        says: [
+            "what goes along with a value, and how much groups differ",
+            "Zusammenhang mit einem Wert, und wie sehr sich Gruppen unterscheiden",
+        ],
+        example: "konsil mixed 'sbp ~ age + bmi' --cluster centre",
+        options: &["cluster", "family", "iterations", "ml"],
+        reference: "R lme4::lmer, glmer, Newton steps added",
+        digits: 8,
+        openings: &mixed::OPENINGS,
+        prepare: mixed::prepare,
     },
     Entry {
         kind: "anova",

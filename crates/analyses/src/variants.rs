@@ -112,6 +112,18 @@ pub const VARIANTS: &[Variant] = &[
         "R geepack::geeglm(family = poisson)",
     ),
     variant(
+        "mixed",
+        "random intercepts by maximum likelihood",
+        "konsil mixed 'bmi ~ age + sex' --cluster visits --ml",
+        "R lme4::lmer(REML = FALSE)",
+    ),
+    variant(
+        "mixed",
+        "logistic regression with random intercepts",
+        "konsil mixed 'died ~ age + arm' --family binomial --cluster stage",
+        "R lme4::glmer(family = binomial)",
+    ),
+    variant(
         "anova",
         "likelihood-ratio tests of terms",
         "konsil anova 'died ~ age + arm + stage' --family binomial",

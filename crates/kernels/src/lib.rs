@@ -5,6 +5,7 @@
 
 mod correlated;
 mod family;
+mod intercepts;
 mod levels;
 mod leverage;
 mod lifetimes;
@@ -15,6 +16,7 @@ mod survival;
 
 pub use correlated::{Correlated, EquationSums};
 pub use family::{Family, Link, theta_terms};
+pub use intercepts::{Intercepts, LaplaceSums, LinearSums};
 pub use levels::{multinomial, proportional_odds};
 pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;

@@ -174,6 +174,56 @@ proptest! {
     }
 
     #[test]
+    fn levels(draws in draws(), right in formulas(), parties in 3..=7_usize, ordered: bool) {
+        let network = network(&draws, parties).with_large_leverage();
+        let right = right.replace("arm", "visits");
+        let (kind, right) = match ordered {
+            true => ("ordinal", right.replace(" - 1", "")),
+            false => ("multinom", right),
+        };
+        let request = model(kind, &format!("arm ~ {right}"));
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn estimating_equations(
+        draws in draws(),
+        right in formulas(),
+        parties in 3..=7_usize,
+        family in prop::sample::select(vec![("died", "binomial"), ("visits", "poisson"), ("crp", "gaussian")]),
+        centres: bool,
+    ) {
+        let network = network(&draws, parties).with_large_leverage();
+        let right = if family.0 == "crp" { right.replace("crp", "time") } else { right.to_owned() };
+        let request = Request {
+            family: Some(family.1.to_owned()),
+            cluster: Some(if centres { "centre" } else { "time" }.to_owned()),
+            ..model("gee", &format!("{} ~ {right}", family.0))
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
+    fn random_intercepts(
+        draws in draws(),
+        right in formulas(),
+        parties in 3..=7_usize,
+        logistic: bool,
+        centres: bool,
+        ml: bool,
+    ) {
+        let network = network(&draws, parties).with_large_leverage();
+        let (left, family) = if logistic { ("died", "binomial") } else { ("visits", "gaussian") };
+        let request = Request {
+            family: Some(family.to_owned()),
+            cluster: Some(if centres { "centre" } else { "time" }.to_owned()),
+            ml: ml && !logistic,
+            ..model("mixed", &format!("{left} ~ {right}"))
+        };
+        alike(&network.on_ideal(&request), &network.on_shares(&request))?;
+    }
+
+    #[test]
     fn descriptions(draws in draws(), parties in 3..=7_usize) {
         let network = network(&draws, parties);
         let request = crate::support::summary(&["age", "crp", "visits", "died"]);

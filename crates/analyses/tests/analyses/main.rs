@@ -26,6 +26,8 @@ mod ist_stroke;
 #[cfg(test)]
 mod levels;
 #[cfg(test)]
+mod mixed;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod more_sets;

@@ -26,7 +26,8 @@ fn withheld(network: &Network, request: &Request) {
     assert_eq!(numbers, 1);
 }
 
-fn each_kind() -> [Request; 7] {
+fn each_kind() -> [Request; 11] {
+    let by_centre = |request| Request { cluster: Some("centre".to_owned()), ..request };
     [
         crate::support::summary(&["age"]),
         model("table1", "arm ~ sex"),
@@ -35,13 +36,17 @@ fn each_kind() -> [Request; 7] {
         model("km", "Surv(time, event) ~ arm"),
         model("cox", "Surv(time, event) ~ age"),
         model("survreg", "Surv(I(time + 1), event) ~ age"),
+        model("ordinal", "arm ~ age"),
+        model("multinom", "arm ~ age"),
+        by_centre(model("gee", "died ~ age")),
+        by_centre(model("mixed", "bmi ~ age")),
     ]
 }
 
 /// Three centres of a few patients each.
 fn few(sizes: [usize; 3]) -> Network {
     let dictionary = "name,type,levels,min,max,decimals\nage,number,,0,100,0\nsex,category,F|M,,,\n\
-        arm,category,A|B,,,\nbmi,number,,10,60,1\ndied,integer,,0,1,\ntime,integer,,0,9,\n\
+        arm,category,A|B|C,,,\nbmi,number,,10,60,1\ndied,integer,,0,1,\ntime,integer,,0,9,\n\
         event,integer,,0,1,\n";
     let centre = |size: usize| {
         let row = |at: usize| {

@@ -412,6 +412,15 @@ fn cost_does_not_depend_on_patients() {
         },
         model("survreg", "Surv(I(time + 1), event) ~ sex"),
         model("cuminc", "Surv(time, factor(stage)) ~ sex"),
+        model("ordinal", "arm ~ bmi"),
+        model("multinom", "arm ~ bmi"),
+        Request { cluster: Some("arm".to_owned()), ..model("gee", "died ~ bmi") },
+        Request { cluster: Some("arm".to_owned()), ..model("mixed", "bmi ~ sex + time") },
+        Request {
+            cluster: Some("centre".to_owned()),
+            family: Some("binomial".to_owned()),
+            ..model("mixed", "died ~ bmi")
+        },
     ] {
         let (one, two) = (seven().on_shares(&request), other.on_shares(&request));
         assert_eq!(one.cost, two.cost, "{}", request.kind);

@@ -27,6 +27,9 @@ d$falls <- rpois(n, d$days / 12 * exp(0.3 * eta))
 d$half_age <- d$age / 2
 d$older <- as.integer(d$age > 60)
 d$spread <- round(rnorm(n), 2)
+# wards that differ much more than their patients
+d$steady <- round(pmin(pmax(10 * effect + rnorm(n, 0, 0.6), -60), 60), 2)
+d$answer <- as.integer(runif(n) < plogis(4 * effect + 0.02 * (d$age - 55)))
 write.csv(d, "wards.csv", row.names = FALSE, quote = FALSE, na = "")
 writeLines(c("name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes",
   "id,,category,,,,,,,,identifier,", "ward,Ward,integer,,,1,60,,,,quasi,", "age,Age,number,a,,18,100,1,,,quasi,",
@@ -36,7 +39,8 @@ writeLines(c("name,label,type,unit,levels,min,max,decimals,missing,code,sensitiv
   "course,Where to,category,,home|rehab|ward,,,,,,clinical,",
   "score,Score,number,,,20,90,1,,,clinical,", "improved,Improved,integer,,,0,1,,,,clinical,",
   "falls,Falls,integer,,,0,60,,,,clinical,", "half_age,Half the age,number,a,,9,50,2,,,quasi,",
-  "older,Above 60,integer,,,0,1,,,,quasi,", "spread,Noise,number,,,-5,5,2,,,clinical,"), "wards.dictionary.csv")
+  "older,Above 60,integer,,,0,1,,,,quasi,", "spread,Noise,number,,,-5,5,2,,,clinical,",
+  "steady,The ward's own,number,,,-60,60,2,,,clinical,", "answer,Answer,integer,,,0,1,,,,clinical,"), "wards.dictionary.csv")
 for (v in c("sex", "arm")) d[[v]] <- factor(d[[v]])
 d$course <- factor(d$course)
 d$grade <- factor(d$grade, levels = c("mild", "moderate", "severe", "worst"))
@@ -136,3 +140,102 @@ out(list(
   independent_gaussian = gee_of("score ~ age + arm", gaussian(), "independence", "centre7", "gaussian"),
   centre7 = gee_of("score ~ age + sex", gaussian(), "exchangeable", "centre7", "gaussian"),
   centre3 = gee_of("falls ~ age + sex", poisson(), "exchangeable", "centre3", "poisson")), "gee.json")
+
+# Random intercepts. lme4 stops at differences of its criterion, so that its fit is the start of Newton
+# steps of the criterion itself: for normal values profiled over all but v, the logarithm of the ratio
+# of variances, and by first and second derivatives; for logistic regression Laplace's approximation.
+suppressMessages(library(lme4))
+mixed_table <- function(x, b, se) table_of(colnames(x), b, se)
+lmer_of <- function(formula, cluster, reml = TRUE) {
+  fixed <- as.formula(formula)
+  own <- d[complete.cases(d[all.vars(fixed)]), ]
+  own$g <- factor(own[[cluster]])
+  m <- suppressMessages(lmer(update(fixed, . ~ . + (1 | g)), own, REML = reml,
+    control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5))))
+  frame <- model.frame(fixed, own)
+  x <- model.matrix(fixed, frame)
+  y <- model.response(frame) - (if (is.null(model.offset(frame))) 0 else model.offset(frame))
+  n <- nrow(x); p <- ncol(x); df <- if (reml) n - p else n
+  z <- model.matrix(~ g - 1, own)
+  parts <- function(l) {
+    size <- colSums(z); k <- l / (1 + size * l)
+    half <- crossprod(z, cbind(x, y))
+    gram <- crossprod(cbind(x, y)) - crossprod(half * sqrt(k))
+    a <- gram[1:p, 1:p, drop = FALSE]; b <- solve(a, gram[1:p, p + 1])
+    r <- y - x %*% b; t <- drop(crossprod(z, r)); s <- half[, 1:p, drop = FALSE]
+    q <- sum(r^2) - sum(k * t^2); first <- 1 / (1 + size * l)^2
+    slope <- sum(size / (1 + size * l)) - df * sum(first * t^2) / q -
+      (if (reml) sum(diag(solve(a, crossprod(s * sqrt(first))))) else 0)
+    list(a = a, b = b, q = q, slope = slope, det = sum(log1p(size * l)))
+  }
+  l <- getME(m, "theta")^2
+  if (parts(0)$slope >= 0) l <- 0 else
+    l <- exp(uniroot(function(v) exp(v) * parts(exp(v))$slope, log(l) + c(-1, 1), tol = 1e-15)$root)
+  e <- parts(l)
+  sigma <- sqrt(e$q / df)
+  ll <- -0.5 * (e$det + (if (reml) as.numeric(determinant(e$a)$modulus) else 0) + df * (1 + log(2 * pi * sigma^2)))
+  se <- sigma * sqrt(diag(solve(e$a)))
+  cat(formula, cluster, "lmer itself: estimates", max(abs(fixef(m) / e$b - 1)), "errors",
+    max(abs(sqrt(diag(as.matrix(vcov(m)))) / se - 1)), "theta", getME(m, "theta") - sqrt(l),
+    "logLik", as.numeric(logLik(m)) - ll, "\n")
+  list(formula = formula, family = "gaussian", cluster = cluster, ml = !reml, n = n, groups = nlevels(own$g),
+    sd = num(sqrt(l) * sigma), sigma = num(sigma), loglik = num(ll), aic = num(2 * (p + 2) - 2 * ll),
+    singular = l == 0, coef = mixed_table(x, e$b, se))
+}
+glmer_of <- function(formula, cluster) {
+  fixed <- as.formula(formula)
+  own <- d[complete.cases(d[all.vars(fixed)]), ]
+  own$g <- factor(own[[cluster]])
+  m <- suppressMessages(glmer(update(fixed, . ~ . + (1 | g)), data = own, family = binomial(),
+    control = glmerControl(optimizer = "bobyqa", tolPwrss = 1e-13, optCtrl = list(rhoend = 1e-9, maxfun = 1e5))))
+  frame <- model.frame(fixed, own)
+  x <- model.matrix(fixed, frame); y <- as.numeric(model.response(frame))
+  o <- if (is.null(model.offset(frame))) rep(0, nrow(x)) else model.offset(frame)
+  p <- ncol(x); g <- as.integer(own$g)
+  sums <- function(v) drop(rowsum(v, g))
+  likelihood <- function(th) {
+    l <- exp(th[p + 1]); e <- drop(x %*% th[1:p]) + o; b <- rep(0, max(g))
+    for (turn in 1:60) {
+      mu <- plogis(e + b[g]); step <- (sums(y - mu) - b / l) / (sums(mu * (1 - mu)) + 1 / l)
+      b <- b + step
+      if (max(abs(step)) < 1e-15) break
+    }
+    mu <- plogis(e + b[g]); w <- mu * (1 - mu); w1 <- w * (1 - 2 * mu); big <- 1 + l * sums(w)
+    move <- -l * rowsum(w * x, g) / big
+    slopes <- (rowsum(w1 * x, g) + sums(w1) * move)
+    gradient <- c(crossprod(x, y - mu) - 0.5 * l * colSums(slopes / big),
+      sum(b^2 / (2 * l) - 0.5 * l * (sums(w) + sums(w1) * b / big) / big))
+    list(value = sum(y * (e + b[g]) - log1p(exp(e + b[g]))) - sum(b^2 / (2 * l)) - 0.5 * sum(log(big)),
+      gradient = gradient)
+  }
+  singular <- getME(m, "theta") < 1e-5
+  if (singular) {
+    f <- glm(fixed, binomial(), own, control = glm.control(1e-15, 100))
+    b <- coef(f); se <- sqrt(diag(vcov(f))); ll <- as.numeric(logLik(f)); tau <- 0
+  } else {
+    th <- c(fixef(m), 2 * log(getME(m, "theta")))
+    for (turn in 1:20) {
+      h <- sapply(1:(p + 1), function(j) { d1 <- 1e-5 * (1:(p + 1) == j) / c(pmax(1, apply(abs(x), 2, max)), 1)
+        (likelihood(th + d1)$gradient - likelihood(th - d1)$gradient) / (2 * d1[j]) })
+      step <- solve(-(h + t(h)) / 2, likelihood(th)$gradient); th <- th + step
+      if (max(abs(step)) < 1e-12) break
+    }
+    b <- th[1:p]; se <- sqrt(diag(solve(-(h + t(h)) / 2)))[1:p]; ll <- likelihood(th)$value
+    tau <- exp(th[p + 1] / 2)
+  }
+  cat(formula, cluster, "glmer itself: estimates", max(abs(fixef(m) / b - 1)), "errors",
+    max(abs(sqrt(diag(as.matrix(vcov(m)))) / se - 1)), "theta", getME(m, "theta") - tau, "logLik",
+    as.numeric(logLik(m)) - ll, "\n")
+  list(formula = formula, family = "binomial", cluster = cluster, ml = FALSE, n = nrow(x), groups = nlevels(own$g),
+    sd = num(tau), sigma = NA, loglik = num(ll), aic = num(2 * (p + 1) - 2 * ll), singular = singular,
+    coef = mixed_table(x, b, se))
+}
+out(list(reml = lmer_of("score ~ age + sex + arm", "ward"), ml = lmer_of("score ~ age + sex + arm", "ward", FALSE),
+  offset = lmer_of("score ~ age * sex + offset(2 * spread)", "ward"),
+  centre7 = lmer_of("score ~ age + sex", "centre7"), centre3 = lmer_of("score ~ age", "centre3", FALSE),
+  singular = lmer_of("spread ~ age + sex", "centre3"),
+  apart = lmer_of("steady ~ age", "ward"), apart_ml = lmer_of("steady ~ age - 1", "ward", FALSE),
+  logistic_apart = glmer_of("answer ~ age", "ward"), logistic = glmer_of("improved ~ age + sex + arm", "ward"),
+  logistic_offset = glmer_of("improved ~ age + offset(spread / 2)", "ward"),
+  logistic_centre7 = glmer_of("improved ~ age + sex", "centre7"),
+  logistic_levels = glmer_of("answer ~ arm - 1", "centre3"), logistic_singular = glmer_of("I(spread > 0) ~ age", "centre7")), "mixed.json")
