@@ -2,7 +2,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -161,6 +161,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &anova::OPENINGS,
         prepare: anova::prepare,
+    },
+    Entry {
+        kind: "meta",
+        title: "meta-analysis of models fitted at each centre, fixed and random effects",
+        says: [
+            "whether what goes along differs between the centres",
+            "ob sich Zusammenhänge zwischen den Zentren unterscheiden",
+        ],
+        example: "konsil meta 'sbp ~ age + arm'",
+        options: &["family", "weights"],
+        reference: "R metafor::rma(method = \"FE\", \"DL\") of lm and glm by centre",
+        digits: 7,
+        openings: &meta::OPENINGS,
+        prepare: meta::prepare,
     },
     Entry {
         kind: "cox",

@@ -184,6 +184,12 @@ pub const VARIANTS: &[Variant] = &[
         "R survival::survreg(dist = \"exponential\")",
     ),
     variant(
+        "meta",
+        "meta-analysis of logistic regressions",
+        "konsil meta 'died ~ age + arm' --family binomial",
+        "R metafor::rma of glm by centre",
+    ),
+    variant(
         "kmeans",
         "k-means of numbers as they are",
         "konsil kmeans sbp sbp_later --k 2 --raw",

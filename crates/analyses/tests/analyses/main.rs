@@ -27,6 +27,7 @@ mod ist_stroke;
 mod levels;
 #[cfg(test)]
 mod mixed;
+mod meta;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
