@@ -110,6 +110,15 @@ pub struct Request {
     /// Whether groups of a table are compared by tests.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tests: bool,
+    /// Mixture of penalties: 0 for ridge, 1 for lasso.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// The only penalty, instead of many to choose from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// Folds of cross-validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<u32>,
     /// How many clusters to form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<u32>,

@@ -29,13 +29,13 @@
 //! cluster: each centre can find those of its own patients from the means.
 //!
 //! # Sources
-//! Lloyd (1982), IEEE Trans. Inf. Theory 28:129; R's `kmeans(algorithm = "Lloyd")`. Public numbers:
-//! Park and Miller (1988), Commun. ACM 31:1192, with the multiplier 48271; Box and Muller (1958).
+//! Lloyd (1982), IEEE Trans. Inf. Theory 28:129; R's `kmeans(algorithm = "Lloyd")`.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::compared::{admit_groups, admitted, number, released, text};
 use crate::describe::Numeric;
 use crate::kmeans_steps::{End, Frame, Lloyd, evenness};
+use crate::public_numbers::PublicNumbers;
 use crate::table::{Cell, Table};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{Refusal, Release, evenly_made, require};
@@ -137,27 +137,6 @@ pub fn prepare(
         seed,
         raw: request.raw,
     }))
-}
-
-/// Public numbers that look normal.
-pub(crate) struct PublicNumbers(u64);
-
-impl PublicNumbers {
-    /// From a seed of 1 to 2^31 - 2.
-    pub(crate) fn new(seed: u32) -> Self {
-        Self(u64::from(seed))
-    }
-
-    /// Evenly between 0 and 1, neither of them.
-    pub(crate) fn even(&mut self) -> f64 {
-        self.0 = self.0 * 48_271 % 2_147_483_647;
-        self.0 as f64 / 2_147_483_647.0
-    }
-
-    fn normal(&mut self) -> f64 {
-        let (radius, angle) = (self.even(), self.even());
-        (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
-    }
 }
 
 fn count(number: usize) -> Word {

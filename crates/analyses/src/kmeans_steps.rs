@@ -1,6 +1,7 @@
 //! Lloyd's steps on shares: each patient's nearest cluster, the clusters' new means, their end.
 
 use crate::analysis::{AnalysisError, Setting};
+use crate::batched::smallest;
 use crate::kmeans::{BEST, LEFT};
 use crate::sealed::{encoded, mask_each, mask_words};
 use konsil_disclosure::{Counts, Policy, Refusal, large_enough, require};
@@ -208,7 +209,9 @@ impl Lloyd {
         let out = self.given_up(session, setting, &sizes)?;
         let left = any_left(session, &out, self.starts)?;
         require(session, LEFT, &left, Refusal::TooFew)?;
-        let at = best(session, &totals(&within, k), &out)?;
+        // more than any sum of squares
+        let out = out.times_integer((ONE << 45).cast_signed());
+        let at = smallest(session, BEST, (&totals(&within, k).plus(&out), EQUAL))?;
         let of = |all: &Shared, each: usize| all.slice(at * k * each, (at + 1) * k * each);
         let (last, before) = (of(centers, p), of(&self.before, p));
         let change = last.minus(&before);
@@ -289,36 +292,6 @@ fn any_left(session: &mut dyn Session, out: &Shared, starts: usize) -> Result<Sh
     let most = u64::try_from(starts).unwrap_or(u64::MAX);
     let none = linear::reaches(session, &out.total(), most)?;
     Ok(linear::complement(session, &none))
-}
-
-/// Opens which start has the smallest sum, the first of equal ones; `out` are those given up. 11
-/// rounds.
-fn best(session: &mut dyn Session, sums: &Shared, out: &Shared) -> Result<usize, AnalysisError> {
-    let starts = sums.len();
-    if starts < 2 {
-        return Ok(0);
-    }
-    // more than any sum of squares
-    let sums = sums.plus(&out.times_integer((ONE << 45).cast_signed()));
-    let pairs: Vec<(usize, usize)> =
-        (1..starts).flat_map(|later| (0..later).map(move |it| (it, later))).collect();
-    let (earlier, later) =
-        (sums.pick(pairs.iter().map(|it| it.0)), sums.pick(pairs.iter().map(|it| it.1)));
-    let later = fixed::add_public(session, &later, encode(EQUAL)?);
-    let smaller = fixed::less(session, &later, &earlier)?;
-    let smaller = session.to_integers(&smaller)?;
-    let not = linear::complement(session, &smaller);
-    let lost = |start: usize| {
-        let places = |side: fn(&(usize, usize)) -> usize| {
-            let fits = pairs.iter().enumerate().filter(move |(_, it)| side(it) == start);
-            fits.map(|(at, _)| at).collect::<Vec<_>>()
-        };
-        smaller.pick(places(|it| it.0)).total().plus(&not.pick(places(|it| it.1)).total())
-    };
-    let lost: Vec<Shared> = (0..starts).map(lost).collect();
-    let lost = linear::reaches(session, &Shared::concat(&lost), 1)?;
-    let opened = session.open(BEST, &lost)?;
-    Ok(opened.iter().position(|lost| *lost == 0).unwrap_or(0))
 }
 
 /// For each cluster and number, 1 where no patient has too large a part of the sum (R3). `parts` are

@@ -36,6 +36,11 @@ pub struct Choice {
 /// one.
 pub const OPTIONS: &[Choice] = &[
     Choice {
+        name: "alpha",
+        takes: Takes::Number,
+        help: "mixture of penalties, from 0 for ridge to 1 for lasso",
+    },
+    Choice {
         name: "baseline",
         takes: Takes::Nothing,
         help: "show the baseline's cumulative hazard",
@@ -83,12 +88,18 @@ pub const OPTIONS: &[Choice] = &[
         help: "distribution of times: weibull or exponential",
     },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
+    Choice { name: "folds", takes: Takes::Whole, help: "folds of cross-validation" },
     Choice {
         name: "iterations",
         takes: Takes::Whole,
         help: "Newton steps, fixed beforehand so that the duration tells nothing",
     },
     Choice { name: "k", takes: Takes::Whole, help: "how many clusters to form" },
+    Choice {
+        name: "lambda",
+        takes: Takes::Number,
+        help: "the only penalty, instead of many to choose from",
+    },
     Choice {
         name: "link",
         takes: Takes::Text,

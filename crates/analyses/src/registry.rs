@@ -2,7 +2,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, firth, fisher, gee, glm, histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -161,6 +161,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 7,
         openings: &anova::OPENINGS,
         prepare: anova::prepare,
+    },
+    Entry {
+        kind: "elastic_net",
+        title: "ridge, lasso and elastic net regression with cross-validation",
+        says: [
+            "which of many values tell a measured value in advance",
+            "welche von vielen Angaben einen Messwert vorhersagen",
+        ],
+        example: "konsil elastic_net 'sbp ~ age + sex + bmi + stage + smoker'",
+        options: &["alpha", "folds", "iterations", "lambda", "seed"],
+        reference: "R glmnet::cv.glmnet(foldid = )",
+        digits: 6,
+        openings: &elastic_net::OPENINGS,
+        prepare: elastic_net::prepare,
     },
     Entry {
         kind: "meta",

@@ -184,6 +184,18 @@ pub const VARIANTS: &[Variant] = &[
         "R survival::survreg(dist = \"exponential\")",
     ),
     variant(
+        "elastic_net",
+        "ridge regression",
+        "konsil elastic_net 'sbp ~ age + sex + bmi' --alpha 0",
+        "R glmnet::cv.glmnet(alpha = 0)",
+    ),
+    variant(
+        "elastic_net",
+        "elastic net at one penalty",
+        "konsil elastic_net 'sbp ~ age + sex + bmi' --alpha 0.5 --lambda 2",
+        "R glmnet::glmnet(alpha = , lambda = )",
+    ),
+    variant(
         "meta",
         "meta-analysis of logistic regressions",
         "konsil meta 'died ~ age + arm' --family binomial",

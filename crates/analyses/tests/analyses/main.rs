@@ -17,6 +17,7 @@ mod cuminc;
 mod curves;
 #[cfg(test)]
 mod gee;
+mod elastic_net;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
