@@ -34,6 +34,10 @@ impl AnalysisCommand {
         let is_model = self.one.what.len() == 1 && text.ends_with(".json");
         if is_model && option("coefficients").is_some_and(|it| self.takes(it)) {
             let model = Model::read(Path::new(&text))?;
+            if self.kind == "validate" && model.is_survival() {
+                set(&mut fields, "id", "concordance".into());
+                set(&mut fields, "kind", "concordance".into());
+            }
             set(&mut fields, "coefficients", model.coefficients().into_iter().collect());
             set(&mut fields, "formula", model.formula.into());
         } else if text.contains('~') {

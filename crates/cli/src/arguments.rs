@@ -11,6 +11,7 @@ use crate::key::KeyCommand;
 use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
+use crate::power::{AdjustOptions, PowerCommand};
 use crate::request::RequestCommand;
 use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
@@ -83,6 +84,11 @@ pub(crate) enum Command {
     Analysis(AnalysisCommand),
     /// Apply a fitted model to a file of patients, on this computer.
     Predict(PredictOptions),
+    /// Power and sample size of a planned comparison, on this computer.
+    #[command(subcommand)]
+    Power(PowerCommand),
+    /// Adjust the p values of result tables for their number, on this computer.
+    Adjust(AdjustOptions),
     /// The shared dictionary: names, types, units, levels.
     #[command(subcommand)]
     Dict(DictCommand),

@@ -18,8 +18,12 @@ pub(crate) fn of(findings: &Findings) -> Vec<(&'static str, Figure)> {
         match table.name {
             "km" => figures.push(("km", Figure::Survival(curves(table, findings)))),
             "tidy" if has(&"exp.estimate") => {
-                figures.push(("forest", Figure::Forest(forest(table))));
+                figures.push(("forest", Figure::Forest(forest(table, "exp."))));
             }
+            "tidy" if self::table(findings, "heterogeneity").is_some() => {
+                figures.push(("forest", Figure::Forest(forest(table, ""))));
+            }
+            "curve" => figures.push(("curve", Figure::Chart(penalties(table, findings)))),
             "tidy" if has(&"cumulative") => figures.push(("scree", Figure::Chart(scree(table)))),
             "cuminc" => figures.push(("cuminc", Figure::Chart(incidence(table, findings)))),
             "calibration" => {
@@ -91,32 +95,34 @@ fn curves(table: &Table, findings: &Findings) -> KmPlot {
     }
 }
 
-fn forest(table: &Table) -> ForestPlot {
+/// Estimates in rows; `scale` is before the names of the columns that are drawn.
+fn forest(table: &Table, scale: &str) -> ForestPlot {
+    let named = |row: usize| {
+        let method = text(table, row, "method");
+        let level = text(table, row, "y.level");
+        let level = if level.is_empty() { level } else { format!("{level}: ") };
+        let method = if method.is_empty() { method } else { format!(", {method}") };
+        format!("{level}{}{method}", text(table, row, "term"))
+    };
+    let columns = ["estimate", "conf.low", "conf.high"].map(|it| format!("{scale}{it}"));
+    let numbers = |row: usize| [0, 1, 2].map(|at| value(table, row, &columns[at]));
     let rows =
         (0..table.rows.len()).filter(|row| !text(table, *row, "term").contains("(Intercept)"));
-    let row = |row: usize| ForestRow {
-        label: text(table, row, "term"),
-        estimate: value(table, row, "exp.estimate"),
-        low: value(table, row, "exp.conf.low"),
-        high: value(table, row, "exp.conf.high"),
-        text: format!(
-            "{}  {}",
-            number::interval(
-                value(table, row, "exp.estimate"),
-                value(table, row, "exp.conf.low"),
-                value(table, row, "exp.conf.high"),
-                Medium::Html
-            ),
-            number::p_statement(value(table, row, "p.value"), Medium::Html)
-        ),
+    let rows = rows.filter(|row| !numbers(*row)[0].is_nan());
+    let row = |row: usize| {
+        let [estimate, low, high] = numbers(row);
+        let limits = number::interval(estimate, low, high, Medium::Html);
+        let p = number::p_statement(value(table, row, "p.value"), Medium::Html);
+        ForestRow { label: named(row), estimate, low, high, text: format!("{limits}  {p}") }
     };
-    ForestPlot {
-        title: "Ratios with 95 % limits".to_owned(),
-        axis_label: "ratio, log scale".to_owned(),
-        text_label: "ratio (95 % CI)  p".to_owned(),
-        ratios: true,
-        rows: rows.map(row).collect(),
-    }
+    let ratios = !scale.is_empty();
+    let words = if ratios {
+        ["Ratios with 95 % limits", "ratio, log scale", "ratio (95 % CI)  p"]
+    } else {
+        ["Estimates with 95 % limits", "estimate", "estimate (95 % CI)  p"]
+    };
+    let [title, axis_label, text_label] = words.map(str::to_owned);
+    ForestPlot { title, axis_label, text_label, ratios, rows: rows.map(row).collect() }
 }
 
 /// A curve for each group and cause, with limits symmetric about the estimate.
@@ -250,6 +256,30 @@ fn decision(table: &Table) -> Chart {
             line("treat all", column("treat.all")),
             line("treat none", column("net.benefit.treat.none")),
         ],
+        ..Chart::default()
+    }
+}
+
+/// Cross-validated error by the logarithm of the penalty, with its error.
+fn penalties(table: &Table, findings: &Findings) -> Chart {
+    let row = |row: usize| Point {
+        limits: Some((value(table, row, "conf.low"), value(table, row, "conf.high"))),
+        ..point(value(table, row, "lambda").ln(), value(table, row, "estimate"))
+    };
+    let mut points: Vec<Point> = (0..table.rows.len()).map(row).collect();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let best = self::table(findings, "glance").map_or(f64::NAN, |it| value(it, 0, "lambda.min"));
+    let remark = if best.is_nan() {
+        String::new()
+    } else {
+        format!("least at lambda {}", number::estimate(best, Medium::Html))
+    };
+    Chart {
+        title: "Cross-validation".to_owned(),
+        x: scale("log of lambda"),
+        y: scale("error, with its standard error"),
+        series: vec![Series { label: String::new(), shape: Shape::Dots, points }],
+        remark,
         ..Chart::default()
     }
 }

@@ -22,6 +22,7 @@ mod lab;
 mod model;
 mod network;
 mod permit;
+mod power;
 mod processes;
 mod render;
 mod report;
@@ -74,6 +75,8 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Permit(command) => permit::permit(command, screen),
         Command::Analysis(command) => study::one_line(command, screen),
         Command::Predict(options) => model::predict(&options, screen),
+        Command::Power(command) => power::plan(&command, screen),
+        Command::Adjust(options) => power::adjust(&options, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
         Command::Network(command) => network::network(command, screen),

@@ -83,6 +83,11 @@ impl Model {
         Ok(model)
     }
 
+    /// Whether it is about times until an event.
+    pub(crate) fn is_survival(&self) -> bool {
+        self.kind == "cox"
+    }
+
     /// The coefficients in the order of the table.
     pub(crate) fn coefficients(&self) -> Vec<f64> {
         self.terms.iter().map(|it| it.estimate).collect()

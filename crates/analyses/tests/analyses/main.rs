@@ -16,8 +16,9 @@ mod cuminc;
 #[cfg(test)]
 mod curves;
 #[cfg(test)]
-mod gee;
 mod elastic_net;
+#[cfg(test)]
+mod gee;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
@@ -27,8 +28,9 @@ mod ist_stroke;
 #[cfg(test)]
 mod levels;
 #[cfg(test)]
-mod mixed;
 mod meta;
+#[cfg(test)]
+mod mixed;
 #[cfg(test)]
 mod models;
 #[cfg(test)]

@@ -55,6 +55,21 @@ fn a_model_file_predicts_and_is_validated() {
     assert!((0.6..0.9).contains(&estimate("auc")));
     let brier = known.iter().map(|(risk, died)| (risk - died).powi(2)).sum::<f64>();
     assert!((estimate("brier") - brier / known.len() as f64).abs() < 1e-9);
+    let fit =
+        ["cox", "Surv(months, died) ~ age + arm + stage", "--ties", "breslow", "--out", "fit"];
+    konsil(folder, &[&fit[..], &network].concat()).exits(0);
+    let validate = ["validate", "fit/cox.model.json", "--out", "judged", "--json"];
+    let judged = konsil(folder, &[&validate[..], &network].concat()).exits(0).json();
+    let row = &judged["analyses"][0]["tables"][0]["rows"][0];
+    assert!((0.55..0.8).contains(&row[0].as_f64().unwrap()), "{judged}");
+    assert!(folder.join("judged/concordance.tidy.csv").exists());
+    assert!(folder.join("fit/cox.forest.svg").exists());
+    assert!(folder.join("judged/validate.decision.svg").exists());
+    let adjust = ["adjust", "fit/cox.tidy.csv", "fit/glm.tidy.csv", "--method", "holm", "--json"];
+    let adjusted = konsil(folder, &adjust).exits(0).json();
+    let tests = adjusted["tests"].as_array().unwrap();
+    assert_eq!(tests.len(), 9, "{adjusted}");
+    assert!(tests.iter().all(|it| it["adjusted"].as_f64() >= it["p"].as_f64()));
     down(folder);
 }
 
@@ -90,4 +105,27 @@ fn what_is_no_model_is_refused() {
     write("wild.csv", "x\n77\n");
     let ran = run("model.json", "wild.csv").exits(10);
     assert!(!ran.err.contains("panicked"), "{ran:?}");
+}
+
+// R: power.t.test(delta = 5, sd = 12, power = 0.9)$n is 122.0139; power.prop.test(n = 50, .5, .75)
+#[test]
+fn sample_sizes_are_those_of_r() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        konsil(folder.path(), &[&["power"][..], &arguments].concat())
+    };
+    let means = run("means --delta 5 --sd 12 --power 0.9 --json").exits(0).json();
+    assert_eq!(means["n"], 123.0);
+    let shares = run("shares --p1 0.5 --p2 0.75 --n 50 --json").exits(0).json();
+    assert!((shares["power"].as_f64().unwrap() - 0.740_165_901_331).abs() < 1e-9);
+    let survival = run("survival --ratio 0.7 --events 0.4 --json").exits(0).json();
+    assert_eq!(survival["n"], 617.0);
+    for wrong in ["means --delta 0 --sd 1", "shares --p1 0.5 --p2 1.5", "correlation --r 2"] {
+        run(wrong).exits(2).says(&["no number of patients"]);
+    }
+    run("means --delta 1 --sd 1 --power 0.9 --n 7").exits(2);
+    fs::write(folder.path().join("t.csv"), "term,p.value\na,0.01\nb,1.5\n").unwrap();
+    konsil(folder.path(), &["adjust", "t.csv"]).exits(2).says(&["line 3"]);
+    konsil(folder.path(), &["adjust", "t.csv", "--column", "q"]).exits(2).says(&["no column `q`"]);
 }
