@@ -34,7 +34,7 @@ use crate::fit::{
     tidy, variances,
 };
 use crate::levelled::settled;
-use crate::sandwich::{around, clusters};
+use crate::sandwich::{around, cluster_rules, clusters};
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::{Picked, Response};
@@ -201,7 +201,8 @@ impl Gee {
         }
         let (patients, parameters) = (rows.y.len(), self.model.order() + 1);
         let applicants = Applicants { patients, parameters, statistics: 0, also: &also };
-        admit(session, ADMITTED, &setting.policy, applicants)?;
+        let policy = cluster_rules(&setting.policy, self.model.clusters());
+        admit(session, ADMITTED, &policy, applicants)?;
         rows.y.iter_mut().for_each(|y| *y /= self.unit);
         rows.offset.iter_mut().for_each(|it| *it /= self.unit);
         let gram = gram_sums(rows.observed(), self.model.order())?;
@@ -320,7 +321,7 @@ impl Analysis for Gee {
         let kind = if self.exchangeable { "exchangeable" } else { "independence" };
         let by = match self.model.clusters() {
             Clusters::Variable(name) => format!("{name}, within each centre"),
-            _ => "each centre".to_owned(),
+            _ => "each centre (at least two more of them than other analyses need)".to_owned(),
         };
         lines.push(format!("clusters   {by}; working correlation {kind}"));
         lines

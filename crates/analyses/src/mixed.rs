@@ -32,7 +32,7 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::design::{Clusters, Model, Rows};
 use crate::fit::{check_apart, sound_inverse};
 use crate::mixed_steps::{Ends, fit};
-use crate::sandwich::clusters;
+use crate::sandwich::{cluster_rules, clusters};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
@@ -170,12 +170,15 @@ impl Mixed {
         let events = number(rows.y.iter().filter(|y| **y > 0.0).count());
         let mut also =
             if self.logistic { vec![events, number(rows.y.len()) - events] } else { Vec::new() };
+        // clusters of one patient each tell nothing of what they have in common
+        also.push(number(rows.y.len()) - clusters(&rows));
         if matches!(self.model.clusters(), Clusters::Variable(_)) {
             also.push(clusters(&rows));
         }
         let (patients, parameters) = (rows.y.len(), self.parameters());
         let applicants = Applicants { patients, parameters, statistics: 0, also: &also };
-        admit(session, ADMITTED, &setting.policy, applicants)?;
+        let policy = cluster_rules(&setting.policy, self.model.clusters());
+        admit(session, ADMITTED, &policy, applicants)?;
         let (middle, half) = self.moved;
         rows.y.iter_mut().for_each(|y| *y = (*y - middle) / half);
         rows.offset.iter_mut().for_each(|it| *it /= half);
@@ -225,7 +228,7 @@ impl Analysis for Mixed {
         let mut lines = self.model.understood();
         let within = match self.model.clusters() {
             Clusters::Variable(name) => format!("{name}, within each centre"),
-            _ => "each centre".to_owned(),
+            _ => "each centre (at least two more of them than other analyses need)".to_owned(),
         };
         let by = match (self.logistic, self.restricted) {
             (true, _) => "logistic, by Laplace's approximation",

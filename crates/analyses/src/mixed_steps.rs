@@ -9,13 +9,14 @@
 //! `q'' = c'' - 2 b'''d + d'A''d - 2 w'A^-1 w` with `w = b' - A'd`,
 //! `(ln |A|)' = tr A^-1 A'`, `(ln |A|)'' = tr A^-1 A'' - tr A^-1 A' A^-1 A'`,
 //!
-//! the last two for the restricted likelihood only.
+//! the last two for the restricted likelihood only. Derivatives come divided by a public unit, so that
+//! products of two first ones are multiplied with it.
 
 use crate::analysis::AnalysisError;
 use crate::fit::{reals, symmetric, variances};
 use crate::levelled::variances_of;
 use crate::mixed::{EDGE, Mixed, STEP};
-use konsil_kernels::{Family, Intercepts, LinearSums, fit_sums, start_sums};
+use konsil_kernels::{Family, Intercepts, LinearSums, fit_sums, start_sums, unit};
 use konsil_mpc::linear::{Inverse, cholesky, inverse, product};
 use konsil_mpc::{Session, Shared, fixed, normalise, transcendental};
 use konsil_ring::{ONE, Word, decode, encode};
@@ -98,7 +99,11 @@ pub(crate) fn fit(
             linear_step(session, (mixed, own), (&at, at.variance()), &freedom)?
         };
         let opened = session.open(STEP, &Shared::concat([&step.beta, &step.log]))?;
-        at.take(&reals(&opened), false);
+        let mut change = reals(&opened);
+        if let Some(log) = change.last_mut().filter(|_| mixed.logistic && !at.edge) {
+            *log /= unit(at.variance()).sqrt();
+        }
+        at.take(&change, false);
         if mixed.logistic && at.beta.iter().any(|beta| beta.abs() > DIVERGED) {
             return Err(AnalysisError::Separation);
         }
@@ -245,17 +250,19 @@ fn linear_step(
     let quadratic = number(0).minus(&dot(0));
     let first = number(1).minus(&dot(1).times_integer(2)).plus(&dot(3));
     let second = number(2).minus(&dot(2).times_integer(2)).plus(&dot(4));
-    let second = second.minus(&dot(5).times_integer(2));
+    let twice = fixed::scale(session, &dot(5), 2.0 * unit(ratio))?;
+    let second = second.minus(&twice);
     let ratios = Shared::concat([&first, &second]);
     let ratios = normalise::divide_each(session, &ratios, &quadratic)?;
     let square = fixed::square(session, &ratios.slice(0, 1))?;
+    let square = fixed::scale(session, &square, unit(ratio))?;
     let curved = ratios.slice(1, 2).minus(&square);
     let logs = Shared::concat([&ratios.slice(0, 1), &curved]);
     let logs = fixed::multiply(session, &logs, &freedom.repeat(2))?;
     let (mut slope, mut curvature) =
         (number(4).plus(&logs.slice(0, 1)), number(5).plus(&logs.slice(1, 2)));
     if mixed.restricted {
-        let (trace, second) = determinant(session, &inverse, &both)?;
+        let (trace, second) = determinant(session, &inverse, (&both, ratio))?;
         (slope, curvature) = (slope.plus(&trace), curvature.plus(&second));
     }
     let log = bounded(session, (&slope, &curvature), &floor)?;
@@ -267,7 +274,7 @@ fn linear_step(
 fn determinant(
     session: &mut dyn Session,
     inverse: &Inverse,
-    both: &Shared,
+    (both, ratio): (&Shared, f64),
 ) -> Result<(Shared, Shared), AnalysisError> {
     let p = inverse.scales.len();
     let cells = p * p;
@@ -276,7 +283,8 @@ fn determinant(
     let left = Shared::concat([&inverse.scaled, &first]);
     let right = Shared::concat([&both.slice(cells, 2 * cells), &first.transposed(p, p)]);
     let traces = fixed::dot(session, &left, &right, cells)?;
-    Ok((trace, traces.slice(0, 1).minus(&traces.slice(1, 2))))
+    let square = fixed::scale(session, &traces.slice(1, 2), unit(ratio))?;
+    Ok((trace, traces.slice(0, 1).minus(&square)))
 }
 
 /// What is released of a linear model.

@@ -13,6 +13,7 @@ use crate::analysis::{AnalysisError, Request, Setting};
 use crate::design::{Clusters, Model, Rows};
 use crate::fit::symmetric;
 use crate::sealed::{encoded, mask_pairs};
+use konsil_disclosure::Policy;
 use konsil_kernels::{Sums, triangle};
 use konsil_mpc::linear::{self, Inverse};
 use konsil_mpc::{Session, Shared, fixed, normalise};
@@ -65,6 +66,13 @@ impl Robust {
             Self::Clusters => "standard errors are for clusters".to_owned(),
         }
     }
+}
+
+/// The rules for a model that tells how much clusters differ. Where these are the centres, two more
+/// must take part: from mean and spread of three centres, each could compute the other two's.
+pub(crate) fn cluster_rules(policy: &Policy, clusters: &Clusters) -> Policy {
+    let more = if *clusters == Clusters::Centre { 2 } else { 0 };
+    Policy { centres_min: policy.centres_min + more, ..policy.clone() }
 }
 
 /// This centre's number of clusters.

@@ -68,6 +68,13 @@ fn plain(table: &Table, medium: Medium) -> ShownTable {
     table.rows.iter().map(row).fold(ShownTable::new(caption, columns), ShownTable::row)
 }
 
+/// The term of a row, with the level of the response that it is about, where there are several.
+pub(crate) fn term(table: &Table, row: usize) -> String {
+    let text = |column: &str| table.get(row, column).map(Cell::text);
+    let term = text("term").unwrap_or_default();
+    text("y.level").map_or_else(|| term.clone(), |level| format!("{level}: {term}"))
+}
+
 /// Coefficients of a model with a log link: ratios with their limits.
 fn model(table: &Table, medium: Medium) -> ShownTable {
     let columns = vec![
@@ -81,11 +88,14 @@ fn model(table: &Table, medium: Medium) -> ShownTable {
     let mut shown = ShownTable::new("", columns);
     for at in 0..table.rows.len() {
         let value = |column: &str| table.get(at, column).and_then(Cell::number).unwrap_or(f64::NAN);
-        let term = table.get(at, "term").map(Cell::text).unwrap_or_default();
         let estimate = |column: &str| number::estimate(value(column), medium);
-        let limits = format!("{} to {}", estimate("exp.conf.low"), estimate("exp.conf.high"));
+        // a threshold or a standard deviation has no ratio
+        let limits = match value("exp.conf.low").is_nan() {
+            true => "–".to_owned(),
+            false => format!("{} to {}", estimate("exp.conf.low"), estimate("exp.conf.high")),
+        };
         shown = shown.row([
-            term,
+            term(table, at),
             estimate("estimate"),
             estimate("std.error"),
             estimate("exp.estimate"),

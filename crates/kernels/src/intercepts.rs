@@ -2,8 +2,9 @@
 //! at public parameters.
 //!
 //! A cluster of `n` patients has the column sums `s`, residuals `r` with the sum `t`, and the ratio `l`
-//! of the intercepts' variance to the residuals'. Derivatives are those by `ln l`; at `l = 0`, the edge,
-//! by `l`.
+//! of the intercepts' variance to the residuals'. Derivatives are those by `ln l`, divided by the unit,
+//! which is `l` but at most 1, so that they keep their digits where `l` is small. At `l = 0`, the edge,
+//! they are those by `l`.
 
 use crate::regression::{Observed, predictor, triangle};
 use crate::{Sums, add_rounded};
@@ -15,6 +16,12 @@ const STEP: f64 = 1e-5;
 const STEPS_MAX: usize = 60;
 /// Largest such step.
 const STRIDE: f64 = 4.0;
+
+/// What derivatives by the logarithm of a ratio are divided by.
+#[must_use]
+pub fn unit(ratio: f64) -> f64 {
+    ratio.min(1.0)
+}
 
 /// One centre's patients and their clusters.
 #[derive(Clone, Copy)]
@@ -42,20 +49,22 @@ pub struct LinearSums {
     pub vectors: [Vec<Word>; 3],
     /// `r'Mr`, its derivatives, then `ln(1 + n l)` and its derivatives.
     pub numbers: [Word; 6],
-    /// The part of the information of `ln l` that is never below 0: `(n l / (1 + n l))^2`.
+    /// The part of the information of `ln l` that is never below 0: `(n l / (1 + n l))^2`, divided by
+    /// the unit.
     pub floor: Word,
 }
 
 /// Sums of the logistic model, by Laplace's approximation.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct LaplaceSums {
-    /// By the coefficients, then by `ln l`.
+    /// By the coefficients, then by `ln l`, divided by the root of the unit.
     pub gradient: Vec<Word>,
-    /// Minus the second derivatives; lower triangle.
+    /// Minus the second derivatives; lower triangle. The last row is divided by the root of the unit,
+    /// its last element by the unit.
     pub information: Vec<Word>,
     /// The log likelihood.
     pub likelihood: Word,
-    /// `(l w / (1 + l w))^2 / 2` with the sum `w` of the cluster's weights.
+    /// `(l w / (1 + l w))^2 / 2` with the sum `w` of the cluster's weights, divided by the unit.
     pub floor: Word,
 }
 
@@ -120,6 +129,8 @@ impl Intercepts<'_> {
         let pairs = self.columns * (self.columns + 1) / 2;
         let mut sums = Sums::new(3 * pairs + 3 * self.columns);
         let mut last = [0; 7];
+        // the ratio divided by the unit
+        let scale = ratio.max(1.0);
         let mut products = vec![0.0; pairs];
         for group in self.groups() {
             let (mut gram, mut with) = (vec![0.0; pairs], vec![0.0; self.columns]);
@@ -140,10 +151,8 @@ impl Intercepts<'_> {
             let size = group.len() as f64;
             let part = 1.0 / (1.0 + size * ratio);
             let common = ratio * part;
-            let (first, second) = match ratio {
-                0.0 => (1.0, 0.0),
-                _ => (ratio * part * part, ratio * part * part * part * (1.0 - size * ratio)),
-            };
+            let first = scale * part * part;
+            let second = first * part * (1.0 - size * ratio);
             triangle(&columns, 1.0, &mut products);
             let mut terms = Vec::with_capacity(3 * pairs + 3 * self.columns);
             terms.extend(gram.iter().zip(&products).map(|(sum, term)| sum - common * term));
@@ -154,14 +163,11 @@ impl Intercepts<'_> {
             terms.extend(columns.iter().map(|s| -second * s * total));
             sums.add(&terms)?;
             let square = total * total;
-            let weight = size * ratio * part;
-            let (slope, curvature) = match ratio {
-                0.0 => (size, 0.0),
-                _ => (weight, weight * part),
-            };
+            let slope = size * scale * part;
+            let (curvature, floor) = (slope * part, slope * size * ratio * part);
             let quadratic = [squares - common * square, -first * square, -second * square];
             let logarithm = [(size * ratio).ln_1p(), slope, curvature];
-            add_rounded(&mut last, &[&quadratic[..], &logarithm, &[weight * weight]].concat())?;
+            add_rounded(&mut last, &[&quadratic[..], &logarithm, &[floor]].concat())?;
         }
         let mut rest = sums.finish();
         let mut next = |count: usize| rest.drain(..count).collect::<Vec<Word>>();
@@ -171,8 +177,7 @@ impl Intercepts<'_> {
         Ok(LinearSums { matrices, vectors, numbers: [a, b, c, d, e, f], floor })
     }
 
-    /// Sums of the logistic model at coefficients `beta` and a variance above 0 of the intercepts,
-    /// without second derivatives unless `curved`.
+    /// Sums of the logistic model at coefficients `beta` and a variance above 0 of the intercepts.
     ///
     /// # Errors
     /// As [`Intercepts::linear`].
@@ -198,15 +203,21 @@ impl Intercepts<'_> {
                 let minus = differences.map(|(up, down)| (down - up) / (2.0 * STEP));
                 line.iter_mut().zip(minus).for_each(|(cell, term)| *cell = term);
             }
+            let root = unit(variance).sqrt();
+            let divisor = |place: usize| if place < self.columns { 1.0 } else { root };
             let mut terms = here.gradient;
+            if let Some(last) = terms.last_mut() {
+                *last /= root;
+            }
             for row in 0..order {
                 for column in 0..=row {
                     let both = [(row, column), (column, row)];
                     let both = both.map(|(i, j)| information.get(i * order + j).copied());
-                    terms.push(both.into_iter().flatten().sum::<f64>() / 2.0);
+                    let mean = both.into_iter().flatten().sum::<f64>() / 2.0;
+                    terms.push(mean / (divisor(row) * divisor(column)));
                 }
             }
-            terms.extend([here.likelihood, here.floor]);
+            terms.extend([here.likelihood, here.floor / (root * root)]);
             sums.add(&terms)?;
         }
         let mut gradient = sums.finish();
@@ -325,12 +336,17 @@ mod tests {
     fn linear_sums_are_derivatives() {
         let own = intercepts(&[0.3, -0.2, 0.8, 0.5, 0.0, 1.1]);
         let at = |log: f64| own.linear(&[0.2, 0.4], log.exp()).unwrap();
-        let (log, h) = (-0.7_f64, 1e-3);
-        let (up, down, here) = (at(log + h), at(log - h), at(log));
         let check = |sums: &dyn Fn(&LinearSums, usize) -> f64| {
-            for order in 0..2 {
-                let slope = (sums(&up, order) - sums(&down, order)) / (2.0 * h);
-                assert!((slope - sums(&here, order + 1)).abs() < 1e-5, "{order}");
+            for log in [-0.7_f64, 0.9] {
+                let h = 1e-3;
+                let value = |log: f64, order: usize| {
+                    let unit = if order == 0 { 1.0 } else { unit(log.exp()) };
+                    sums(&at(log), order) * unit
+                };
+                for order in 0..2 {
+                    let slope = (value(log + h, order) - value(log - h, order)) / (2.0 * h);
+                    assert!((slope - value(log, order + 1)).abs() < 1e-5, "{order}");
+                }
             }
         };
         for place in 0..3 {
@@ -358,17 +374,22 @@ mod tests {
             own.laplace(&theta[..2], theta[2].exp()).unwrap()
         };
         let (here, h) = (at(&[]), 1e-3);
+        let root = |place: usize, log: f64| if place < 2 { 1.0 } else { unit(log.exp()).sqrt() };
+        let own_root = |place: usize| root(place, theta[2]);
         for i in 0..3 {
             let (up, down) = (at(&[(i, h)]), at(&[(i, -h)]));
             let slope = (decode(up.likelihood) - decode(down.likelihood)) / (2.0 * h);
-            assert!((slope - decode(here.gradient[i])).abs() < 1e-6, "{i}");
+            assert!((slope - decode(here.gradient[i]) * own_root(i)).abs() < 1e-6, "{i}");
             for j in 0..=i {
-                let slope = (decode(up.gradient[j]) - decode(down.gradient[j])) / (2.0 * h);
+                let moved = if i == 2 { h } else { 0.0 };
+                let up = decode(up.gradient[j]) * root(j, theta[2] + moved);
+                let down = decode(down.gradient[j]) * root(j, theta[2] - moved);
+                let slope = (up - down) / (2.0 * h);
                 let got = decode(here.information[i * (i + 1) / 2 + j]);
-                assert!((slope + got).abs() < 1e-5, "{i} {j}");
+                assert!((slope + got * own_root(i) * own_root(j)).abs() < 1e-5, "{i} {j}");
             }
         }
-        let near = decode(own.laplace(&[0.2, 0.4], 1e-6).unwrap().gradient[2]) / 1e-6;
+        let near = decode(own.laplace(&[0.2, 0.4], 1e-6).unwrap().gradient[2]) / 1e-3;
         assert!((near - decode(own.edge(&[0.2, 0.4]).unwrap())).abs() < 1e-3);
     }
 }

@@ -16,7 +16,7 @@ mod survival;
 
 pub use correlated::{Correlated, EquationSums};
 pub use family::{Family, Link, theta_terms};
-pub use intercepts::{Intercepts, LaplaceSums, LinearSums};
+pub use intercepts::{Intercepts, LaplaceSums, LinearSums, unit};
 pub use levels::{multinomial, proportional_odds};
 pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;

@@ -82,6 +82,11 @@ fn formulas() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// A response with its family.
+fn families() -> impl Strategy<Value = (&'static str, &'static str)> {
+    prop::sample::select(vec![("died", "binomial"), ("visits", "poisson"), ("crp", "gaussian")])
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) }
 }
@@ -190,10 +195,12 @@ proptest! {
         draws in draws(),
         right in formulas(),
         parties in 3..=7_usize,
-        family in prop::sample::select(vec![("died", "binomial"), ("visits", "poisson"), ("crp", "gaussian")]),
+        family in families(),
         centres: bool,
     ) {
         let network = network(&draws, parties).with_large_leverage();
+        // few clusters and many columns give variances of 0, of which no digits are left
+        let right = if centres { "age + sex" } else { right };
         let right = if family.0 == "crp" { right.replace("crp", "time") } else { right.to_owned() };
         let request = Request {
             family: Some(family.1.to_owned()),

@@ -78,6 +78,9 @@ fn estimating_equations_keep_the_rules() {
     };
     let run = refused(&network, &gee("score ~ age + half_age", "gaussian", "ward"));
     assert!(matches!(run.refused(), AnalysisError::Collinear { columns } if columns.len() == 2));
+    // from mean and spread of three centres, each could compute the other two's
+    let run = refused(&wards("centre3"), &gee("score ~ age", "gaussian", "centre"));
+    assert!(matches!(run.refused(), AnalysisError::Withheld(Refusal::TooFew)));
     // sixty wards are fewer than the threshold
     let strict = Policy { threshold: 70, ..wards("centre7").policy };
     let run = refused(&wards("centre7").under(strict), &gee("score ~ age", "gaussian", "ward"));
@@ -90,7 +93,8 @@ fn estimating_equations_keep_the_rules() {
     let line = |at: usize| format!("{},{}\n", 30 + at * 7 % 50, [10, 90][at % 2]);
     let centre = |size: usize| format!("age,y\n{}", (0..size).map(line).collect::<String>());
     let text = "name,type,min,max\nage,integer,0,100\ny,integer,0,100\n";
-    let even = Network::new(Dictionary::parse("even", text).unwrap(), &[20, 60, 100].map(centre));
+    let even =
+        Network::new(Dictionary::parse("even", text).unwrap(), &[20, 60, 100, 20, 60].map(centre));
     let run = refused(&even.with_large_leverage(), &gee("y ~ age", "gaussian", "centre"));
     assert_eq!(run.refused().code(), "K0223", "{}", run.refused());
 }

@@ -5,6 +5,7 @@ use crate::levels::{dictionary, wards};
 use crate::reference::{EXACT, Ledger, json, real};
 use crate::support::{Network, Run, model, number, row_of, vector};
 use konsil_analyses::{AnalysisError, Cell, Request, prepare};
+use konsil_cohort::Dictionary;
 use konsil_disclosure::{Policy, Refusal};
 use serde_json::Value;
 
@@ -95,6 +96,9 @@ fn random_intercepts_keep_the_rules() {
         assert!(two.release.iter().all(|(_, words)| words.is_empty()));
         two
     };
+    // from mean and spread of three centres, each could compute the other two's
+    let run = refused(&wards("centre3"), &mixed("score ~ age", "gaussian", "centre"));
+    assert!(matches!(run.refused(), AnalysisError::Withheld(Refusal::TooFew)));
     for (response, family) in [("score", "gaussian"), ("improved", "binomial")] {
         let of = |right: &str| mixed(&format!("{response} ~ {right}"), family, "ward");
         let run = refused(&network, &of("age + half_age"));
@@ -109,10 +113,21 @@ fn random_intercepts_keep_the_rules() {
     }
     let run = refused(&network, &mixed("older ~ I(age > 60) + sex", "binomial", "ward"));
     assert!(matches!(run.refused(), AnalysisError::Separation), "{}", run.refused());
+    // hardly two patients have the same age
+    let run = refused(&even(), &mixed("y ~ 1", "gaussian", "age"));
+    assert!(matches!(run.refused(), AnalysisError::Withheld(Refusal::TooFew)));
     // patients of a ward are all the same: the ratio of the variances runs to infinity
     let run = refused(&network, &mixed("ward ~ age", "gaussian", "ward"));
     assert_eq!(run.refused().code(), "K0223", "{}", run.refused());
     // each ward has one outcome only
     let run = network.on_ideal(&mixed("I(ward > 30) ~ age", "binomial", "ward"));
     assert!(run.found().notes.iter().any(|note| note.contains("one outcome only")));
+}
+
+/// Three centres whose patients all have an age of their own.
+fn even() -> Network {
+    let line = |at: usize| format!("{},{}\n", 20 + at, at * 37 % 101);
+    let centre = |size: usize| format!("age,y\n{}", (0..size).map(line).collect::<String>());
+    let text = "name,type,min,max\nage,integer,0,100\ny,integer,0,100\n";
+    Network::new(Dictionary::parse("even", text).unwrap(), &[30, 40, 50].map(centre))
 }

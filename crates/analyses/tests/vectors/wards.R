@@ -121,7 +121,7 @@ out(list(plain = multinom_of("course ~ age + sex + arm"), weighted = multinom_of
 suppressMessages(library(geepack))
 gee_of <- function(formula, family, corstr, cluster, name) {
   own <- d[complete.cases(d[all.vars(as.formula(formula))]), ]
-  own$cluster <- switch(cluster, ward = own$ward, centre7 = own$centre7, centre3 = own$centre3)
+  own$cluster <- switch(cluster, ward = own$ward, centre7 = own$centre7)
   own <- own[order(own$cluster), ]
   m <- geeglm(as.formula(formula), family, own, id = cluster, corstr = corstr,
     control = geese.control(epsilon = 1e-15, maxit = 500))
@@ -139,7 +139,7 @@ out(list(
   independent = gee_of("improved ~ age * sex", binomial(), "independence", "ward", "binomial"),
   independent_gaussian = gee_of("score ~ age + arm", gaussian(), "independence", "centre7", "gaussian"),
   centre7 = gee_of("score ~ age + sex", gaussian(), "exchangeable", "centre7", "gaussian"),
-  centre3 = gee_of("falls ~ age + sex", poisson(), "exchangeable", "centre3", "poisson")), "gee.json")
+  centre7_counts = gee_of("falls ~ age + sex", poisson(), "exchangeable", "centre7", "poisson")), "gee.json")
 
 # Random intercepts. lme4 stops at differences of its criterion, so that its fit is the start of Newton
 # steps of the criterion itself: for normal values profiled over all but v, the logarithm of the ratio
@@ -232,10 +232,10 @@ glmer_of <- function(formula, cluster) {
 }
 out(list(reml = lmer_of("score ~ age + sex + arm", "ward"), ml = lmer_of("score ~ age + sex + arm", "ward", FALSE),
   offset = lmer_of("score ~ age * sex + offset(2 * spread)", "ward"),
-  centre7 = lmer_of("score ~ age + sex", "centre7"), centre3 = lmer_of("score ~ age", "centre3", FALSE),
-  singular = lmer_of("spread ~ age + sex", "centre3"),
+  centre7 = lmer_of("score ~ age + sex", "centre7"), centre7_ml = lmer_of("improved ~ age", "centre7", FALSE),
+  singular = lmer_of("spread ~ age + sex", "centre7"),
   apart = lmer_of("steady ~ age", "ward"), apart_ml = lmer_of("steady ~ age - 1", "ward", FALSE),
   logistic_apart = glmer_of("answer ~ age", "ward"), logistic = glmer_of("improved ~ age + sex + arm", "ward"),
   logistic_offset = glmer_of("improved ~ age + offset(spread / 2)", "ward"),
   logistic_centre7 = glmer_of("improved ~ age + sex", "centre7"),
-  logistic_levels = glmer_of("answer ~ arm - 1", "centre3"), logistic_singular = glmer_of("I(spread > 0) ~ age", "centre7")), "mixed.json")
+  logistic_levels = glmer_of("answer ~ arm - 1", "centre7"), logistic_singular = glmer_of("I(spread > 0) ~ age", "centre7")), "mixed.json")
