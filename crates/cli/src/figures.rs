@@ -1,5 +1,6 @@
 //! The figures of an analysis, from the tables that it has released: nothing else is in them.
 
+use crate::render;
 use konsil_analyses::{Cell, Findings, Table};
 use konsil_plot::number::{self, Medium};
 use konsil_plot::report::Figure;
@@ -97,12 +98,9 @@ fn curves(table: &Table, findings: &Findings) -> KmPlot {
 
 /// Estimates in rows; `scale` is before the names of the columns that are drawn.
 fn forest(table: &Table, scale: &str) -> ForestPlot {
-    let named = |row: usize| {
-        let method = text(table, row, "method");
-        let level = text(table, row, "y.level");
-        let level = if level.is_empty() { level } else { format!("{level}: ") };
-        let method = if method.is_empty() { method } else { format!(", {method}") };
-        format!("{level}{}{method}", text(table, row, "term"))
+    let named = |row: usize| match text(table, row, "method") {
+        method if method.is_empty() => render::term(table, row),
+        method => format!("{}, {method}", render::term(table, row)),
     };
     let columns = ["estimate", "conf.low", "conf.high"].map(|it| format!("{scale}{it}"));
     let numbers = |row: usize| [0, 1, 2].map(|at| value(table, row, &columns[at]));

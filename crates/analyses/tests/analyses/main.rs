@@ -16,6 +16,8 @@ mod cuminc;
 #[cfg(test)]
 mod curves;
 #[cfg(test)]
+mod designs;
+#[cfg(test)]
 mod elastic_net;
 #[cfg(test)]
 mod gee;
