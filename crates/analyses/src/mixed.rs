@@ -16,9 +16,11 @@
 //!
 //! # Opens
 //! To the centres: whether cohort, outcomes and clusters are enough; which columns cannot be told apart;
-//! whether a column or a patient stands apart; whether the variance of the intercepts is 0; the change
-//! of the coefficients and of the logarithm of that variance in each step. Not: any centre's sums, the
-//! slope, the information, intercepts or sizes of clusters.
+//! whether a column or a patient stands apart; whether the variance of the intercepts is 0. Linear: the
+//! coefficients without random intercepts, and the change of the logarithm of the variance in each step,
+//! but no further coefficients: sums of a centre that is a cluster would follow from many of them.
+//! Logistic: the changes of the coefficients and of that logarithm in each step. Not: any centre's sums,
+//! the slope, the information, intercepts or sizes of clusters.
 //!
 //! # Release
 //! Coefficients, their variances, the variance of the intercepts, the residual sum of squares, the log
@@ -66,8 +68,8 @@ pub(crate) const EDGE: Opening = Opening {
 };
 pub(crate) const STEP: Opening = Opening {
     name: "mixed.step",
-    says: "The change of the coefficients, and of the logarithm of the variance of the intercepts, in \
-           each step.",
+    says: "The change of the logarithm of the variance of the intercepts in each step; of the \
+           coefficients in each step of a logistic model, in the first of a linear one.",
     to: Audience::Centres,
 };
 pub(crate) const COEFFICIENTS: Opening = Opening {
@@ -211,14 +213,17 @@ impl Analysis for Mixed {
     fn reveals(&self) -> Vec<String> {
         let p = self.model.order();
         let residual = if self.logistic { "" } else { ", residual variance" };
+        let opened = match self.logistic {
+            true => "coefficients and that variance after each of",
+            false => "the coefficients without random intercepts; that variance after each of",
+        };
         vec![
             format!(
                 "{p} coefficients, {p} standard errors, variance of the intercepts{residual}, log \
                  likelihood, patients, clusters"
             ),
             format!(
-                "to the centres: whether the variance of the intercepts is 0; coefficients and that \
-                 variance after each of {} steps",
+                "to the centres: whether the variance of the intercepts is 0; {opened} {} steps",
                 self.iterations
             ),
         ]

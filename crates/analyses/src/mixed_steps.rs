@@ -88,24 +88,23 @@ pub(crate) fn fit(
         let edge = session.input(&[own.edge(&at.beta)?])?;
         at.open_edge(session, &edge.negated())?;
     } else {
+        // residuals are taken from these coefficients in all steps, so that no others are opened
         let first = linear_step(session, (mixed, own), (&at, 0.0), &freedom)?;
-        at.take(&reals(&session.open(STEP, &Shared::concat([&first.beta, &first.log]))?), true);
+        let opened = session.open(STEP, &first.beta)?;
+        at.take(&reals(&opened), 0.0);
         at.open_edge(session, &first.slope)?;
     }
     for _ in 0..mixed.iterations {
-        let step = if mixed.logistic {
-            laplace_step(session, own, &at)?
+        if mixed.logistic {
+            let step = laplace_step(session, own, &at)?;
+            let opened = session.open(STEP, &Shared::concat([&step.beta, &step.log]))?;
+            let (log, beta) = opened.split_last().unwrap_or((&0, &[]));
+            at.take(&reals(beta), decode(*log) / unit(at.variance()).max(f64::MIN_POSITIVE).sqrt());
+            at.check_bounds()?;
         } else {
-            linear_step(session, (mixed, own), (&at, at.variance()), &freedom)?
-        };
-        let opened = session.open(STEP, &Shared::concat([&step.beta, &step.log]))?;
-        let mut change = reals(&opened);
-        if let Some(log) = change.last_mut().filter(|_| mixed.logistic && !at.edge) {
-            *log /= unit(at.variance()).sqrt();
-        }
-        at.take(&change, false);
-        if mixed.logistic && at.beta.iter().any(|beta| beta.abs() > DIVERGED) {
-            return Err(AnalysisError::Separation);
+            let step = linear_step(session, (mixed, own), (&at, at.variance()), &freedom)?;
+            let log = reals(&session.open(STEP, &step.log)?);
+            at.take(&[], log.first().copied().unwrap_or(0.0));
         }
     }
     at.check_settled()?;
@@ -139,11 +138,11 @@ impl At {
         Ok(())
     }
 
-    /// Takes the opened changes; the sign of the last narrows the bounds.
-    fn take(&mut self, change: &[f64], coefficients_only: bool) {
-        let (log, beta) = change.split_last().unwrap_or((&0.0, &[]));
+    /// Takes the opened changes of the coefficients and of the logarithm of the variance; the sign of the
+    /// latter narrows the bounds.
+    fn take(&mut self, beta: &[f64], log: f64) {
         self.beta.iter_mut().zip(beta).for_each(|(beta, change)| *beta += change);
-        let log = if self.edge || coefficients_only { 0.0 } else { *log };
+        let log = if self.edge { 0.0 } else { log };
         self.before = self.last;
         self.last = beta.iter().fold(log.abs(), |most, change| change.abs().max(most));
         if log > 0.0 {
@@ -154,6 +153,12 @@ impl At {
         let next = self.log + log.clamp(-STRIDE, STRIDE);
         let (low, high) = self.bounds;
         self.log = if next >= low && next <= high { next } else { f64::midpoint(low, high) };
+    }
+
+    /// A logistic model whose coefficients run to infinity.
+    fn check_bounds(&self) -> Result<(), AnalysisError> {
+        let beyond = self.beta.iter().any(|beta| beta.abs() > DIVERGED);
+        if beyond { Err(AnalysisError::Separation) } else { Ok(()) }
     }
 
     /// Near a maximum a step is the square of the one before; on the way to infinity they are alike.
@@ -182,13 +187,9 @@ fn plain_step(
     let information = session.input(&sums.information)?;
     let inverse = inverse(session, &symmetric(&information, own.columns), own.columns)?;
     let change = inverse.times(session, &gradient)?;
-    let nothing = session.constant(&[0]);
-    let opened = session.open(STEP, &Shared::concat([&change, &nothing]))?;
-    at.take(&reals(&opened), true);
-    if at.beta.iter().any(|beta| beta.abs() > DIVERGED) {
-        return Err(AnalysisError::Separation);
-    }
-    Ok(())
+    let opened = session.open(STEP, &change)?;
+    at.take(&reals(&opened), 0.0);
+    at.check_bounds()
 }
 
 /// `-slope / curvature`, where the curvature is at least a part of `floor`.

@@ -26,6 +26,8 @@ mod groups;
 #[cfg(test)]
 mod gusto1;
 #[cfg(test)]
+mod gusto1_models;
+#[cfg(test)]
 mod ist_stroke;
 #[cfg(test)]
 mod levels;
