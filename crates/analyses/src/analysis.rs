@@ -119,6 +119,15 @@ pub struct Request {
     /// Folds of cross-validation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<u32>,
+    /// Covariates whose missing values are imputed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<String>,
+    /// How many completed sets to make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imputations: Option<u32>,
+    /// How often each incomplete variable is imputed anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u32>,
     /// How many clusters to form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<u32>,

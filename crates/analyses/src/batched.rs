@@ -1,7 +1,7 @@
 //! Many small problems at once on shares: products, inverses, the smallest of a column.
 
 use crate::analysis::AnalysisError;
-use konsil_mpc::{Masked, MpcError, Opening, Session, Shared, fixed, linear};
+use konsil_mpc::{Masked, MpcError, Opening, Session, Shared, fixed, linear, normalise};
 use konsil_ring::{FRACTION_BITS, ONE, Word, encode};
 
 /// As in the inverse of one matrix: enough for a smallest eigenvalue of `order * 1e-7`.
@@ -92,6 +92,62 @@ pub(crate) fn inverses(
         x = session.truncate(raw, FRACTION_BITS)?;
     }
     Ok(x)
+}
+
+/// The inverses `D X D` of symmetric positive definite matrices.
+pub(crate) struct Inverses {
+    /// `X`, `[count][order][order]`.
+    scaled: Shared,
+    /// `D`, `[count][order]`.
+    scales: Shared,
+    order: usize,
+}
+
+impl Inverses {
+    /// Inverts `[count][order][order]`. 110 rounds.
+    pub(crate) fn new(
+        session: &mut dyn Session,
+        matrices: &Shared,
+        order: usize,
+    ) -> Result<Self, MpcError> {
+        let count = matrices.len() / (order * order).max(1);
+        let diagonal = matrices.pick(
+            (0..count * order).map(|at| at / order * order * order + at % order * (order + 1)),
+        );
+        let scales = normalise::inverse_sqrt(session, &diagonal)?;
+        let half = fixed::multiply(session, matrices, &Self::by_row(&scales, order))?;
+        let unit = fixed::multiply(session, &half, &Self::by_column(&scales, order))?;
+        Ok(Self { scaled: inverses(session, &unit, order)?, scales, order })
+    }
+
+    fn by_row(scales: &Shared, order: usize) -> Shared {
+        scales.pick((0..scales.len() * order).map(|at| at / order))
+    }
+
+    fn by_column(scales: &Shared, order: usize) -> Shared {
+        let cells = order * order;
+        scales.pick((0..scales.len() * order).map(|at| at / cells * order + at % order))
+    }
+
+    /// The inverses times `[count][order]`. 6 rounds.
+    pub(crate) fn times(
+        &self,
+        session: &mut dyn Session,
+        columns: &Shared,
+    ) -> Result<Shared, MpcError> {
+        let scaled = fixed::multiply(session, &self.scales, columns)?;
+        let masked = mask_all(session, &self.scaled, (self.order, self.order))?;
+        let image = products(session, (&scaled, (1, self.order)), &masked)?;
+        fixed::multiply(session, &self.scales, &image)
+    }
+
+    /// All entries with 60 fractional bits. 4 rounds.
+    pub(crate) fn all_60(&self, session: &mut dyn Session) -> Result<Shared, MpcError> {
+        let raw = session.multiply_raw(&self.scaled, &Self::by_row(&self.scales, self.order))?;
+        let fine = session.truncate(raw, 20)?;
+        let raw = session.multiply_raw(&fine, &Self::by_column(&self.scales, self.order))?;
+        session.truncate(raw, FRACTION_BITS)
+    }
 }
 
 /// Opens which number is the smallest, the first of those that differ by less than `equal`. 11

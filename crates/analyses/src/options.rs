@@ -83,12 +83,23 @@ pub const OPTIONS: &[Choice] = &[
         help: "values of a marker from which on it means a case",
     },
     Choice {
+        name: "cycles",
+        takes: Takes::Whole,
+        help: "how often each incomplete variable is imputed anew",
+    },
+    Choice {
         name: "dist",
         takes: Takes::Text,
         help: "distribution of times: weibull or exponential",
     },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
     Choice { name: "folds", takes: Takes::Whole, help: "folds of cross-validation" },
+    Choice { name: "imputations", takes: Takes::Whole, help: "how many completed sets to make" },
+    Choice {
+        name: "incomplete",
+        takes: Takes::Words,
+        help: "covariates whose missing values are imputed",
+    },
     Choice {
         name: "iterations",
         takes: Takes::Whole,

@@ -2,10 +2,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm,
-    histogram, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom,
-    oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1,
-    validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -89,6 +86,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 9,
         openings: &glm::OPENINGS,
         prepare: glm::prepare,
+    },
+    Entry {
+        kind: "impute",
+        title: "linear and logistic regression with multiple imputation of missing covariates",
+        says: [
+            "what goes along with a value or an event, missing values filled in",
+            "Zusammenhang mit einem Wert oder Ereignis, fehlende Werte ergänzt",
+        ],
+        example: "konsil impute 'sbp ~ age + crp' --incomplete crp",
+        options: &["cycles", "family", "imputations", "incomplete", "iterations"],
+        reference: "R mice(method = \"norm.boot\", \"logreg.boot\"), mice::pool",
+        digits: 9,
+        openings: &impute::OPENINGS,
+        prepare: impute::prepare,
     },
     Entry {
         kind: "firth",

@@ -184,6 +184,12 @@ pub const VARIANTS: &[Variant] = &[
         "R survival::survreg(dist = \"exponential\")",
     ),
     variant(
+        "impute",
+        "logistic regression with multiple imputation",
+        "konsil impute 'died ~ age + crp' --incomplete crp --family binomial --imputations 4",
+        "R mice, mice::pool of glm",
+    ),
+    variant(
         "elastic_net",
         "ridge regression",
         "konsil elastic_net 'sbp ~ age + sex + bmi' --alpha 0",

@@ -132,6 +132,38 @@ impl Dataset {
         Ok(self.with_batch(batch_of(columns, self.rows())?))
     }
 
+    /// The same patients with other values of a variable, such as imputed ones; of a category the
+    /// index of the level. Numbers need not be those that the dictionary could store.
+    ///
+    /// # Errors
+    /// [`CohortError::UnknownVariable`]; [`CohortError::WrongKind`] for an identifier;
+    /// [`CohortError::Internal`] for another number of patients.
+    pub fn completed(&self, name: &str, values: &[f64]) -> Result<Self, CohortError> {
+        self.has_column(name)?;
+        let kind = self.dictionary.require(name)?.kind;
+        let whole = values.iter().all(|value| value.fract() == 0.0 && value.abs() < 1e15);
+        #[expect(clippy::cast_possible_truncation, reason = "whole and small, see above")]
+        let integers = || values.iter().map(|value| *value as i64);
+        let array: ArrayRef = match kind {
+            Kind::Category => Arc::new(UInt32Array::from_iter_values(
+                integers().map(|value| u32::try_from(value).unwrap_or(0)),
+            )),
+            Kind::Boolean => {
+                Arc::new(BooleanArray::from_iter(values.iter().map(|value| Some(*value != 0.0))))
+            }
+            Kind::Integer if whole => Arc::new(Int64Array::from_iter_values(integers())),
+            Kind::Integer | Kind::Number => {
+                Arc::new(Float64Array::from_iter_values(values.iter().copied()))
+            }
+        };
+        let schema = self.batch.schema();
+        let columns = schema.fields().iter().zip(self.batch.columns()).map(|(field, old)| {
+            let new = field.name() == name;
+            (field.name().clone(), Arc::clone(if new { &array } else { old }))
+        });
+        Ok(self.with_batch(batch_of(columns.collect(), self.rows())?))
+    }
+
     /// Names of the columns in which any patient has a value: a variable that was not in the
     /// imported file is a column without values.
     #[must_use]

@@ -27,6 +27,7 @@ mod groups;
 mod gusto1;
 #[cfg(test)]
 mod gusto1_models;
+mod impute;
 #[cfg(test)]
 mod ist_stroke;
 #[cfg(test)]
