@@ -2,7 +2,10 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed, multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test, table1, validate, wilcox,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm,
+    histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed,
+    multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test,
+    table1, validate, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;

@@ -27,6 +27,7 @@ mod groups;
 mod gusto1;
 #[cfg(test)]
 mod gusto1_models;
+#[cfg(test)]
 mod impute;
 #[cfg(test)]
 mod ist_stroke;
