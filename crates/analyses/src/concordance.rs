@@ -55,7 +55,7 @@ const PAIRS: Opening = released(
 );
 
 /// Most points of the grid of times and predictors; each has patients with and without the event.
-const CELLS_MAX: usize = 1 << 17;
+const CELLS_MAX: usize = 1 << 16;
 /// Most and fewest steps of the predictor.
 const LEVELS: (usize, usize) = (100, 4000);
 /// Most that the linear predictor may move over half the dictionary's ranges, as in `validate`.
@@ -179,7 +179,7 @@ impl Concordance {
         place
     }
 
-    /// The sums that are released, from counts `[time][level]`. 2 rounds.
+    /// The sums that are released, from counts `[time][level]`. 3 rounds.
     fn sums(
         &self,
         session: &mut dyn Session,
@@ -187,42 +187,48 @@ impl Concordance {
     ) -> Result<Shared, MpcError> {
         let (points, levels) = (self.times.points, self.levels);
         let row = |of: &Shared, at: usize| of.slice(at * levels, (at + 1) * levels);
-        // doubled concordances of a row of patients with partners of larger or smaller predictors
+        // doubled concordances of a row of patients with partners of smaller or larger predictors
         let below = |of: &Shared| of.running_sums().times_integer(2).minus(of);
-        let all = |of: &Shared| of.total().repeat(levels);
-        let above = |of: &Shared| all(of).times_integer(2).minus(&below(of));
-        let (mut event_rows, mut other_rows) = (Vec::new(), Vec::new());
-        // who has outlived a point, and who has had the event before it
+        let above = |of: &Shared| of.total().repeat(levels).times_integer(2).minus(&below(of));
+        // who outlives a point
         let mut later: Vec<Shared> = vec![Shared::zeros(levels); points + 1];
         for at in (0..points).rev() {
             let next = later.get(at + 1).cloned().unwrap_or_default();
             later[at] = next.plus(&row(events, at)).plus(&row(others, at));
         }
         let mut earlier = Shared::zeros(levels);
+        // by point, with the event and without: scores of each level, pairs of each patient
+        let (mut first, mut known) = (Vec::new(), Vec::new());
+        let (mut scores, mut pairs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
         for at in 0..points {
             let outlived = later.get(at + 1).cloned().unwrap_or_default().plus(&row(others, at));
-            let first = (below(&outlived), all(&outlived));
-            let second = (above(&earlier), all(&earlier));
-            event_rows.push((first.0.plus(&second.0), first.1.plus(&second.1), first));
+            let own = below(&outlived);
+            scores[0].push(own.plus(&above(&earlier)));
+            pairs[0].push(outlived.total().plus(&earlier.total()));
+            first.push(own);
+            known.push(outlived.total());
             earlier = earlier.plus(&row(events, at));
-            other_rows.push((above(&earlier), all(&earlier)));
+            scores[1].push(above(&earlier));
+            pairs[1].push(earlier.total());
         }
-        let column = |rows: Vec<&Shared>| Shared::concat(rows);
-        let score = column(event_rows.iter().map(|it| &it.2.0).collect());
-        let known = column(event_rows.iter().map(|it| &it.2.1).collect());
-        let scores = event_rows.iter().map(|it| &it.0).chain(other_rows.iter().map(|it| &it.0));
-        let scores = column(scores.collect());
-        let pairs = event_rows.iter().map(|it| &it.1).chain(other_rows.iter().map(|it| &it.1));
-        let pairs = column(pairs.collect());
-        let left = Shared::concat([&scores, &scores, &pairs]);
-        let right = Shared::concat([&scores, &pairs, &pairs]);
-        let squares = session.multiply_raw(&left, &right)?;
+        let scores = Shared::concat(&scores.concat());
+        let pairs = Shared::concat(&pairs.concat());
         let counts = Shared::concat([events, others]);
-        let counts = Shared::concat([&counts, &counts, &counts]);
-        let squares = session.dot_raw(&counts, &squares, 2 * points * levels)?;
-        let both = Shared::concat([events, events]);
-        let sums = session.dot_raw(&both, &Shared::concat([&score, &known]), points * levels)?;
-        Ok(Shared::concat([&sums, &squares]))
+        let totals: Vec<Shared> = (0..2 * points).map(|at| row(&counts, at).total()).collect();
+        let totals = Shared::concat(&totals);
+        // everybody with the own score, every row with its pairs
+        let left = Shared::concat([&counts, &totals]);
+        let products = session.multiply_raw(&left, &Shared::concat([&scores, &pairs]))?;
+        let cells = 2 * points * levels;
+        let own: Vec<Shared> = (0..2 * points).map(|at| row(&products, at).total()).collect();
+        let squares = session.dot_raw(&products.slice(0, cells), &scores, cells)?;
+        let by_row = Shared::concat([&Shared::concat(&own), &products.slice(cells, left.len())]);
+        let others = Shared::concat([&pairs, &pairs]);
+        let by_row = session.dot_raw(&by_row, &others, 2 * points)?;
+        let score = session.dot_raw(events, &Shared::concat(&first), cells / 2)?;
+        let with_event = totals.slice(0, points);
+        let known = session.dot_raw(&with_event, &Shared::concat(&known), points)?;
+        Ok(Shared::concat([&score, &known, &squares, &by_row]))
     }
 }
 

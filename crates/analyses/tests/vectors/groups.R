@@ -227,7 +227,7 @@ m <- concordance(Surv(time, event) ~ age, d, reverse = TRUE)
 k <- complete.cases(d[c("time", "event", "age")])
 case(list(kind = "concordance", formula = "Surv(time, event) ~ age"), list(estimate = m$concordance,
   std.error = sqrt(m$var), nobs = sum(k), nevent = sum(d$event[k])))
-b <- c(.05, .3); levels <- 131072 %/% 41; reach <- .05 * 41 + .3
+b <- c(.05, .3); levels <- 65536 %/% 41; reach <- .05 * 41 + .3
 d$lp <- round(((b[1] * (d$age - 59) + b[2] * (d$sex == "M")) / reach + 1) / 2 * (levels - 1))
 m <- concordance(Surv(time, event) ~ lp, d, reverse = TRUE)
 case(list(kind = "concordance", formula = "Surv(time, event) ~ age + sex", coefficients = b),
