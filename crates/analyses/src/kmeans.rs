@@ -78,6 +78,8 @@ const fn to_centres(name: &'static str, says: &'static str) -> Opening {
 const VARIABLES_MAX: usize = 20;
 const CLUSTERS_MAX: u32 = 10;
 const STARTS_MAX: u32 = 20;
+/// Most comparisons of a step: about 1 GiB of shares.
+const COMPARISONS_MAX: usize = 1 << 24;
 /// Starts and steps unless the request says otherwise.
 const STARTS: u32 = 3;
 const ITERATIONS: u32 = 20;
@@ -214,6 +216,20 @@ impl Kmeans {
         Ok(Frame { means, variances, weights, all })
     }
 
+    /// Refuses more comparisons in a step than fit into memory. Public.
+    fn refuse_size(&self, setting: &Setting) -> Result<(), AnalysisError> {
+        let pairs = self.clusters * (self.clusters - 1) / 2;
+        let rows: usize = setting.rows_at_most.iter().sum();
+        if rows.saturating_mul(self.starts * pairs) <= COMPARISONS_MAX {
+            return Ok(());
+        }
+        let what = format!(
+            "would compare {rows} patients {} times in each step; ask for fewer starts or clusters",
+            self.starts * pairs
+        );
+        Err(AnalysisError::Request { id: "kmeans".to_owned(), what })
+    }
+
     /// What sums of squares are divided by on shares.
     fn unit(&self) -> f64 {
         let scales = self.variables.iter().map(|it| it.frame().1.powi(2));
@@ -287,6 +303,7 @@ impl Analysis for Kmeans {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
+        self.refuse_size(setting)?;
         let (local, p) = (self.local(patients)?, self.p());
         let size = u64::try_from(local.patients).unwrap_or(u64::MAX);
         admit_groups(session, ADMITTED, setting, (&[size], self.statistics()))?;

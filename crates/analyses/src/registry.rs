@@ -100,7 +100,7 @@ pub const REGISTRY: &[Entry] = &[
         example: "konsil impute 'sbp ~ age + crp' --incomplete crp",
         options: &["cycles", "family", "imputations", "incomplete", "iterations"],
         reference: "R mice(method = \"norm.boot\", \"logreg.boot\"), mice::pool",
-        digits: 9,
+        digits: 8,
         openings: &impute::OPENINGS,
         prepare: impute::prepare,
     },

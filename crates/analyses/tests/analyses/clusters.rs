@@ -2,10 +2,10 @@
 
 use crate::reference::{EXACT, Ledger, json, real};
 use crate::support::{Network, Run, number, patients, vector};
-use konsil_analyses::{AnalysisError, Request, prepare};
+use konsil_analyses::{AnalysisError, Request, Setting, prepare};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{Policy, Refusal, Residual};
-use konsil_mpc::Topology;
+use konsil_mpc::{MpcError, Session, Topology};
 use serde_json::Value;
 
 const CLOUDS: &str = "\
@@ -121,6 +121,14 @@ fn kmeans_refuses_what_it_cannot_answer() {
     assert!(error(Request { seed: Some(0), ..asked(&["age"], 2) }).contains("a seed from 1"));
     assert!(error(Request { by: Some("sex".to_owned()), ..asked(&["age"], 2) }).contains("`by`"));
 
+    // what a step needs in memory is known beforehand
+    let setting = Setting { rows_at_most: vec![1 << 20; 3], ..network.setting() };
+    let large = prepare(&asked(&["age", "bmi"], 10), &network.dictionary).unwrap();
+    let plan = |session: &mut dyn Session, _: usize| -> Result<String, MpcError> {
+        Ok(large.run(session, &setting, None).err().unwrap().to_string())
+    };
+    let said = konsil_testing::ideal(3, large.openings(), plan);
+    assert!(said[0].result.as_ref().unwrap().contains("fewer starts"));
     let few = Request { iterations: Some(3), ..asked(&["age", "bmi"], 4) };
     let constant = network.on_shares(&asked(&["age", "constant"], 2));
     assert!(
