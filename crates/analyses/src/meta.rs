@@ -1,5 +1,5 @@
-//! Meta-analysis: every centre fits a linear, logistic or Poisson model of its own patients, and only
-//! the estimates combined over the centres are released.
+//! Meta-analysis: every centre fits a linear, logistic, Poisson or Cox model of its own patients, and
+//! only the estimates combined over the centres are released.
 //!
 //! # Local step
 //! Each centre fits the model to its own patients in double precision and weights each estimate with
@@ -29,11 +29,11 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::compared::{released, text};
 use crate::design::{Model, Rows};
 use crate::families::kind;
-use crate::fit::{check_apart, sound_inverse};
+use crate::fit::{check_apart, check_columns, sound_inverse};
 use crate::local_fit::LocalFit;
 use crate::statistics::{Z_975, p_chi_squared, p_normal};
 use crate::table::{Cell, Table};
-use konsil_cohort::design::{Picked, Response};
+use konsil_cohort::design::{DesignMatrix, Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Policy, Release, admit, by_centre};
 use konsil_kernels::{Family, Link, gram_sums};
@@ -80,7 +80,8 @@ const WEIGHT_MAX: f64 = 1e3;
 
 struct Meta {
     model: Model,
-    family: Family,
+    /// Nothing for Cox regression.
+    family: Option<Family>,
     title: &'static str,
     /// Centre and scale of the response.
     response: (f64, f64),
@@ -102,6 +103,9 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: &str| AnalysisError::request(request, what);
+    if request.formula.as_ref().is_some_and(|it| it.trim_start().starts_with("Surv(")) {
+        return prepare_cox(request, dictionary);
+    }
     let family = request.family.clone().or_else(|| Some("gaussian".to_owned()));
     let kind = kind(&Request { family, ..request.clone() })?;
     let family = kind.family;
@@ -130,7 +134,28 @@ pub fn prepare(
     }
     let gaussian = matches!(family, Family::Gaussian(_));
     let response = if gaussian { response } else { (0.0, 1.0) };
-    Ok(Box::new(Meta { model, family, title: kind.title, response }))
+    Ok(Box::new(Meta { model, family: Some(family), title: kind.title, response }))
+}
+
+fn prepare_cox(
+    request: &Request,
+    dictionary: &Dictionary,
+) -> Result<Box<dyn Analysis>, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let model = Model::survival(request, dictionary)?;
+    let design = &model.design;
+    let late = matches!(design.response, Response::Survival { delayed_entry: true, .. });
+    let strata = !design.strata.is_empty() || design.strata_by_centre;
+    if late || strata || design.offset.is_some() || request.weights.is_some() {
+        return Err(error(
+            "takes no weights, offset, strata() or patients who enter late with Surv(); each centre \
+             is a stratum of its own",
+        ));
+    }
+    if request.family.is_some() {
+        return Err(error("takes a family without Surv() only"));
+    }
+    Ok(Box::new(Meta { model, family: None, title: "Cox regression", response: (0.0, 1.0) }))
 }
 
 fn wide(count: usize) -> u64 {
@@ -138,12 +163,25 @@ fn wide(count: usize) -> u64 {
 }
 
 impl Meta {
+    /// This centre's rows; of survival the response is 1 for an event, and the times stand beside.
+    fn local(&self, patients: Patients<'_>) -> Result<(Rows, Vec<f64>), AnalysisError> {
+        let (Some(dataset), None) = (patients, self.family) else {
+            return Ok((self.model.rows(patients)?, Vec::new()));
+        };
+        let DesignMatrix { mut x, survival, .. } = self.model.design.matrix(dataset)?;
+        let (times, events) = survival.map(|it| (it.time, it.event)).unwrap_or_default();
+        let supports = self.model.supports(&x);
+        self.model.scale(&mut x);
+        let y = events.into_iter().map(|event| f64::from(u8::from(event))).collect();
+        Ok((Rows { x, y, supports, ..Rows::default() }, times))
+    }
+
     /// Outcomes of each kind, where the family counts them.
     fn outcomes(&self, rows: &Rows) -> Vec<u64> {
         let events = wide(rows.y.iter().filter(|y| **y > 0.0).count());
         match self.family {
-            Family::Binomial => vec![events, wide(rows.y.len()).saturating_sub(events)],
-            Family::Poisson => vec![events],
+            Some(Family::Binomial) => vec![events, wide(rows.y.len()).saturating_sub(events)],
+            Some(Family::Poisson) | None => vec![events],
             _ => Vec::new(),
         }
     }
@@ -162,7 +200,7 @@ impl Meta {
     }
 
     /// This centre's own model.
-    fn own(&self, setting: &Setting, rows: &Rows) -> Brought {
+    fn own(&self, setting: &Setting, (rows, times): (&Rows, &[f64])) -> Brought {
         let order = self.model.order();
         let none = || Brought {
             takes_part: false,
@@ -172,7 +210,11 @@ impl Meta {
         if !self.allowed(&setting.policy, rows) {
             return none();
         }
-        let Some(fit) = LocalFit::new(&self.model, self.family, rows) else {
+        let fit = match self.family {
+            Some(family) => LocalFit::new(&self.model, family, rows),
+            None => LocalFit::cox(&self.model, rows, times),
+        };
+        let Some(fit) = fit else {
             return none();
         };
         let (mut estimates, mut weights) = (Vec::new(), Vec::new());
@@ -206,18 +248,26 @@ impl Meta {
         &self,
         session: &mut dyn Session,
         setting: &Setting,
-        rows: &Rows,
+        (rows, times): (&Rows, &[f64]),
     ) -> Result<Brought, AnalysisError> {
         let parameters = self.model.order();
         let also = self.outcomes(rows);
         let all = Applicants { patients: rows.y.len(), parameters, statistics: 0, also: &also };
         admit(session, ADMITTED, &setting.policy, all)?;
-        let gram = gram_sums(rows.observed(), parameters)?;
-        let gram = session.input(&gram.products)?;
-        let inverse = sound_inverse(session, UNSOUND, &self.model, &gram)?;
-        let prior = rows.weights.as_slice();
-        check_apart(session, APART, (&self.model, setting), (rows, prior), &inverse)?;
-        let own = self.own(setting, rows);
+        if self.family.is_some() {
+            let gram = gram_sums(rows.observed(), parameters)?;
+            let gram = session.input(&gram.products)?;
+            let inverse = sound_inverse(session, UNSOUND, &self.model, &gram)?;
+            let prior = rows.weights.as_slice();
+            check_apart(session, APART, (&self.model, setting), (rows, prior), &inverse)?;
+        } else {
+            let with_one = rows.x.chunks(parameters).flat_map(|row| [&[1.0], row].concat());
+            let with_one: Vec<f64> = with_one.collect();
+            let openings = (UNSOUND, APART);
+            let own = (with_one.as_slice(), &rows.supports);
+            check_columns(session, openings, (&self.model, setting), own)?;
+        }
+        let own = self.own(setting, (rows, times));
         let none = vec![0; also.len()];
         let fits =
             if own.takes_part { all } else { Applicants { patients: 0, also: &none, ..all } };
@@ -306,12 +356,12 @@ impl Analysis for Meta {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        let rows = self.model.rows(patients)?;
-        if !rows.y.iter().all(|y| self.family.allows(*y)) {
+        let (rows, times) = self.local(patients)?;
+        if !rows.y.iter().all(|y| self.family.is_none_or(|family| family.allows(*y))) {
             let what = "the response of some patients does not fit the family".to_owned();
             return Err(AnalysisError::Request { id: "meta".to_owned(), what });
         }
-        let own = self.judge(session, setting, &rows)?;
+        let own = self.judge(session, setting, (&rows, &times))?;
         let centres = session.input(&[Word::from(own.takes_part)])?;
         let scale = self.patients_at_most(setting);
         let [fixed, random, spread] = self.combine(session, (&own, scale), &centres)?;
@@ -360,7 +410,7 @@ impl Analysis for Meta {
         }
         let glance = Table::of_one("glance", [("k", Cell::Count(centres))]);
         let notes = vec![
-            "the estimate of the pooled patients: ask for lm or glm with the same formula in the \
+            "the estimate of the pooled patients: ask for lm, glm or cox with the same formula in the \
              same study"
                 .to_owned(),
         ];

@@ -202,7 +202,7 @@ pub const REGISTRY: &[Entry] = &[
         ],
         example: "konsil meta 'sbp ~ age + arm'",
         options: &["family", "weights"],
-        reference: "R metafor::rma(method = \"FE\", \"DL\") of lm and glm by centre",
+        reference: "R metafor::rma(method = \"FE\", \"DL\") of lm, glm and coxph by centre",
         digits: 7,
         openings: &meta::OPENINGS,
         prepare: meta::prepare,

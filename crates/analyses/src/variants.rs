@@ -208,6 +208,12 @@ pub const VARIANTS: &[Variant] = &[
         "R metafor::rma of glm by centre",
     ),
     variant(
+        "meta",
+        "meta-analysis of Cox regressions",
+        "konsil meta 'Surv(months, died) ~ age + arm'",
+        "R metafor::rma of survival::coxph by centre",
+    ),
+    variant(
         "kmeans",
         "k-means of numbers as they are",
         "konsil kmeans sbp sbp_later --k 2 --raw",

@@ -18,6 +18,8 @@ score,Score,number,,,20,90,1,,,clinical,
 event,Event,integer,,,0,1,,,,clinical,
 falls,Falls,integer,,,0,60,,,,clinical,
 years,Years,number,a,,0.5,3,2,,,clinical,
+months,Months,integer,mo,,0,24,,,,clinical,
+died,Died,integer,,,0,1,,,,clinical,
 ";
 
 fn network() -> Network {
@@ -89,6 +91,13 @@ fn meta_refuses_what_it_cannot_answer() {
     assert!(error(&family("quasipoisson", "falls ~ dose")).contains("gaussian, binomial"));
     assert!(error(&family("binomial", "score ~ dose")).contains("0 or 1"));
     assert!(error(&family("gaussian", "sex ~ dose")).contains("a number"));
+    let cox = |formula: &str| model("meta", &format!("Surv(months, died) ~ {formula}"));
+    assert!(error(&cox("dose + strata(sex)")).contains("stratum of its own"));
+    assert!(error(&cox("dose + offset(age)")).contains("no weights, offset"));
+    let both = Request { family: Some("binomial".to_owned()), ..cox("dose") };
+    assert!(error(&both).contains("without Surv()"));
+    let twice = cox("dose + I(2 * dose)");
+    assert!(matches!(network.on_shares(&twice).refused(), AnalysisError::Collinear { .. }));
     let copy = model("meta", "score ~ dose + I(2 * dose)");
     assert!(matches!(network.on_shares(&copy).refused(), AnalysisError::Collinear { .. }));
     // 80 patients are asked of each centre for four coefficients: two have them, three must

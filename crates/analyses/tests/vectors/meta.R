@@ -1,6 +1,6 @@
 # Reference numbers of meta-analyses: centre-wise fits of R, combined by metafor.
 # Run in this folder: Rscript meta.R (R 4.2; packages as loaded below).
-suppressMessages({library(metafor); library(jsonlite)})
+suppressMessages({library(metafor); library(jsonlite); library(survival)})
 
 # made-up trials at seven centres: effects differ by centre; one centre has three patients, in one
 # the event follows from the dose
@@ -16,6 +16,10 @@ d <- do.call(rbind, lapply(seq_along(sizes), function(c) {
   falls <- rpois(n, exp(0.2 + 0.12 * slope * dose)); years <- round(runif(n, 0.5, 3), 2)
   data.frame(centre = c, dose, sex, age, score, event, falls, years)
 }))
+# times of their own generator, so that the rest stays as it was
+set.seed(21)
+time <- rexp(nrow(d), exp(-3.5 + 0.12 * d$dose * (d$centre %% 3) / 2 + 0.3 * (d$sex == "M")))
+d$months <- pmin(ceiling(time), 24); d$died <- as.integer(time <= 24)
 d <- data.frame(id = sprintf("M%03d", seq_len(nrow(d))), d)
 d$score[c(3, 150, 300)] <- NA
 write.csv(d, "meta.csv", row.names = FALSE, quote = FALSE, na = "")
@@ -37,10 +41,12 @@ case <- function(formula, family, weights = NULL) {
     glm(as.formula(formula), family, d[d$centre == c, ], weights = w, control = tight)))
   part <- sapply(fits, takes_part, family)
   fits <- fits[part]
-  terms <- names(coef(fits[[1]]))
   cat(formula, family, "takes part:", part, "\n")
-  list(formula = formula, family = family, weights = weights, k = length(fits), terms = lapply(terms, function(term) {
-    a <- t(sapply(fits, function(m) summary(m)$coefficients[term, 1:2]))
+  combined(formula, family, weights, lapply(fits, function(m) summary(m)$coefficients[, 1:2]))
+}
+combined <- function(formula, family, weights, tables) {
+  list(formula = formula, family = family, weights = weights, k = length(tables), terms = lapply(rownames(tables[[1]]), function(term) {
+    a <- t(sapply(tables, function(table) table[term, 1:2]))
     method <- function(name) {
       m <- rma(yi = a[, 1], sei = a[, 2], method = name)
       list(estimate = as.numeric(m$beta), se = m$se, stat = m$zval, p = m$pval, low = m$ci.lb,
@@ -49,7 +55,16 @@ case <- function(formula, family, weights = NULL) {
     list(term = term, fixed = method("FE"), random = method("DL"))
   }))
 }
+# Cox regression with ties by Efron, ten patients a coefficient and ten events
+cox_case <- function(formula) {
+  fits <- lapply(sort(unique(d$centre)), function(c) suppressWarnings(coxph(as.formula(formula),
+    d[d$centre == c, ], ties = "efron", control = coxph.control(eps = 1e-14, iter.max = 50, toler.chol = 1e-14))))
+  part <- sapply(fits, function(m) m$n >= 10 * length(coef(m)) && m$nevent >= 10)
+  cat(formula, "takes part:", part, "\n")
+  combined(formula, NULL, NULL, lapply(fits[part], function(m) summary(m)$coefficients[, c(1, 3), drop = FALSE]))
+}
 write(toJSON(list(
+  cox = cox_case("Surv(months, died) ~ dose + sex"),
   linear = case("score ~ dose + sex + age", "gaussian"),
   weighted = case("score ~ dose + age", "gaussian", "years"),
   logistic = case("event ~ dose + sex", "binomial"),
