@@ -103,6 +103,7 @@ pub fn prepare(
     }
     let each = coefficients.iter().zip(&model.columns);
     let reach: f64 = each.map(|(beta, (_, scale))| (beta * scale).abs()).sum();
+    model.check_known(request)?;
     if reach > GENTLE_MAX || reach == 0.0 {
         return Err(error(format!(
             "moves the linear predictor by {reach:.1} over half the dictionary's ranges; more than 0 \

@@ -1,7 +1,7 @@
 //! Regression designs: public scaling, local model matrices, and the way back to raw coefficients.
 
 use crate::analysis::{AnalysisError, Patients, Request};
-use konsil_cohort::design::{Design, DesignMatrix, Picked, Response};
+use konsil_cohort::design::{Design, DesignColumn, DesignMatrix, Picked, Response};
 use konsil_cohort::{Dataset, Dictionary, Formula, suggest};
 use konsil_disclosure::Supports;
 use konsil_kernels::Observed;
@@ -95,7 +95,7 @@ impl Model {
             return Err(AnalysisError::request(request, what));
         }
         // without an intercept a moved column would be another model
-        let scaling = |column: &konsil_cohort::design::DesignColumn| {
+        let scaling = |column: &DesignColumn| {
             let centre = if centred { column.centre } else { 0.0 };
             let reach = column.range.map_or(column.scale, |(low, high)| low.abs().max(high.abs()));
             let scale = if centred { column.scale } else { reach };
@@ -104,7 +104,11 @@ impl Model {
         let columns = design.columns.iter().map(scaling).collect();
         let intercept = usize::from(design.has_intercept);
         let picking = design.columns.iter().enumerate().skip(intercept);
-        let picking = picking.filter(|(_, column)| !is_plain(&column.name, dictionary));
+        let plain = |(at, column): &(usize, &DesignColumn)| {
+            let name = design.straight(*at).unwrap_or_else(|| column.name.clone());
+            is_plain(&name, dictionary)
+        };
+        let picking = picking.filter(|column| !plain(column));
         let picking = picking.map(|(at, _)| at).collect();
         let weights = request.weights.clone();
         let clusters = match request.cluster.as_deref() {
@@ -178,13 +182,14 @@ impl Model {
         let picked = self.design.picked(patients, &self.picking)?;
         let others = |set: &Picked| set.iter().map(|it| it.map(|picked| !picked)).collect();
         let left: Vec<Picked> = picked.iter().map(others).collect();
-        let everybody = match &self.weights {
-            None => vec![Some(true); patients.rows()],
-            Some(name) => {
-                let weights = patients.numeric(name)?.into_iter();
-                weights.map(|it| it.map(|weight| weight > 0.0)).collect()
+        // a formula may leave patients out, by weights, cut() or listed levels
+        let mut everybody = self.design.left_in(patients)?;
+        if let Some(name) = &self.weights {
+            for (entry, weight) in everybody.iter_mut().zip(patients.numeric(name)?) {
+                let counts = weight.map(|weight| weight > 0.0);
+                *entry = entry.zip(counts).map(|(left_in, counts)| left_in && counts);
             }
-        };
+        }
         Ok([vec![everybody], picked, left].concat())
     }
 
@@ -238,6 +243,36 @@ impl Model {
             raw[0] = scaled.iter().zip(&factors).map(|(beta, factor)| beta * factor).sum();
         }
         raw
+    }
+
+    /// Refuses columns whose range the dictionary does not tell, and such as hold the response itself:
+    /// chosen coefficients could make steps of them.
+    pub(crate) fn check_known(&self, request: &Request) -> Result<(), AnalysisError> {
+        let mut columns = self.design.columns.iter();
+        if let Some(column) = columns.find(|it| it.range.is_none()) {
+            let what = format!(
+                "needs the range of `{}`: give its variables min and max in the dictionary, as in \
+                 log(x + 1) of x from 0",
+                column.name
+            );
+            return Err(AnalysisError::request(request, what));
+        }
+        let text = request.formula.as_deref().unwrap_or_default();
+        let (left, right) = text.split_once('~').unwrap_or_default();
+        let words = |text: &str| -> Vec<String> {
+            let part = |c: char| !(c.is_alphanumeric() || c == '_' || c == '.');
+            text.split(part).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+        };
+        let left = words(left);
+        let mut used = self.design.variables_used().iter();
+        let twice = used.find(|name| left.contains(name) && words(right).contains(name));
+        match twice {
+            Some(name) => {
+                let what = format!("has `{name}` on both sides of `~`");
+                Err(AnalysisError::request(request, what))
+            }
+            None => Ok(()),
+        }
     }
 
     /// How the formula was understood, line by line.
@@ -318,10 +353,6 @@ fn besides(
 /// Whether a column is a number of the dictionary as it is, or moved, scaled or bent as a whole: its
 /// zeros pick out nobody by the researcher's choice.
 fn is_plain(name: &str, dictionary: &Dictionary) -> bool {
-    // the first column of a restricted spline is the number itself
-    if let Some((_, number)) = name.strip_prefix("rcs(").and_then(|it| it.rsplit_once("))")) {
-        return is_plain(number, dictionary);
-    }
     let wrappers = ["I(", "log(", "exp(", "sqrt(", "pmin(", "pmax("];
     let wrapped = wrappers.into_iter().find_map(|it| name.strip_prefix(it));
     let inner = wrapped.and_then(|it| it.strip_suffix(')')).unwrap_or(name);

@@ -199,6 +199,10 @@ impl Gee {
         if matches!(self.model.clusters(), Clusters::Variable(_)) {
             also.push(clusters(&rows));
         }
+        if self.exchangeable {
+            // the correlation is that of patients who share a cluster: not of a pair or two
+            also.push(number(rows.y.len()).saturating_sub(clusters(&rows)));
+        }
         let (patients, parameters) = (rows.y.len(), self.model.order() + 1);
         let applicants = Applicants { patients, parameters, statistics: 0, also: &also };
         let policy = cluster_rules(&setting.policy, self.model.clusters());

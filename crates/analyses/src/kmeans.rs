@@ -21,11 +21,12 @@
 //! # Opens
 //! To the centres: whether there are enough patients, and no one's values prevail, among all and in
 //! the clusters that are released; which numbers are the same for all; whether a start is left; which
-//! start is best. Not: means, sizes of clusters, anything of a step.
+//! start is best; whether its means moved in the last step, which ends the analysis without a result:
+//! the ends of two numbers of steps would differ by the few patients between. Not: means, sizes of clusters, anything of a step.
 //!
 //! # Release
 //! Of the best start: means and sizes of the clusters, sums of squares within them and in all; means
-//! and variances of all patients; whether the last step still changed the means. No patient's
+//! and variances of all patients. No patient's
 //! cluster: each centre can find those of its own patients from the means.
 //!
 //! # Sources
@@ -68,7 +69,8 @@ const SQUARES: Opening =
 const CENTERS: Opening = released("kmeans.centers", "The clusters' means.");
 const MOMENTS: Opening =
     released("kmeans.moments", "Mean and variance of each number over all patients.");
-const MOVING: Opening = released("kmeans.moving", "Whether the last step still changed a mean.");
+const MOVING: Opening =
+    to_centres("kmeans.moving", "Whether the last step still changed a mean of the best start.");
 
 const fn to_centres(name: &'static str, says: &'static str) -> Opening {
     Opening { name, says, to: Audience::Centres }
@@ -317,13 +319,19 @@ impl Analysis for Kmeans {
         let End { sizes, within, centers, moving, members } =
             lloyd.end(session, setting, &frame, &centers)?;
         let parts: Vec<f64> = local.values.chunks(p).flat_map(|row| self.parts(row)).collect();
+        // the ends of two numbers of steps differ by the few patients who changed their cluster
+        if session.open(MOVING, &moving)?.iter().any(|it| *it != 0) {
+            return Err(AnalysisError::Unsettled {
+                what: "the clusters still moved in the last step; ask for more iterations",
+            });
+        }
         let even = evenness(session, setting, (&parts, p), &members)?;
         require(session, CLUSTERS_EVEN, &even, Refusal::TooFew)?;
         session.release(SIZES, &sizes)?;
         session.release(SQUARES, &Shared::concat([&within, &frame.all]))?;
         session.release(CENTERS, &centers)?;
         session.release(MOMENTS, &Shared::concat([&frame.means, &frame.variances]))?;
-        Ok(session.release(MOVING, &moving)?)
+        Ok(())
     }
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
@@ -331,7 +339,6 @@ impl Analysis for Kmeans {
         let (sizes, centers) = (release.counts(SIZES)?, release.reals(CENTERS)?);
         let moments = release.reals(MOMENTS)?;
         let squares: Vec<f64> = release.reals(SQUARES)?.iter().map(|it| it * self.unit()).collect();
-        let still = release.counts(MOVING)?.first() == Some(&0.0);
         let at = |numbers: &[f64], at: usize| numbers.get(at).copied().unwrap_or(f64::NAN);
         let mut tidy = Table::new("tidy", &["cluster", "size", "withinss"]);
         let columns = ["cluster", "variable", "center", "mean", "mean.all", "sd.all"];
@@ -360,15 +367,16 @@ impl Analysis for Kmeans {
                 ("tot.withinss", Cell::Number(within)),
                 ("betweenss", Cell::Number(total - within)),
                 ("iter", Cell::Count(f64::from(self.iterations))),
-                ("converged", Cell::Flag(still)),
+                ("converged", Cell::Flag(true)),
                 ("nobs", Cell::Count(sizes.iter().sum())),
             ],
         );
-        let mut notes = Vec::new();
-        if !still {
-            notes.push("the last step still changed the means: ask for more iterations".to_owned());
-        }
         let title = format!("{k} clusters by k-means");
-        Ok(Findings { title, tables: vec![tidy, means, glance], notes, found_percent_below: None })
+        Ok(Findings {
+            title,
+            tables: vec![tidy, means, glance],
+            notes: Vec::new(),
+            found_percent_below: None,
+        })
     }
 }

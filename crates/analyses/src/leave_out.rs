@@ -17,7 +17,8 @@
 //! numbers to all but one; the recalibration's intercept and slope after each step.
 //!
 //! # Release
-//! As `validate`, over all centres: no centre's own performance, no coefficients.
+//! As `validate`, over all centres, and the largest last step of the fits: no centre's own performance,
+//! no coefficients.
 //!
 //! # Sources
 //! Royston, Parmar and Sylvester (2004), Stat. Med. 23:907 (internal-external cross-validation).
@@ -31,15 +32,16 @@ use crate::validate::{self, Predicted};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, Supports, admit};
-use konsil_mpc::{Audience, Opening, Session};
+use konsil_mpc::{Audience, Opening, Session, Shared, fixed};
 use konsil_ring::Word;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 9] = [
+pub const OPENINGS: [Opening; 10] = [
     ADMITTED,
     glm::UNSOUND,
     glm::APART,
     MASKED,
+    LAST,
     validate::STEP,
     validate::COUNTS,
     validate::SUMS,
@@ -57,6 +59,15 @@ const MASKED: Opening = Opening {
     says: "The coefficients without a centre, each plus a random number that only this centre knows.",
     to: Audience::Centres,
 };
+
+const LAST: Opening = Opening {
+    name: "leave_out.last",
+    says: "The size of the largest last step of all fits.",
+    to: Audience::Researcher,
+};
+
+/// A last step of more than this has not settled.
+const STILL: f64 = 1e-3;
 
 struct LeaveOut {
     glm: Glm,
@@ -86,21 +97,23 @@ fn random(count: usize) -> Result<Vec<Word>, AnalysisError> {
 }
 
 impl LeaveOut {
-    /// The coefficients of the others, at each centre its own; zeros while planning.
+    /// The coefficients of the others, at each centre its own; and the size of the largest last step.
     fn coefficients(
         &self,
         session: &mut dyn Session,
         setting: &Setting,
         rows: &Rows,
-    ) -> Result<Vec<f64>, AnalysisError> {
+    ) -> Result<(Vec<f64>, Shared), AnalysisError> {
         let me = session.party();
         let mut own = Vec::new();
+        let mut last = Shared::zeros(1);
         for left_out in 0..session.parties() {
             let nobody =
                 Rows { supports: Supports::none(self.glm.model.picking()), ..Rows::default() };
             let rows = if me == left_out { &nobody } else { rows };
             self.admit(session, setting, rows)?;
             let ends = sealed_fit(session, &self.glm, setting, rows)?;
+            last = fixed::maximum(session, &last, &ends.last)?;
             let count = ends.coefficients.len();
             let mask = if me == left_out { random(count)? } else { vec![0; count] };
             let shared = session.input(&mask)?;
@@ -111,7 +124,7 @@ impl LeaveOut {
                 own = reals(&opened);
             }
         }
-        Ok(own)
+        Ok((own, last))
     }
 
     fn admit(
@@ -169,7 +182,8 @@ impl Analysis for LeaveOut {
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
         let rows = self.glm.model.rows(patients)?;
-        let beta = self.coefficients(session, setting, &rows)?;
+        let (beta, last) = self.coefficients(session, setting, &rows)?;
+        session.release(LAST, &last)?;
         let predictor = |row: &[f64]| row.iter().zip(&beta).map(|(x, beta)| x * beta).sum::<f64>();
         let predictors = rows.x.chunks(self.glm.model.order().max(1)).map(predictor);
         let outcomes = rows.y.iter().map(|y| *y > 0.5).collect();
@@ -178,6 +192,14 @@ impl Analysis for LeaveOut {
 
     fn assemble(&self, release: &Release) -> Result<Findings, AnalysisError> {
         let title = "Validation, each centre by the model of the others".to_owned();
-        Ok(Findings { title, ..validate::findings(release)? })
+        let mut findings = validate::findings(release)?;
+        if release.reals(LAST)?.iter().any(|last| *last > STILL) {
+            findings.notes.push(
+                "the model without one of the centres did not settle: its columns predict the \
+                 response (almost) alone"
+                    .to_owned(),
+            );
+        }
+        Ok(Findings { title, ..findings })
     }
 }

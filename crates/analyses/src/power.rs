@@ -61,6 +61,26 @@ pub enum Design {
     },
 }
 
+impl Design {
+    fn makes_sense(&self) -> bool {
+        let part = |it: f64| it > 0.0 && it < 1.0;
+        let above = |it: f64| it > 0.0 && it.is_finite();
+        match *self {
+            Self::Means { delta, sd } | Self::OneMean { delta, sd } => {
+                delta.is_finite() && above(sd)
+            }
+            Self::Shares { first, second } => part(first) && part(second),
+            Self::Groups { groups, between, within } => {
+                groups >= 2 && between >= 0.0 && between.is_finite() && above(within)
+            }
+            Self::Survival { ratio, events, part: first } => {
+                above(ratio) && events > 0.0 && events <= 1.0 && part(first)
+            }
+            Self::Correlation { r } => r.abs() < 1.0,
+        }
+    }
+}
+
 /// The power of a design with `n` patients at a level of significance; not a number where the design
 /// makes no sense.
 ///
@@ -71,7 +91,7 @@ pub enum Design {
 /// ```
 #[must_use]
 pub fn power(design: Design, n: f64, level: f64) -> f64 {
-    if !(level > 0.0 && level < 1.0 && n > 1.0) {
+    if !((1e-12..1.0).contains(&level) && n > 1.0 && n <= N_MAX && design.makes_sense()) {
         return f64::NAN;
     }
     let z = normal_quantile(1.0 - level / 2.0);
@@ -272,6 +292,13 @@ mod tests {
     fn senseless_designs_have_no_power() {
         assert!(power(Design::Means { delta: 0.0, sd: 0.0 }, 20.0, 0.05).is_nan());
         assert!(power(Design::Correlation { r: 1.5 }, 20.0, 0.05).is_nan());
+        let groups = |groups| Design::Groups { groups, between: 1.0, within: 3.0 };
+        assert!(power(groups(1), 20.0, 0.05).is_nan());
+        assert!(power(groups(3), f64::INFINITY, 0.05).is_nan());
+        assert!(power(Design::Means { delta: 1.0, sd: 1.0 }, 20.0, 1e-17).is_nan());
+        assert!(
+            power(Design::Survival { ratio: 0.0, events: 0.4, part: 0.5 }, 99.0, 0.05).is_nan()
+        );
         assert!(power(Design::Means { delta: 1.0, sd: 1.0 }, 20.0, 1.5).is_nan());
         assert_eq!(patients(Design::Means { delta: 0.0, sd: 1.0 }, 0.8, 0.05), None);
         assert_eq!(patients(Design::Shares { first: 0.5, second: 0.9 }, 1.0, 0.05), None);

@@ -99,11 +99,21 @@ impl Analysis for Roc {
     }
 
     fn sets(&self) -> usize {
-        self.compared.groups()
+        self.compared.groups() * (1 + self.cutoffs.len())
     }
 
     fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
-        self.compared.pick(patients)
+        let groups = self.compared.pick(patients)?;
+        let values = patients.numeric(&self.compared.numeric.name)?;
+        // two cutoffs of two requests must not differ by a few
+        let beyond = |cutoff: &f64, group: &Picked| -> Picked {
+            let each = group.iter().zip(&values);
+            each.map(|(of, value)| Some((*of)? && (*value)? >= *cutoff)).collect()
+        };
+        let cells =
+            self.cutoffs.iter().flat_map(|cutoff| groups.iter().map(move |it| (cutoff, it)));
+        let cells: Vec<Picked> = cells.map(|(cutoff, group)| beyond(cutoff, group)).collect();
+        Ok([groups, cells].concat())
     }
 
     fn run(

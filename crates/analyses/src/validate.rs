@@ -69,8 +69,10 @@ pub(crate) const COUNTS: Opening = released(
 );
 pub(crate) const SUMS: Opening =
     released("validate.sums", "Sum of squared errors and sum of risks.");
-pub(crate) const RECALIBRATION: Opening =
-    released("validate.recalibration", "The variances of intercepts and slope.");
+pub(crate) const RECALIBRATION: Opening = released(
+    "validate.recalibration",
+    "Intercept and slope of the recalibration, their last steps, their variances.",
+);
 pub(crate) const BANDS: Opening = released(
     "validate.bands",
     "Controls and cases in bands of risk, with their neighbours where too few.",
@@ -81,7 +83,11 @@ const POINTS: usize = 1001;
 /// Bands of risk.
 const BANDS_COUNT: usize = 20;
 /// Newton steps of the recalibration.
-const STEPS: usize = 8;
+const STEPS: usize = 12;
+/// Most that an intercept changes in one step: far from the maximum Newton's steps overshoot.
+const STRIDE: f64 = 1.0;
+/// A last step of more than this has not settled.
+const STILL: f64 = 1e-4;
 /// Linear predictors are divided by this before they are summed, and cut off beyond it.
 const REACH: f64 = 16.0;
 /// Most that the linear predictor may move over half the dictionary's ranges: beyond it, risks could be
@@ -128,6 +134,7 @@ pub fn prepare(
     let reach =
         coefficients.iter().zip(&model.columns).skip(usize::from(model.design.has_intercept));
     let reach: f64 = reach.map(|(beta, (_, scale))| (beta * scale).abs()).sum();
+    model.check_known(request)?;
     if reach > GENTLE_MAX {
         return Err(error(format!(
             "moves the linear predictor by {reach:.1} over half the dictionary's ranges, more than \
@@ -262,7 +269,8 @@ pub(crate) fn findings(release: &Release) -> Result<Findings, AnalysisError> {
     };
     let sums = release.reals(SUMS)?;
     let variances = release.reals_scaled(RECALIBRATION, VARIANCE_BITS)?;
-    let (&[squares, risks], &[large, slope, large_var, slope_var]) = (&sums[..], &variances[..])
+    let (&[squares, risks], &[large, slope, first, second, large_var, slope_var]) =
+        (&sums[..], &variances[..])
     else {
         return Err(release_is_short(SUMS));
     };
@@ -282,14 +290,20 @@ pub(crate) fn findings(release: &Release) -> Result<Findings, AnalysisError> {
     row("auc", area, Some(error), Some(0.5));
     row("brier", squares / n, None, None);
     row("observed/expected", cases / risks, None, None);
+    let settled = |value: f64, last: f64| if last < STILL { value } else { f64::NAN };
+    let (large, slope) = (settled(large, first), settled(slope, second));
     row("calibration in the large", large, Some(large_var.max(0.0).sqrt()), Some(0.0));
     row("calibration slope", slope / REACH, Some(slope_var.max(0.0).sqrt() / REACH), Some(1.0));
+    let unsettled = "the recalibration did not settle: predictions are the same for all, or separate \
+                     cases from controls";
+    let notes =
+        if large.is_nan() || slope.is_nan() { vec![unsettled.to_owned()] } else { Vec::new() };
     let glance = Table::of_one("glance", [("nobs", Cell::Count(n)), ("cases", Cell::Count(cases))]);
     let (calibration, benefit) = bands_tables(&release.counts(BANDS)?, [controls, cases]);
     Ok(Findings {
         title: "Validation of a model".to_owned(),
         tables: vec![tidy, glance, calibration, benefit],
-        notes: Vec::new(),
+        notes,
         found_percent_below: None,
     })
 }
@@ -348,9 +362,11 @@ fn newton_sums(
 }
 
 /// Newton steps of both recalibrations; releases the estimates and their variances, all with 60
-/// fractional bits: intercept with slope 1, slope, their variances.
+/// fractional bits: intercept with slope 1, slope, the sizes of their last steps, their variances.
 fn recalibrate(session: &mut dyn Session, local: &Predicted) -> Result<(), AnalysisError> {
-    let mut at = [0.0, 0.0, REACH];
+    // the slope starts at 0, from where a logistic model's steps lead to its maximum
+    let mut at = [0.0; 3];
+    let mut last = [0.0; 2];
     for step in 0..=STEPS {
         let sums = session.input(&newton_sums(local, at)?)?;
         let pick = |places: &[usize]| sums.pick(places.iter().copied());
@@ -358,9 +374,10 @@ fn recalibrate(session: &mut dyn Session, local: &Predicted) -> Result<(), Analy
         let both = linear::inverse(session, &pick(&[4, 5, 5, 6]), 2)?;
         if step == STEPS {
             let variances = (alone.all_60(session)?, both.all_60(session)?);
-            let found = [at[0], at[2]].map(|it| konsil_ring::encode(it).map(|word| word << 20));
-            let [large, slope] = found;
-            let estimates = session.constant(&[large?, slope?]);
+            let found = [at[0], at[2], last[0], last[1]];
+            let found = found.map(|it| konsil_ring::encode(it).map(|word| word << 20));
+            let [large, slope, first, second] = found;
+            let estimates = session.constant(&[large?, slope?, first?, second?]);
             let variances = Shared::concat([&variances.0, &variances.1.pick([3])]);
             return Ok(session.release(RECALIBRATION, &Shared::concat([&estimates, &variances]))?);
         }
@@ -368,10 +385,13 @@ fn recalibrate(session: &mut dyn Session, local: &Predicted) -> Result<(), Analy
             &alone.times(session, &pick(&[0]))?,
             &both.times(session, &pick(&[2, 3]))?,
         ]);
-        let opened = session.open(STEP, &steps)?;
-        for (value, step) in at.iter_mut().zip(opened) {
-            *value += decode(step).clamp(-2.0 * REACH, 2.0 * REACH);
+        let opened: Vec<f64> = session.open(STEP, &steps)?.into_iter().map(decode).collect();
+        let bounds = [STRIDE, 2.0 * REACH, 2.0 * REACH];
+        for ((value, step), bound) in at.iter_mut().zip(&opened).zip(bounds) {
+            *value += step.clamp(-bound, bound);
         }
+        let size = |range: &[f64]| range.iter().fold(0.0, |most: f64, it| it.abs().max(most));
+        last = opened.split_at_checked(1).map_or(last, |(one, two)| [size(one), size(two)]);
     }
     Ok(())
 }

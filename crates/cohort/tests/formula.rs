@@ -68,7 +68,7 @@ error[K0203]: no variable `smoke` in dictionary hmsp v5
 }
 
 /// Refused formulas: text, code, a word of the message.
-const REFUSED: [(&str, &str, &str); 74] = [
+const REFUSED: [(&str, &str, &str); 75] = [
     ("", "K0201", "missing"),
     ("y", "K0201", "expected `~`"),
     ("y ~", "K0201", "missing"),
@@ -134,6 +134,7 @@ const REFUSED: [(&str, &str, &str); 74] = [
     ("crp ~ ns(age, knots = c(50, 50))", "K0212", "different knots"),
     ("crp ~ ns(age, knots = c(5, 60), Boundary.knots = c(30, 80))", "K0212", "between"),
     ("crp ~ ns(sex, 3)", "K0211", "category"),
+    ("crp ~ rcs(age, c(-1e12, 50, 60))", "K0212", "below 10^9"),
     ("crp ~ rcs(age, 2)", "K0212", "knots"),
     ("crp ~ rcs(age, c(30, 50))", "K0212", "three knots"),
     ("crp ~ log(ns(age, 3))", "K0211", "a number is needed"),

@@ -134,7 +134,9 @@ impl Desk {
         stages: &[StageSummary],
     ) -> Result<(), NodeError> {
         let codes = stages.iter().filter_map(|it| it.withheld.as_ref()).map(|(code, _)| code);
-        match codes.into_iter().find(|it| it.starts_with(DISCLOSURE)) {
+        let counts =
+            |code: &&String| code.starts_with(DISCLOSURE) || ORACLES.contains(&code.as_str());
+        match codes.into_iter().find(counts) {
             Some(code) => self.state.refused(key, code, self.clock.now()),
             None => Ok(()),
         }
@@ -356,6 +358,9 @@ pub(crate) const DECLINED: &str = "K0625";
 
 /// What the codes of disclosure rules begin with.
 const DISCLOSURE: &str = "K05";
+
+/// Codes of what a centre finds in its patients only: values that do not fit a model.
+const ORACLES: [&str; 3] = ["K0220", "K0310", "K0311"];
 
 impl<'a> Coming<'a> {
     fn as_row(

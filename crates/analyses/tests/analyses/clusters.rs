@@ -45,6 +45,12 @@ fn request_of(wanted: &Value) -> Request {
 }
 
 fn clusters_are(name: &str, run: &Run, wanted: &Value) {
+    // steps that did not come to their end would show who still moved
+    if real(&wanted["iter"]) > real(&wanted["iterations"]) {
+        assert_eq!(run.refused().code(), "K0223", "{name}");
+        assert!(run.release.iter().all(|(_, words)| words.is_empty()));
+        return;
+    }
     let (tidy, glance, mut ledger) = (run.table("tidy"), run.table("glance"), Ledger::default());
     let centers = run.table("centers");
     let p = wanted["variables"].as_array().unwrap().len();
@@ -58,8 +64,6 @@ fn clusters_are(name: &str, run: &Run, wanted: &Value) {
         }
     }
     ledger.near(name, "totss", (number(glance, 0, "totss"), real(&wanted["totss"])), EXACT);
-    let settled = real(&wanted["iter"]) <= real(&wanted["iterations"]);
-    assert_eq!(run.found().notes.is_empty(), settled, "{name}");
     ledger.close(&format!("kmeans {name}"));
 }
 
@@ -85,10 +89,10 @@ fn kmeans_equals_r() {
     }
 }
 
-// Nothing of the steps is opened: the centres learn six verdicts and the number of a start.
+// Nothing of the steps is opened: the centres learn seven verdicts and the number of a start.
 #[test]
 fn kmeans_opens_no_means() {
-    let run = clouds().on_shares(&Request { iterations: Some(2), ..asked(&["height"], 2) });
+    let run = clouds().on_shares(&asked(&["height"], 2));
     let opened: Vec<(&str, u64)> =
         run.ledger.lines().iter().map(|it| (it.opening.name, it.numbers)).collect();
     let wanted = [
@@ -97,12 +101,12 @@ fn kmeans_opens_no_means() {
         ("kmeans.constant", 1),
         ("kmeans.left", 1),
         ("kmeans.best", 3),
+        ("kmeans.moving", 1),
         ("kmeans.clusters_even", 1),
         ("kmeans.sizes", 2),
         ("kmeans.squares", 3),
         ("kmeans.centers", 2),
         ("kmeans.moments", 2),
-        ("kmeans.moving", 1),
     ];
     assert_eq!(opened, wanted);
 }
@@ -129,7 +133,7 @@ fn kmeans_refuses_what_it_cannot_answer() {
     };
     let said = konsil_testing::ideal(3, large.openings(), plan);
     assert!(said[0].result.as_ref().unwrap().contains("fewer starts"));
-    let few = Request { iterations: Some(3), ..asked(&["age", "bmi"], 4) };
+    let few = Request { iterations: Some(40), ..asked(&["age", "bmi"], 4) };
     let constant = network.on_shares(&asked(&["age", "constant"], 2));
     assert!(
         matches!(constant.refused(), AnalysisError::Constant { columns } if columns == &["constant"])

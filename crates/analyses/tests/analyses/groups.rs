@@ -140,6 +140,75 @@ fn histograms_equal_r() {
     assert!(ask(far).contains("cutoffs"));
 }
 
+/// Predictions that are the same for all, or badly wrong, are never reported as well calibrated.
+#[test]
+fn a_recalibration_that_did_not_settle_shows_no_slope() {
+    let network = three_and_an_empty_one();
+    let judged = |coefficients: &[f64]| {
+        let coefficients = coefficients.to_vec();
+        let request = Request { coefficients, ..model("validate", "died ~ age") };
+        network.on_ideal(&request)
+    };
+    let run = judged(&[0.4, 0.0]);
+    assert!(number(run.table("tidy"), 4, "estimate").is_nan());
+    assert!(run.found().notes[0].contains("did not settle"), "{:?}", run.found().notes);
+    // far off: the same slope as of the gentle model, less steep by the factor
+    let gentle = judged(&[-3.2, 0.045]);
+    let steep = judged(&[-20.0, 0.28]);
+    let slope = |run: &Run| number(run.table("tidy"), 4, "estimate");
+    let wanted = slope(&gentle) * 0.045 / 0.28;
+    // predictors are cut off at 16
+    assert!((slope(&steep) / wanted - 1.0).abs() < 0.05, "{} {wanted}", slope(&steep));
+}
+
+/// Whom a request describes beyond everybody: what is compared between requests.
+#[test]
+fn limits_of_the_researchers_choice_are_sets() {
+    let network = three_and_an_empty_one();
+    let sizes = |request: &Request| -> Vec<usize> {
+        let analysis = prepare(request, &network.dictionary).unwrap();
+        let all: Vec<Vec<usize>> = network
+            .centres
+            .iter()
+            .map(|centre| {
+                let sets = analysis.pick(centre).unwrap();
+                assert_eq!(sets.len(), analysis.sets());
+                sets.iter().map(|set| set.iter().filter(|it| **it == Some(true)).count()).collect()
+            })
+            .collect();
+        (0..all[0].len()).map(|at| all.iter().map(|it| it[at]).sum()).collect()
+    };
+    let roc = |cutoff: f64| Request { cutoffs: vec![cutoff], ..model("roc", "age ~ died") };
+    let (first, second) = (sizes(&roc(64.0)), sizes(&roc(64.5)));
+    assert_eq!(first.len(), 4);
+    assert!(first[2] > second[2] && first[0] == second[0]);
+    // a formula that leaves patients out is about others
+    let everybody = sizes(&model("lm", "bmi ~ age"))[0];
+    let fewer = sizes(&model("lm", "bmi ~ age + cut(months, c(-1, 20, 30))"))[0];
+    let listed = sizes(&model("lm", "bmi ~ factor(stage, levels = c('I', 'II'))"))[0];
+    assert!(fewer < everybody && listed < everybody, "{everybody} {fewer} {listed}");
+    // an indicator between splines picks out patients; a spline's number does not
+    let plain = prepare(&model("lm", "bmi ~ rcs(age, 3)"), &network.dictionary).unwrap();
+    assert_eq!(plain.sets(), 3);
+    let hidden = "bmi ~ rcs(age, c(40, 60, 80)):I((visits > 3) * 1):rcs(months, c(6, 12, 20))";
+    let hidden = prepare(&model("lm", hidden), &network.dictionary).unwrap();
+    assert_eq!(hidden.sets(), 1 + 2 * 4);
+}
+
+#[test]
+fn chosen_coefficients_need_ranges_and_no_response() {
+    let network = three_and_an_empty_one();
+    let ask = |kind: &str, formula: &str, coefficients: &[f64]| {
+        let coefficients = coefficients.to_vec();
+        let request = Request { coefficients, ..model(kind, formula) };
+        prepare(&request, &network.dictionary).err().unwrap().to_string()
+    };
+    assert!(ask("validate", "died ~ log(visits)", &[-1.0, 0.1]).contains("range"));
+    assert!(ask("concordance", "Surv(time, event) ~ log(visits)", &[0.1]).contains("range"));
+    let probe = ask("concordance", "Surv(time, event) ~ pmin(time, 5)", &[0.1]);
+    assert!(probe.contains("both sides"), "{probe}");
+}
+
 /// Bands of risk and cutoffs are merged until all have enough cases and controls, also without any one
 /// centre's.
 #[test]

@@ -24,7 +24,11 @@ died,Died,integer,,,0,1,,,,clinical,
 
 fn network() -> Network {
     let dictionary = Dictionary::parse("trials", DICTIONARY).unwrap();
-    Network::split(&vector("meta.csv"), "centre", Some(dictionary)).with_large_leverage()
+    let mut network =
+        Network::split(&vector("meta.csv"), "centre", Some(dictionary)).with_large_leverage();
+    // three more than this must take part
+    network.policy.centres_min = 1;
+    network
 }
 
 fn request_of(wanted: &Value) -> Request {

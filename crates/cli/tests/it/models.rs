@@ -121,7 +121,13 @@ fn sample_sizes_are_those_of_r() {
     assert!((shares["power"].as_f64().unwrap() - 0.740_165_901_331).abs() < 1e-9);
     let survival = run("survival --ratio 0.7 --events 0.4 --json").exits(0).json();
     assert_eq!(survival["n"], 617.0);
-    for wrong in ["means --delta 0 --sd 1", "shares --p1 0.5 --p2 1.5", "correlation --r 2"] {
+    for wrong in [
+        "means --delta 0 --sd 1",
+        "shares --p1 0.5 --p2 1.5",
+        "correlation --r 2",
+        "groups --groups 1 --between 1 --within 3 --n 20",
+        "means --delta 1 --sd 1 --n inf",
+    ] {
         run(wrong).exits(2).says(&["no number of patients"]);
     }
     run("means --delta 1 --sd 1 --power 0.9 --n 7").exits(2);

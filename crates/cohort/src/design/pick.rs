@@ -5,8 +5,9 @@
 
 use super::evaluate::{Frame, evaluate};
 use super::matrix::level_index;
+use super::spline::Spline;
 use super::typed::{Step, Type, Typed};
-use super::{Design, DesignColumn, GroupedSurvival};
+use super::{Design, DesignColumn, Factor, GroupedSurvival, Takes};
 use crate::dataset::Dataset;
 use crate::error::CohortError;
 use std::collections::HashMap;
@@ -28,6 +29,48 @@ impl Design {
         let parts: HashMap<usize, (Type, Vec<f64>)> = self.parts.iter().map(part).collect();
         let column = |at: &usize| self.columns.get(*at);
         Ok(columns.iter().filter_map(column).map(|it| picked(it, &parts, frame.rows)).collect())
+    }
+}
+
+impl Design {
+    /// The number that a column is as it stands: the first column of a restricted spline.
+    #[must_use]
+    pub fn straight(&self, column: usize) -> Option<String> {
+        let [Factor { part, takes: Takes::Column(0) }] = &self.columns.get(column)?.product[..]
+        else {
+            return None;
+        };
+        let (.., typed) = self.parts.iter().find(|(number, ..)| number == part)?;
+        match &typed.kind {
+            Type::Spline(Spline::Restricted { name, .. }) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whom the formula itself leaves in: not those without an interval of a `cut` or a level of a
+    /// `factor`, though their variables are known.
+    ///
+    /// # Errors
+    /// As [`Design::picked`].
+    pub fn left_in(&self, dataset: &Dataset) -> Result<Picked, CohortError> {
+        let frame = whole_frame(dataset, &self.used, &self.dictionary_hash)?;
+        let mut set = vec![Some(true); frame.rows];
+        let parts = self.parts.iter().map(|(_, _, it)| &it.step);
+        let strata = self.strata_steps.iter().map(|(step, _)| step);
+        let choosing =
+            |step: &&Step| matches!(step, Step::Cut(..) | Step::Listed(..) | Step::Codes(..));
+        for step in parts.chain(strata).filter(choosing) {
+            // where a variable is missing, nothing is chosen
+            let reads: Vec<&Vec<f64>> =
+                step.reads().into_iter().filter_map(|name| frame.columns.get(name)).collect();
+            for (row, (entry, value)) in set.iter_mut().zip(evaluate(step, &frame)).enumerate() {
+                let missing = reads.iter().any(|it| it.get(row).is_some_and(|it| it.is_nan()));
+                if value.is_nan() && !missing {
+                    *entry = Some(false);
+                }
+            }
+        }
+        Ok(set)
     }
 }
 

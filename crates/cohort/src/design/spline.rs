@@ -14,6 +14,8 @@ const WRONG_TYPE: &str = "K0211";
 const ARGUMENTS: &str = "K0212";
 /// Most inner knots.
 const KNOTS_MAX: usize = 20;
+/// Largest knot: further out columns leave the range of fixed point.
+const KNOT_MAX: f64 = 1e9;
 /// Order of cubic splines.
 const ORDER: usize = 4;
 /// What is smaller is rounding error: a column is 0 there.
@@ -353,9 +355,9 @@ impl Typing<'_> {
         };
         knots.sort_by(f64::total_cmp);
         let doubled = knots.windows(2).any(|pair| pair.first() == pair.last());
-        let infinite = knots.iter().any(|knot| !knot.is_finite());
-        if knots.is_empty() || knots.len() > KNOTS_MAX || doubled || infinite {
-            let message = format!("a spline has 1 to {KNOTS_MAX} different knots");
+        let far = knots.iter().any(|knot| knot.is_nan() || knot.abs() > KNOT_MAX);
+        if knots.is_empty() || knots.len() > KNOTS_MAX || doubled || far {
+            let message = format!("a spline has 1 to {KNOTS_MAX} different knots below 10^9");
             return Err(self.error(ARGUMENTS, span, message));
         }
         Ok(knots)
