@@ -26,6 +26,9 @@ pub struct Request {
     /// Groups to compare: a variable with levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// `centre`: judge each centre's patients by the model of the others instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate: Option<String>,
     /// Bins of a histogram.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bins: Option<u32>,

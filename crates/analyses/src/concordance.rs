@@ -27,7 +27,7 @@ use crate::fit::check_columns;
 use crate::grid::TimeGrid;
 use crate::statistics::{Z_975, p_normal};
 use crate::table::{Cell, Table};
-use konsil_cohort::design::{DesignMatrix, Picked, Response};
+use konsil_cohort::design::{DesignMatrix, Picked};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, Supports, admit};
 use konsil_mpc::{Audience, MpcError, Opening, Session, Shared};
@@ -81,13 +81,7 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: String| AnalysisError::request(request, what);
-    let model = Model::survival(request, dictionary)?;
-    let Response::Survival { time_range, delayed_entry } = model.design.response else {
-        return Err(error("needs Surv(time, event) on the left of `~`".to_owned()));
-    };
-    if delayed_entry || !model.design.strata.is_empty() || model.design.strata_by_centre {
-        return Err(error("takes neither strata() nor patients who enter late".to_owned()));
-    }
+    let (model, time_range) = Model::plain_survival(request, dictionary)?;
     if model.design.offset.is_some() {
         return Err(error("takes no offset".to_owned()));
     }
@@ -243,10 +237,7 @@ impl Analysis for Concordance {
     }
 
     fn understood(&self) -> Vec<String> {
-        let columns = self.model.names().zip(&self.coefficients);
-        let chosen = "coefficients chosen by the researcher:".to_owned();
-        let mut lines: Vec<String> = vec![chosen];
-        lines.extend(columns.map(|(name, beta)| format!("{beta} x {name}")));
+        let mut lines = self.model.chosen(&self.coefficients);
         lines.push(self.times.describe(&self.model.design.time().unwrap_or_default()));
         lines.push(format!("linear predictor in {} steps of its public range", self.levels));
         lines

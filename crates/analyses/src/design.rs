@@ -83,6 +83,33 @@ impl Model {
         Self::of(request, dictionary, (design, true))
     }
 
+    /// The same without strata and late entry, with the range of the time.
+    pub(crate) fn plain_survival(
+        request: &Request,
+        dictionary: &Dictionary,
+    ) -> Result<(Self, Option<(f64, f64)>), AnalysisError> {
+        let model = Self::survival(request, dictionary)?;
+        let design = &model.design;
+        match design.response {
+            Response::Survival { time_range, delayed_entry: false }
+                if design.strata.is_empty() && !design.strata_by_centre =>
+            {
+                Ok((model, time_range))
+            }
+            _ => {
+                let what = "takes neither strata() nor patients who enter late";
+                Err(AnalysisError::request(request, what))
+            }
+        }
+    }
+
+    /// Coefficients of the researcher's choice, as a plan shows them.
+    pub(crate) fn chosen(&self, coefficients: &[f64]) -> Vec<String> {
+        let columns = self.names().zip(coefficients);
+        let chosen = "coefficients chosen by the researcher:".to_owned();
+        [chosen].into_iter().chain(columns.map(|(name, beta)| format!("{beta} x {name}"))).collect()
+    }
+
     fn of(
         request: &Request,
         dictionary: &Dictionary,

@@ -153,7 +153,16 @@ pub fn prepare(
     request: &Request,
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
-    Ok(Box::new(Glm::new(request, dictionary)?))
+    match request.validate.as_deref() {
+        None => Ok(Box::new(Glm::new(request, dictionary)?)),
+        Some("centre") if request.family.as_deref() == Some("binomial") => {
+            crate::leave_out::prepare(request, dictionary)
+        }
+        Some(_) => {
+            let what = "can be validated by `centre` only, with family binomial";
+            Err(AnalysisError::request(request, what))
+        }
+    }
 }
 
 impl Glm {

@@ -181,6 +181,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "test the groups for a trend in the order of their levels",
     },
     Choice {
+        name: "validate",
+        takes: Takes::Text,
+        help: "centre: judge each centre's patients by the model of the others (as leave_out)",
+    },
+    Choice {
         name: "var_equal",
         takes: Takes::Nothing,
         help: "take the groups' variances to be equal",

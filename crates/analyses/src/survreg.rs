@@ -28,7 +28,7 @@ use crate::design::Model;
 use crate::fit::{VARIANCE_BITS, check_columns, reals, symmetric};
 use crate::statistics::{Z_975, p_chi_squared, p_normal};
 use crate::table::{Cell, Table};
-use konsil_cohort::design::{DesignMatrix, Picked, Response};
+use konsil_cohort::design::{DesignMatrix, Picked};
 use konsil_cohort::{CohortError, Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, Supports, admit};
 use konsil_kernels::{FitSums, Lifetimes};
@@ -129,13 +129,7 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: String| AnalysisError::request(request, what);
-    let model = Model::survival(request, dictionary)?;
-    let Response::Survival { time_range, delayed_entry } = model.design.response else {
-        return Err(error("needs Surv(time, event) on the left of `~`".to_owned()));
-    };
-    if delayed_entry || !model.design.strata.is_empty() || model.design.strata_by_centre {
-        return Err(error("takes neither strata() nor patients who enter late".to_owned()));
-    }
+    let (model, time_range) = Model::plain_survival(request, dictionary)?;
     let time = model.design.time().unwrap_or_default();
     let step = dictionary.variable(&time).and_then(|it| it.step()).unwrap_or(1.0);
     let Some((low, high)) = time_range.filter(|(_, high)| *high > step) else {

@@ -176,9 +176,7 @@ impl Analysis for Validate {
     }
 
     fn understood(&self) -> Vec<String> {
-        let columns = self.model.names().zip(&self.coefficients);
-        let chosen = "coefficients chosen by the researcher:".to_owned();
-        [chosen].into_iter().chain(columns.map(|(name, beta)| format!("{beta} x {name}"))).collect()
+        self.model.chosen(&self.coefficients)
     }
 
     fn statistics(&self) -> usize {

@@ -75,6 +75,13 @@ pub const VARIANTS: &[Variant] = &[
         "konsil lm 'sbp ~ age + sex + bmi' --cluster centre",
         "R sandwich::vcovCL",
     ),
+    Variant {
+        kind: "glm",
+        title: "logistic regression judged centre by centre, as leave_out",
+        example: "konsil glm 'died ~ age + sex' --family binomial --validate centre",
+        reference: "R glm without each centre, pROC::roc",
+        digits: Some(4),
+    },
     variant(
         "glm",
         "quasi-Poisson regression",

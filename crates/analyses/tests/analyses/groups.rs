@@ -90,6 +90,18 @@ fn predictions_of_the_other_centres_equal_r() {
     let run = three_and_an_empty_one().on_ideal(&model("leave_out", "died ~ age + stage"));
     assert!(matches!(run.refused().code(), "K0218" | "K0501" | "K0502"), "{}", run.refused());
     let network = seven();
+    let asked = |family: &str, validate: &str| Request {
+        family: Some(family.to_owned()),
+        validate: Some(validate.to_owned()),
+        ..model("glm", "died ~ age + sex")
+    };
+    let same = network.on_ideal(&asked("binomial", "centre"));
+    let own = network.on_ideal(&model("leave_out", "died ~ age + sex"));
+    assert_eq!(same.table("calibration"), own.table("calibration"));
+    for request in [asked("poisson", "centre"), asked("binomial", "folds")] {
+        let error = prepare(&request, &network.dictionary).err().unwrap();
+        assert!(error.to_string().contains("by `centre` only"));
+    }
     let wrong = prepare(&model("leave_out", "bmi ~ age"), &network.dictionary);
     assert!(wrong.err().unwrap().to_string().contains("two levels"));
 }

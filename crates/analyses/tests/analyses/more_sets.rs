@@ -38,6 +38,10 @@ fn everybody(_: &str) -> bool {
 
 /// A fit's coefficients; R calls the statistic of Cox regression z.
 fn fit_is(title: &str, table: &Table, wanted: &Value) {
+    fit_is_within(title, table, (wanted, EXACT));
+}
+
+fn fit_is_within(title: &str, table: &Table, (wanted, bound): (&Value, f64)) {
     let mut wanted = wanted["coef"].clone();
     for one in wanted.as_array_mut().unwrap() {
         if one["stat"].is_null() {
@@ -45,7 +49,7 @@ fn fit_is(title: &str, table: &Table, wanted: &Value) {
         }
     }
     let mut ledger = Ledger::default();
-    ledger.coefficients(table, &wanted, EXACT);
+    ledger.coefficients(table, &wanted, bound);
     ledger.close(title);
 }
 
@@ -155,7 +159,9 @@ fn smoking_cohort_equals_r() {
         ..model("glm", &format!("qsmk ~ {others}"))
     };
     let run = network.on_shares(&request);
-    fit_is("nhefs propensity", run.table("tidy"), &reference["propensity"]);
+    // four squares of wide ranges: the raw intercept's variance is a small difference of large numbers,
+    // so that its error has six digits only
+    fit_is_within("nhefs propensity", run.table("tidy"), (&reference["propensity"], 5e-6));
     say(&format!("nhefs glm, 18 columns: {:?}, {:?}", run.took, run.cost));
     let formula = "wt82_71 ~ qsmk + sex + race + age + I(age^2) + factor(education) + \
                    smokeintensity + smokeyrs + factor(exercise) + factor(active) + wt71 + I(wt71^2)";
