@@ -174,7 +174,7 @@ impl Concordance {
         place
     }
 
-    /// The sums that are released, from counts `[time][level]`. 3 rounds.
+    /// The sums that are released, from counts `[time][level]`. 5 rounds.
     fn sums(
         &self,
         session: &mut dyn Session,

@@ -296,7 +296,10 @@ impl Gee {
             }
         }
         if last > 0.1 && last > before / 2.0 {
-            return Err(AnalysisError::Separation);
+            return Err(match self.family {
+                Family::Gaussian(_) => AnalysisError::Unsettled { what: NO_CORRELATION },
+                _ => AnalysisError::Separation,
+            });
         }
         Ok((at, last))
     }

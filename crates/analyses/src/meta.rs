@@ -31,7 +31,7 @@ use crate::design::{Model, Rows};
 use crate::families::kind;
 use crate::fit::{check_apart, check_columns, sound_inverse};
 use crate::local_fit::LocalFit;
-use crate::statistics::{Z_975, p_chi_squared, p_normal};
+use crate::statistics::{p_chi_squared, wald};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::{DesignMatrix, Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
@@ -403,9 +403,7 @@ impl Analysis for Meta {
                 let (weight, sum) = (at(sums, place), at(sums, p + place));
                 let estimate = unit * (sum / weight + moved);
                 let error = unit / weight.sqrt();
-                let z = estimate / error;
-                let (low, high) = (estimate - Z_975 * error, estimate + Z_975 * error);
-                let numbers = [estimate, error, z, p_normal(z), low, high].map(Cell::Number);
+                let numbers = wald(estimate, error).map(Cell::Number);
                 tidy.rows.push([vec![text(name), text(method)], numbers.to_vec()].concat());
             }
             let (q, df) = (at(&spread, place).max(0.0), centres - 1.0);

@@ -4,7 +4,7 @@ use crate::analysis::{AnalysisError, Findings};
 use crate::fit::{VARIANCE_BITS, standard_errors};
 use crate::levelled::settled;
 use crate::mixed::{COEFFICIENTS, COUNTS, LIKELIHOOD, Mixed, VARIANCES};
-use crate::statistics::{Z_975, p_normal};
+use crate::statistics::{ratios, wald};
 use crate::table::{Cell, Table};
 use konsil_disclosure::Release;
 
@@ -105,12 +105,11 @@ impl Mixed {
         let mut table = Table::new("tidy", &columns);
         let text = |text: &str| Cell::Text(text.to_owned());
         for ((name, estimate), error) in self.model.names().zip(estimates).zip(errors) {
-            let z = estimate / error;
-            let (low, high) = (estimate - Z_975 * error, estimate + Z_975 * error);
+            let numbers = wald(*estimate, *error);
             let mut row = vec![text("fixed"), Cell::Missing, text(name)];
-            row.extend([*estimate, *error, z, p_normal(z), low, high].map(Cell::Number));
+            row.extend(numbers.map(Cell::Number));
             if self.logistic {
-                row.extend([*estimate, low, high].map(|it| Cell::Number(it.exp())));
+                row.extend(ratios(numbers).map(Cell::Number));
             }
             table.rows.push(row);
         }

@@ -28,7 +28,7 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::fit::VARIANCE_BITS;
 use crate::levelled::{Levelled, Verdicts, ends, released, settled, variances_of};
-use crate::statistics::{Z_975, p_normal};
+use crate::statistics::{ratios, wald};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
@@ -226,11 +226,9 @@ impl Multinom {
                 named.zip(estimates.iter().zip(variances))
             {
                 let error = variance.max(0.0).sqrt() / scale;
-                let z = estimate / error;
-                let (low, high) = (estimate - Z_975 * error, estimate + Z_975 * error);
+                let numbers = wald(*estimate, error);
                 let mut row = vec![Cell::Text(level.clone()), Cell::Text(name.to_owned())];
-                row.extend([*estimate, error, z, p_normal(z), low, high].map(Cell::Number));
-                row.extend([*estimate, low, high].map(|it| Cell::Number(it.exp())));
+                row.extend(numbers.into_iter().chain(ratios(numbers)).map(Cell::Number));
                 table.rows.push(row);
             }
         }

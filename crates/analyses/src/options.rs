@@ -183,7 +183,8 @@ pub const OPTIONS: &[Choice] = &[
     Choice {
         name: "validate",
         takes: Takes::Text,
-        help: "centre: judge each centre's patients by the model of the others (as leave_out)",
+        help: "centre: judge each centre's patients by the model of the others; \
+               `konsil leave_out --help` says what that opens",
     },
     Choice {
         name: "var_equal",

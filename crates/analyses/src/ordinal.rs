@@ -27,7 +27,7 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::fit::VARIANCE_BITS;
 use crate::levelled::{Levelled, Verdicts, ends, released, settled, variances_of};
-use crate::statistics::{Z_975, p_normal};
+use crate::statistics::{ratios, wald};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
@@ -274,15 +274,13 @@ impl Ordinal {
 }
 
 fn row(name: &str, kind: &str, estimate: f64, error: f64) -> Vec<Cell> {
-    let z = estimate / error;
-    let (low, high) = (estimate - Z_975 * error, estimate + Z_975 * error);
+    let numbers = wald(estimate, error);
     let mut row = vec![Cell::Text(name.to_owned()), Cell::Text(kind.to_owned())];
-    row.extend([estimate, error, z, p_normal(z), low, high].map(Cell::Number));
+    row.extend(numbers.map(Cell::Number));
     // the odds ratio of a higher level; a threshold has none
-    let ratio = |value: f64| match kind {
-        "coefficient" => Cell::Number(value.exp()),
+    row.extend(ratios(numbers).map(|ratio| match kind {
+        "coefficient" => Cell::Number(ratio),
         _ => Cell::Missing,
-    };
-    row.extend([estimate, low, high].map(ratio));
+    }));
     row
 }

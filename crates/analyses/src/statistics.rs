@@ -10,6 +10,18 @@ pub(crate) fn p_normal(z: f64) -> f64 {
     libm::erfc(z.abs() / std::f64::consts::SQRT_2)
 }
 
+/// What is shown of an estimate with a normal distribution: itself, its error, their quotient, the
+/// two-sided p value, both limits.
+pub(crate) fn wald(estimate: f64, error: f64) -> [f64; 6] {
+    let z = estimate / error;
+    [estimate, error, z, p_normal(z), estimate - Z_975 * error, estimate + Z_975 * error]
+}
+
+/// The ratio and its limits, of what [`wald`] gives on the logarithmic scale.
+pub(crate) fn ratios([estimate, _, _, _, low, high]: [f64; 6]) -> [f64; 3] {
+    [estimate, low, high].map(f64::exp)
+}
+
 /// Two-sided p value of a t statistic.
 pub(crate) fn p_student(t: f64, df: f64) -> f64 {
     let tail = |t: f64| StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |it| 2.0 * it.sf(t));

@@ -26,7 +26,7 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::design::Model;
 use crate::fit::{VARIANCE_BITS, check_columns, reals, symmetric};
-use crate::statistics::{Z_975, p_chi_squared, p_normal};
+use crate::statistics::{p_chi_squared, wald};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::{DesignMatrix, Picked};
 use konsil_cohort::{CohortError, Dataset, Dictionary};
@@ -410,9 +410,7 @@ impl Survreg {
             ["term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"];
         let mut table = Table::new("tidy", &columns);
         for (name, estimate, error) in rows {
-            let z = estimate / error;
-            let (low, high) = (estimate - Z_975 * error, estimate + Z_975 * error);
-            let numbers = [estimate, error, z, p_normal(z), low, high].map(Cell::Number);
+            let numbers = wald(estimate, error).map(Cell::Number);
             table.rows.push([vec![Cell::Text(name)], numbers.to_vec()].concat());
         }
         Ok(table)

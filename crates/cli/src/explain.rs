@@ -109,7 +109,7 @@ const CODES: &[(&str, &str, &str)] = &[
     (
         "K0223",
         "The steps of a model came to no end.",
-        "The text says what did not settle. Another link or fewer columns help; counts that vary no more than Poisson's have no negative binomial model. Only this fact is released.",
+        "The text says what did not settle. Another link or fewer columns help; counts that vary no more than Poisson's have no negative binomial model; clusters that still move need more iterations. Only this fact is released.",
     ),
     (
         "K0221",
