@@ -1,5 +1,6 @@
 //! What every analysis is: a request, a run at each centre, and tables at the researcher.
 
+use crate::scan::Scan;
 use crate::table::Table;
 use konsil_cohort::design::Picked;
 use konsil_cohort::{CohortError, Dataset, Dictionary, FormulaError};
@@ -175,6 +176,9 @@ pub struct Findings {
     /// positives, less than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found_percent_below: Option<f64>,
+    /// Results of a genome-wide scan, a trait each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<Scan>,
 }
 
 /// A request that was checked against the dictionary.

@@ -243,6 +243,7 @@ impl Analysis for Anova {
             tables: vec![table],
             notes: vec![format!("statistic: {test}")],
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -142,7 +142,7 @@ impl Analysis for ChiSquared {
 
 fn findings(tables: Vec<Table>) -> Findings {
     let title = "Chi-squared test".to_owned();
-    Findings { title, tables, notes: Vec::new(), found_percent_below: None }
+    Findings { title, tables, notes: Vec::new(), found_percent_below: None, scans: Vec::new() }
 }
 
 impl ChiSquared {

@@ -174,6 +174,7 @@ impl Analysis for Cmh {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

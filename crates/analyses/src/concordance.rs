@@ -308,6 +308,7 @@ impl Analysis for Concordance {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

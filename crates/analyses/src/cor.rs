@@ -114,6 +114,7 @@ impl Analysis for Cor {
             tables: vec![table, glance],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

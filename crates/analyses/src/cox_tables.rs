@@ -31,7 +31,7 @@ impl Cox {
             ));
         }
         let title = "Cox regression".to_owned();
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 
     /// Coefficients; with robust variances tests and limits are by these, as R's `summary` has them.

@@ -298,7 +298,7 @@ impl Analysis for Cuminc {
                 .to_owned(),
         ];
         let title = "Cumulative incidence".to_owned();
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 }
 

@@ -425,6 +425,12 @@ impl Analysis for ElasticNet {
             _ => "Elastic net regression",
         };
         let tables = vec![tidy, table, glance];
-        Ok(Findings { title: title.to_owned(), tables, notes, found_percent_below: None })
+        Ok(Findings {
+            title: title.to_owned(),
+            tables,
+            notes,
+            found_percent_below: None,
+            scans: Vec::new(),
+        })
     }
 }

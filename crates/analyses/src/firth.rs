@@ -276,6 +276,7 @@ impl Analysis for Firth {
             tables: vec![tidy, Table::of_one("glance", cells)],
             notes: if converged { Vec::new() } else { vec![unsettled] },
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -129,6 +129,7 @@ impl Analysis for Fisher {
             tables: vec![tidy, cells_table(&self.crossed, &cells)],
             notes,
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -414,6 +414,6 @@ impl Analysis for Gee {
         }
         let title = "Generalised estimating equations".to_owned();
         let tables = vec![table, Table::of_one("glance", cells)];
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 }

@@ -70,7 +70,7 @@ impl Glm {
         }
         notes.extend(self.robust.map(|it| it.note()));
         let title = self.kind.title.to_owned();
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 
     fn numbers(&self, release: &Release) -> Result<Numbers, AnalysisError> {

@@ -195,6 +195,7 @@ impl Analysis for Histogram {
             tables: vec![table, missing],
             notes: if hidden > 0 { vec![note] } else { Vec::new() },
             found_percent_below: found_percent(release, FOUND)?,
+            scans: Vec::new(),
         })
     }
 }

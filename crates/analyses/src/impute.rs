@@ -473,6 +473,12 @@ impl Analysis for Impute {
                 .to_owned(),
         ];
         let title = format!("{kind} regression after multiple imputation");
-        Ok(Findings { title, tables: vec![tidy, glance], notes, found_percent_below: None })
+        Ok(Findings {
+            title,
+            tables: vec![tidy, glance],
+            notes,
+            found_percent_below: None,
+            scans: Vec::new(),
+        })
     }
 }

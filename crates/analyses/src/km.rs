@@ -402,6 +402,12 @@ impl Analysis for Km {
         let notes = vec![
             "points of the curve with too few events since the last one are not shown".to_owned(),
         ];
-        Ok(Findings { title: "Kaplan-Meier".to_owned(), tables, notes, found_percent_below: None })
+        Ok(Findings {
+            title: "Kaplan-Meier".to_owned(),
+            tables,
+            notes,
+            found_percent_below: None,
+            scans: Vec::new(),
+        })
     }
 }

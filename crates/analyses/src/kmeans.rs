@@ -377,6 +377,7 @@ impl Analysis for Kmeans {
             tables: vec![tidy, means, glance],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -133,6 +133,7 @@ impl Analysis for Kruskal {
             tables: vec![tidy, groups, pairs],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -119,6 +119,7 @@ impl Analysis for Ks {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -144,6 +144,7 @@ impl Analysis for Levene {
             tables: vec![tidy, table],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

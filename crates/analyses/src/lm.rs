@@ -289,6 +289,7 @@ impl Analysis for Lm {
             tables: vec![tidy, glance],
             notes: self.robust.map(|it| it.note()).into_iter().collect(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

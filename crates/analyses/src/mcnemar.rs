@@ -133,6 +133,7 @@ impl Analysis for Mcnemar {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

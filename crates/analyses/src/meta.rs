@@ -421,6 +421,6 @@ impl Analysis for Meta {
         ];
         let title = format!("Meta-analysis of {} models", self.title.to_lowercase());
         let tables = vec![tidy, heterogeneity, glance];
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 }

@@ -63,7 +63,7 @@ impl Mixed {
         let title = format!("{kind} regression with random intercepts");
         let tables =
             vec![self.tidy(&estimates, &errors, &numbers), self.glance(&numbers, ratio, converged)];
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 
     fn numbers(&self, release: &Release, ratio: f64) -> Result<Numbers, AnalysisError> {

@@ -196,7 +196,7 @@ impl Analysis for Multinom {
         ];
         let tables = vec![self.tidy(&scaled, &variances), Table::of_one("glance", cells)];
         let title = "Multinomial logistic regression".to_owned();
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 }
 

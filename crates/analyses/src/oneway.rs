@@ -103,6 +103,7 @@ impl Analysis for Oneway {
             tables,
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -118,6 +118,7 @@ impl Analysis for Pca {
             tables: vec![tidy, loadings, glance],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -164,6 +164,7 @@ impl Analysis for Roc {
             tables,
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -151,6 +151,7 @@ impl Analysis for SignedRank {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -129,6 +129,7 @@ impl Analysis for Spearman {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

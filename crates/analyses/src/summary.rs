@@ -199,6 +199,7 @@ impl Analysis for Summary {
             tables: vec![table],
             notes: Vec::new(),
             found_percent_below: found_percent(release, FOUND)?,
+            scans: Vec::new(),
         })
     }
 }

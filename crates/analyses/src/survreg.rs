@@ -375,7 +375,7 @@ impl Analysis for Survreg {
             self.glance(release, log_scale, converged)?,
         ];
         let title = format!("{kind} regression");
-        Ok(Findings { title, tables, notes, found_percent_below: None })
+        Ok(Findings { title, tables, notes, found_percent_below: None, scans: Vec::new() })
     }
 }
 

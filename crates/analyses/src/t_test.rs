@@ -121,6 +121,7 @@ impl Analysis for TTest {
             tables,
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -399,6 +399,7 @@ impl Analysis for Table1 {
             tables: std::iter::once(writer.table).chain(comparison.finish()).collect(),
             notes,
             found_percent_below: found_percent(release, FOUND)?,
+            scans: Vec::new(),
         })
     }
 }

@@ -303,6 +303,7 @@ pub(crate) fn findings(release: &Release) -> Result<Findings, AnalysisError> {
         tables: vec![tidy, glance, calibration, benefit],
         notes,
         found_percent_below: None,
+        scans: Vec::new(),
     })
 }
 

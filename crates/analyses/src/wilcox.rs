@@ -124,6 +124,7 @@ impl Analysis for Wilcox {
             tables: vec![tidy],
             notes: Vec::new(),
             found_percent_below: None,
+            scans: Vec::new(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::dictionary::{Dictionary, Kind};
 use crate::error::CohortError;
+use crate::genotypes::Genotypes;
 use crate::pseudonym::{self, Pseudonym};
 use crate::store::Key;
 use datafusion::arrow::array::{
@@ -22,6 +23,7 @@ pub struct Dataset {
     dictionary: Arc<Dictionary>,
     dictionary_hash: String,
     batch: RecordBatch,
+    genotypes: Option<Arc<dyn Genotypes>>,
 }
 
 impl fmt::Debug for Dataset {
@@ -49,7 +51,13 @@ impl Dataset {
                 });
             }
         }
-        Ok(Self { name: name.to_owned(), dictionary_hash: dictionary.hash(), dictionary, batch })
+        Ok(Self {
+            name: name.to_owned(),
+            dictionary_hash: dictionary.hash(),
+            dictionary,
+            batch,
+            genotypes: None,
+        })
     }
 
     /// Name of the data set at its centre.
@@ -97,6 +105,18 @@ impl Dataset {
         let rows = || (0..self.rows()).map(pseudonym::nameless).collect();
         let known = self.pseudonyms().or_else(|| self.hidden(&[pseudonym::ROWS]));
         known.unwrap_or_else(rows)
+    }
+
+    /// The same patients with genotypes, which are found by pseudonym.
+    #[must_use]
+    pub fn with_genotypes(self, genotypes: Arc<dyn Genotypes>) -> Self {
+        Self { genotypes: Some(genotypes), ..self }
+    }
+
+    /// The genotypes, of these patients and others, in an order of their own.
+    #[must_use]
+    pub fn genotypes(&self) -> Option<&Arc<dyn Genotypes>> {
+        self.genotypes.as_ref()
     }
 
     fn hidden(&self, names: &[&str]) -> Option<Vec<Pseudonym>> {

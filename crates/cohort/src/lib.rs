@@ -11,6 +11,7 @@ pub mod design;
 pub mod dictionary;
 mod error;
 pub mod formula;
+mod genotypes;
 pub mod import;
 pub mod predicate;
 pub mod pseudonym;
@@ -23,6 +24,7 @@ pub use design::{
 pub use dictionary::{Dictionary, Difference, Kind, Level, Sensitivity, Variable, suggest};
 pub use error::{CohortError, Diagnostic};
 pub use formula::{Formula, FormulaError};
+pub use genotypes::Genotypes;
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
 pub use pseudonym::{Pseudonym, pseudonym_of};

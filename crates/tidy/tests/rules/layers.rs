@@ -3,12 +3,13 @@
 use super::{Source, assert_none, crates, texts};
 
 /// Every crate, bottom first, with the crates of ours that it may be built on.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("ring", &[]),
     ("mpc", &["ring"]),
-    ("cohort", &["ring"]),
     ("kernels", &["ring"]),
+    ("cohort", &["kernels", "ring"]),
     ("plot", &[]),
+    ("geno", &["cohort", "kernels", "ring"]),
     ("testing", &["mpc", "ring"]),
     ("disclosure", &["mpc", "ring"]),
     ("net", &["mpc"]),
@@ -20,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "analyses",
             "cohort",
             "disclosure",
+            "geno",
             "governance",
             "kernels",
             "mpc",
@@ -34,6 +36,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "analyses",
             "cohort",
             "disclosure",
+            "geno",
             "governance",
             "kernels",
             "mpc",

@@ -1,0 +1,74 @@
+//! What a genome-wide scan finds: a row for each variant of the panel, too many for a table of cells.
+
+use serde::Serialize;
+
+/// Results of one trait at all variants.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scan {
+    /// The trait.
+    pub response: String,
+    /// How it was tested.
+    pub test: ScanTest,
+    /// Hash of the panel whose variants the rows are.
+    pub panel: String,
+    /// Patients with all values.
+    pub patients: f64,
+    /// Residual degrees of freedom of the t test; 0 for z tests.
+    pub freedom: f64,
+    /// One for each variant, in the panel's order.
+    #[serde(skip)]
+    pub rows: Vec<ScanRow>,
+}
+
+/// The test of each variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ScanTest {
+    /// Linear regression, t test.
+    Linear,
+    /// Score test of logistic regression, one-step estimate.
+    Score,
+}
+
+/// One variant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScanRow {
+    /// Number in the panel, from 0.
+    pub variant: u32,
+    /// Patients whose genotype is known.
+    pub observed: f64,
+    /// Alternative alleles among them.
+    pub alternative: f64,
+    /// Effect of one alternative allele; for events the logarithm of the odds ratio.
+    pub beta: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// t or z.
+    pub statistic: f64,
+    /// `-log10` of the two-sided p value.
+    pub log10_p: f64,
+    /// Why it was not tested.
+    pub skipped: Option<Skipped>,
+}
+
+/// Why a variant has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// Rarer than the floor; nothing about it is released.
+    Rare,
+    /// Missing in too many patients; nothing about it is released.
+    Missing,
+    /// A combination of the covariates.
+    Collinear,
+}
+
+impl Skipped {
+    /// As result files say it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Rare => "LOW_MAF",
+            Self::Missing => "MISSING",
+            Self::Collinear => "VIF_TOO_HIGH",
+        }
+    }
+}
