@@ -79,24 +79,24 @@ impl Digits {
     }
 }
 
-/// Shares of the top bit of each number.
+/// Shares of the top bit of each number, of as many bits as the session's numbers have.
 pub(crate) fn top_bit(session: &mut SharedSession, x: &Shared) -> Result<Vec<u128>, MpcError> {
-    const DIGITS: usize = LANES / DIGIT_BITS;
-    let digits = session.open_digits(x, DIGITS)?;
-    let carries = (0..DIGITS).map(|digit| {
+    let bits = 8 * session.width;
+    let count = bits / DIGIT_BITS;
+    let digits = session.open_digits(x, count)?;
+    let carries = (0..count).map(|digit| {
         // the top bit itself is not part of what borrows from it
-        digits.carry(digit, if digit + 1 == DIGITS { DIGIT_BITS - 1 } else { DIGIT_BITS })
+        digits.carry(digit, if digit + 1 == count { DIGIT_BITS - 1 } else { DIGIT_BITS })
     });
     let mut carries: Vec<Carry> = carries.collect();
     while carries.len() > 1 {
-        let arity = if carries.len().is_multiple_of(4) { 4 } else { 2 };
         let groups: Vec<Vec<&Carry>> =
-            carries.chunks(arity).map(|group| group.iter().rev().collect()).collect();
+            carries.chunks(4).map(|group| group.iter().rev().collect()).collect();
         carries = combine(session, &groups)?;
     }
     let borrow = carries.first().map(|carry| carry.borrow.clone()).unwrap_or_default();
-    let bits = borrow.iter().enumerate();
-    Ok(bits.map(|(word, borrow)| borrow ^ digits.difference(LANES - 1, word)).collect())
+    let borrows = borrow.iter().enumerate();
+    Ok(borrows.map(|(word, borrow)| borrow ^ digits.difference(bits - 1, word)).collect())
 }
 
 /// Shares of the bits `from..to` of each number.
@@ -168,7 +168,7 @@ fn borrows_into(
     Ok(none.chain(prefixes.into_iter().map(|carry| carry.borrow)).collect())
 }
 
-/// Combines groups of two to four neighbouring carries, the highest first, in one round.
+/// Combines groups of up to four neighbouring carries, the highest first, in one round.
 fn combine(session: &mut SharedSession, groups: &[Vec<&Carry>]) -> Result<Vec<Carry>, MpcError> {
     let mut batches = Vec::new();
     let mut places = Vec::new();
@@ -194,7 +194,11 @@ fn combine(session: &mut SharedSession, groups: &[Vec<&Carry>]) -> Result<Vec<Ca
         places.push(chosen);
     }
     let products = session.gate_words(&batches)?;
-    let mut combined: Vec<Option<Carry>> = vec![None; groups.len()];
+    let alone = |group: &Vec<&Carry>| match group.as_slice() {
+        [carry] => Some((*carry).clone()),
+        _ => None,
+    };
+    let mut combined: Vec<Option<Carry>> = groups.iter().map(alone).collect();
     for (chosen, products) in places.into_iter().zip(products) {
         let words = groups[chosen[0]][0].borrow.len();
         let stride = chosen.len() * words;

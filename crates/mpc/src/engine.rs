@@ -4,7 +4,7 @@ use crate::circuits;
 use crate::correlation::{Kind, Product};
 use crate::matrix;
 use crate::monomials::Gate;
-use crate::party::{Links, Party, Topology};
+use crate::party::{Links, Party, Topology, WORD_BYTES};
 use crate::session::{Audience, Cost, Ledger, Masked, MpcError, Opening, Session};
 use crate::shared::{Bits, Shared};
 use crate::wire::Traffic;
@@ -21,6 +21,8 @@ const OWN_CHUNK: usize = 1 << 19;
 #[derive(Debug)]
 pub struct SharedSession {
     pub(crate) party: Party,
+    /// Bytes that products, signs and openings keep of each number.
+    pub(crate) width: usize,
     manifest: Vec<Opening>,
     ledger: Ledger,
     released: Vec<(Opening, Vec<Word>)>,
@@ -42,7 +44,7 @@ impl SharedSession {
 
     fn new(party: Party, manifest: &[Opening]) -> Self {
         let manifest = manifest.to_vec();
-        Self { party, manifest, ledger: Ledger::default(), released: Vec::new() }
+        Self { party, width: WORD_BYTES, manifest, ledger: Ledger::default(), released: Vec::new() }
     }
 
     /// The correlations that a dry run has found to be needed, in order.
@@ -61,6 +63,7 @@ impl SharedSession {
     /// ledger and the parts of what was released since the last time.
     pub fn next_program(&mut self, manifest: &[Opening]) -> (Ledger, Vec<(Opening, Vec<Word>)>) {
         self.manifest = manifest.to_vec();
+        self.width = WORD_BYTES;
         (std::mem::take(&mut self.ledger), std::mem::take(&mut self.released))
     }
 
@@ -109,6 +112,10 @@ impl Session for SharedSession {
 
     fn parties(&self) -> usize {
         self.party.parties()
+    }
+
+    fn narrow(&mut self, bytes: usize) {
+        self.width = bytes.clamp(1, WORD_BYTES);
     }
 
     fn constant(&self, values: &[Word]) -> Shared {
@@ -347,10 +354,11 @@ impl Session for SharedSession {
         self.declared(opening, Audience::Centres)?;
         let mut part = x.part.clone();
         self.party.rerandomise(&mut part);
-        let mut opened = self.party.exchange(part, false)?;
+        let mut opened = self.party.exchange_narrow(part, self.width)?;
         if self.party.is_dry() {
             opened.fill(0);
         }
+        opened.iter_mut().for_each(|word| *word = signed(*word, self.width));
         self.ledger.record(opening, x.len());
         Ok(opened)
     }
@@ -371,6 +379,12 @@ impl Session for SharedSession {
     fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+}
+
+/// The number that the lowest bytes of a word are in two's complement.
+pub(crate) fn signed(word: Word, bytes: usize) -> Word {
+    let above = 8 * (WORD_BYTES - bytes.clamp(1, WORD_BYTES));
+    ((word << above).cast_signed() >> above).cast_unsigned()
 }
 
 pub(crate) fn split(mut words: Vec<Word>, free: usize) -> (Vec<Word>, Vec<Word>) {

@@ -4,7 +4,9 @@
 //! arithmetic on the sum of what the centres bring. It exists for tests and mock runs only; nothing
 //! here ever sees a network.
 
+use crate::engine::signed;
 use crate::monomials::Gate;
+use crate::party::WORD_BYTES;
 use crate::session::{Audience, Cost, Ledger, Masked, MpcError, Opening, Session};
 use crate::shared::{Bits, Shared, planes};
 use crate::wire::WireError;
@@ -80,11 +82,15 @@ impl Table {
     }
 }
 
+/// What the parts of narrow numbers that mean nothing are spoilt with.
+const SPOILT: Word = 0xa5a5_5a5a_a5a5_5a5a_a5a5_5a5a_a5a5_5a5b;
+
 /// One centre's end of the ideal session.
 #[derive(Debug)]
 pub struct IdealSession {
     me: usize,
     table: Arc<Table>,
+    width: usize,
     manifest: Vec<Opening>,
     ledger: Ledger,
     released: Vec<(Opening, Vec<Word>)>,
@@ -95,7 +101,14 @@ impl IdealSession {
     #[must_use]
     pub fn new(me: usize, table: Arc<Table>, manifest: &[Opening]) -> Self {
         let manifest = manifest.to_vec();
-        Self { me, table, manifest, ledger: Ledger::default(), released: Vec::new() }
+        Self {
+            me,
+            table,
+            width: WORD_BYTES,
+            manifest,
+            ledger: Ledger::default(),
+            released: Vec::new(),
+        }
     }
 
     /// Everything released, already put together; empty at all parties but the first, so that
@@ -107,6 +120,16 @@ impl IdealSession {
             released.iter_mut().for_each(|(_, words)| words.fill(0));
         }
         released
+    }
+
+    /// Numbers as they are known in the width in force: what stands above it is spoilt, so that tests
+    /// find whoever uses it.
+    fn narrowed(&self, mut x: Shared) -> Shared {
+        if self.width < WORD_BYTES {
+            let spoilt = SPOILT << (8 * self.width);
+            x.part.iter_mut().for_each(|word| *word ^= spoilt);
+        }
+        x
     }
 
     fn declared(&self, opening: Opening, to: Audience) -> Result<(), MpcError> {
@@ -144,6 +167,10 @@ impl Session for IdealSession {
         self.table.parties
     }
 
+    fn narrow(&mut self, bytes: usize) {
+        self.width = bytes.clamp(1, WORD_BYTES);
+    }
+
     fn constant(&self, values: &[Word]) -> Shared {
         Shared::from_part(values.to_vec())
     }
@@ -153,11 +180,11 @@ impl Session for IdealSession {
     }
 
     fn multiply_raw(&mut self, a: &Shared, b: &Shared) -> Result<Shared, MpcError> {
-        zip(a, b, Word::wrapping_mul)
+        Ok(self.narrowed(zip(a, b, Word::wrapping_mul)?))
     }
 
     fn square_raw(&mut self, a: &Shared) -> Result<Shared, MpcError> {
-        zip(a, a, Word::wrapping_mul)
+        Ok(self.narrowed(zip(a, a, Word::wrapping_mul)?))
     }
 
     fn dot_raw(&mut self, a: &Shared, b: &Shared, len: usize) -> Result<Shared, MpcError> {
@@ -165,7 +192,7 @@ impl Session for IdealSession {
             return Err(MpcError::Shape { left: a.len(), right: b.len() });
         }
         let rows = a.part.chunks(len).zip(b.part.chunks(len));
-        Ok(Shared::from_part(rows.map(|(a, b)| crate::matrix::dot(a, b)).collect()))
+        Ok(self.narrowed(Shared::from_part(rows.map(|(a, b)| crate::matrix::dot(a, b)).collect())))
     }
 
     fn masks(&mut self, matrices: &[(&Shared, (usize, usize))]) -> Result<Vec<Masked>, MpcError> {
@@ -217,7 +244,8 @@ impl Session for IdealSession {
     }
 
     fn negative(&mut self, x: &Shared) -> Result<Bits, MpcError> {
-        Ok(self.bits(x, LANES - 1, LANES)?.pop().unwrap_or_default())
+        let top = 8 * self.width - 1;
+        Ok(self.bits(x, top, top + 1)?.pop().unwrap_or_default())
     }
 
     fn bits(&mut self, x: &Shared, from: usize, to: usize) -> Result<Vec<Bits>, MpcError> {
@@ -255,7 +283,7 @@ impl Session for IdealSession {
     fn open(&mut self, opening: Opening, x: &Shared) -> Result<Vec<Word>, MpcError> {
         self.declared(opening, Audience::Centres)?;
         self.ledger.record(opening, x.len());
-        Ok(x.part.clone())
+        Ok(x.part.iter().map(|word| signed(*word, self.width)).collect())
     }
 
     fn release(&mut self, opening: Opening, x: &Shared) -> Result<(), MpcError> {

@@ -66,6 +66,52 @@ struct Live {
     rerandomised: u64,
     /// Room for what the dealer sends.
     corrections_in: Vec<Word>,
+    /// Room for messages of less than whole words.
+    cut: Vec<u8>,
+}
+
+/// Bytes of a word.
+pub(crate) const WORD_BYTES: usize = 16;
+
+/// How parts are put together, and how much of them.
+#[derive(Clone, Copy)]
+struct Rule {
+    how: Correction,
+    bytes: usize,
+}
+
+impl Rule {
+    const ADD: Self = Self { how: Correction::Add128, bytes: WORD_BYTES };
+    const XOR: Self = Self { how: Correction::Xor, bytes: WORD_BYTES };
+}
+
+/// The lowest bytes of each word, one after another.
+fn cut(words: &[Word], bytes: usize, into: &mut Vec<u8>) {
+    into.clear();
+    into.reserve(words.len() * bytes);
+    if bytes == 8 {
+        // the usual width, without a loop over bytes
+        into.extend(
+            words.iter().flat_map(|word| {
+                (word.to_le_bytes()).first_chunk::<8>().copied().unwrap_or_default()
+            }),
+        );
+        return;
+    }
+    for word in words {
+        into.extend_from_slice(word.to_le_bytes().get(..bytes).unwrap_or_default());
+    }
+}
+
+/// Words of what [`cut`] made of them; what stood above the bytes is 0.
+fn uncut(cut: &[u8], bytes: usize, words: &mut [Word]) {
+    for (word, cut) in words.iter_mut().zip(cut.chunks_exact(bytes)) {
+        let mut whole = [0; WORD_BYTES];
+        if let Some(low) = whole.get_mut(..bytes) {
+            low.copy_from_slice(cut);
+        }
+        *word = Word::from_le_bytes(whole);
+    }
 }
 
 /// Drawn correlated randomness: this party's part.
@@ -97,6 +143,7 @@ impl Party {
             burnt_below: 0,
             rerandomised: 0,
             corrections_in: Vec::new(),
+            cut: Vec::new(),
         };
         Self { live: Some(live), ..Self::dry(me, parties, topology) }
     }
@@ -197,12 +244,21 @@ impl Party {
     }
 
     /// Puts the parties' parts together: everyone learns the total.
-    pub(crate) fn exchange(
+    pub(crate) fn exchange(&mut self, part: Vec<Word>, xor: bool) -> Result<Vec<Word>, MpcError> {
+        self.put_together(part, if xor { Rule::XOR } else { Rule::ADD })
+    }
+
+    /// Puts the lowest `bytes` bytes of the parties' parts together: everyone learns as much of the
+    /// total. What stands above them in the result means nothing.
+    pub(crate) fn exchange_narrow(
         &mut self,
-        mut part: Vec<Word>,
-        xor: bool,
+        part: Vec<Word>,
+        bytes: usize,
     ) -> Result<Vec<Word>, MpcError> {
-        let rule = if xor { Correction::Xor } else { Correction::Add128 };
+        self.put_together(part, Rule { bytes: bytes.clamp(1, WORD_BYTES), ..Rule::ADD })
+    }
+
+    fn put_together(&mut self, mut part: Vec<Word>, rule: Rule) -> Result<Vec<Word>, MpcError> {
         if part.is_empty() {
             return Ok(part);
         }
@@ -216,60 +272,60 @@ impl Party {
         Ok(part)
     }
 
-    fn exchange_mesh(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+    fn exchange_mesh(&mut self, part: &mut [Word], rule: Rule) -> Result<(), WireError> {
         self.begin_round();
         for other in self.others() {
-            self.send(other, part)?;
+            self.send(other, part, rule.bytes)?;
         }
         let mut theirs = vec![0; part.len()];
         for other in self.others() {
-            self.receive(other, &mut theirs)?;
-            combine(rule, part, &theirs);
+            self.receive(other, &mut theirs, rule.bytes)?;
+            combine(rule.how, part, &theirs);
         }
         Ok(())
     }
 
-    fn exchange_star(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+    fn exchange_star(&mut self, part: &mut [Word], rule: Rule) -> Result<(), WireError> {
         let turn = usize::try_from(self.cost.rounds / 2 % 1024).unwrap_or(0);
         let combiner = turn % self.parties;
         self.begin_round();
         if self.me == combiner {
             let mut theirs = vec![0; part.len()];
             for other in self.others() {
-                self.receive(other, &mut theirs)?;
-                combine(rule, part, &theirs);
+                self.receive(other, &mut theirs, rule.bytes)?;
+                combine(rule.how, part, &theirs);
             }
             self.begin_round();
             for other in self.others() {
-                self.send(other, part)?;
+                self.send(other, part, rule.bytes)?;
             }
             Ok(())
         } else {
-            self.send(combiner, part)?;
+            self.send(combiner, part, rule.bytes)?;
             self.begin_round();
-            self.receive(combiner, part)
+            self.receive(combiner, part, rule.bytes)
         }
     }
 
-    fn exchange_sliced(&mut self, part: &mut [Word], rule: Correction) -> Result<(), WireError> {
+    fn exchange_sliced(&mut self, part: &mut [Word], rule: Rule) -> Result<(), WireError> {
         let (len, parties) = (part.len(), self.parties);
         let slice = move |party: usize| party * len / parties..(party + 1) * len / parties;
         self.begin_round();
         for other in self.others() {
-            self.send(other, &part[slice(other)])?;
+            self.send(other, &part[slice(other)], rule.bytes)?;
         }
         let mine = slice(self.me);
         let mut theirs = vec![0; mine.len()];
         for other in self.others() {
-            self.receive(other, &mut theirs)?;
-            combine(rule, &mut part[mine.clone()], &theirs);
+            self.receive(other, &mut theirs, rule.bytes)?;
+            combine(rule.how, &mut part[mine.clone()], &theirs);
         }
         self.begin_round();
         for other in self.others() {
-            self.send(other, &part[mine.clone()])?;
+            self.send(other, &part[mine.clone()], rule.bytes)?;
         }
         for other in self.others() {
-            self.receive(other, &mut part[slice(other)])?;
+            self.receive(other, &mut part[slice(other)], rule.bytes)?;
         }
         Ok(())
     }
@@ -284,12 +340,12 @@ impl Party {
         self.begin_round();
         if owner == self.me {
             for other in self.others() {
-                self.send(other, &words)?;
+                self.send(other, &words, WORD_BYTES)?;
             }
             return Ok(words);
         }
         let mut theirs = vec![0; if self.is_dry() { 0 } else { len }];
-        self.receive(owner, &mut theirs)?;
+        self.receive(owner, &mut theirs, WORD_BYTES)?;
         Ok(theirs)
     }
 
@@ -307,19 +363,31 @@ impl Party {
         }
     }
 
-    fn send(&mut self, to: usize, words: &[Word]) -> Result<(), WireError> {
-        let payload: &[u8] = bytemuck::cast_slice(words);
+    fn send(&mut self, to: usize, words: &[Word], bytes: usize) -> Result<(), WireError> {
+        let sent = u64::try_from(words.len() * bytes).unwrap_or(u64::MAX);
         self.cost.messages += 1;
-        self.cost.bytes += FRAME_OVERHEAD_BYTES + u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        self.cost.bytes += FRAME_OVERHEAD_BYTES + sent;
         match &mut self.live {
-            Some(live) => live.wire.send(to, payload),
+            Some(live) if bytes == WORD_BYTES => live.wire.send(to, bytemuck::cast_slice(words)),
+            Some(live) => {
+                cut(words, bytes, &mut live.cut);
+                live.wire.send(to, &live.cut)
+            }
             None => Ok(()),
         }
     }
 
-    fn receive(&mut self, from: usize, words: &mut [Word]) -> Result<(), WireError> {
+    fn receive(&mut self, from: usize, words: &mut [Word], bytes: usize) -> Result<(), WireError> {
         match &mut self.live {
-            Some(live) => live.wire.receive(from, bytemuck::cast_slice_mut(words)),
+            Some(live) if bytes == WORD_BYTES => {
+                live.wire.receive(from, bytemuck::cast_slice_mut(words))
+            }
+            Some(live) => {
+                live.cut.resize(words.len() * bytes, 0);
+                live.wire.receive(from, &mut live.cut)?;
+                uncut(&live.cut, bytes, words);
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -142,6 +142,14 @@ pub trait Session {
     /// How many parties there are.
     fn parties(&self) -> usize;
 
+    /// From now on `multiply_raw`, `square_raw`, `dot_raw`, `negative` and `open` work modulo
+    /// `2^(8 bytes)` and send as many bytes for each number: cheaper where numbers are known to lie
+    /// within `2^(8 bytes - 1)` on both sides of 0. What they give is right in its lowest bytes only;
+    /// multiplied by `2^(128 - 8 bytes)` it is right as a whole again, for [`Session::release`] too.
+    /// All other operations keep whole words and must not be given such numbers. Ends with the
+    /// program, or with `narrow(16)`. No messages.
+    fn narrow(&mut self, bytes: usize);
+
     /// Public numbers as shares. No messages.
     fn constant(&self, values: &[Word]) -> Shared;
 

@@ -35,17 +35,22 @@ impl SharedSession {
         Ok(Shared::from_part(part))
     }
 
+    /// Puts parts together in the width in force.
+    fn exchange(&mut self, part: Vec<Word>) -> Result<Vec<Word>, MpcError> {
+        self.party.exchange_narrow(part, self.width)
+    }
+
     pub(crate) fn multiply_chunk(&mut self, a: &[Word], b: &[Word]) -> Result<Vec<Word>, MpcError> {
         let len = a.len();
         let drawn = self.party.draw(Kind::Triple { len })?;
         if self.party.is_dry() {
-            self.party.exchange(vec![0; 2 * len], false)?;
+            self.exchange(vec![0; 2 * len])?;
             return Ok(vec![0; len]);
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
         let values = a.iter().chain(b);
         let opened = values.zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
-        let opened = self.party.exchange(opened, false)?;
+        let opened = self.exchange(opened)?;
         let (d, e) = opened.split_at(len);
         let (mask_a, mask_b) = masks.split_at(len);
         let first = Word::from(self.is_first());
@@ -60,11 +65,11 @@ impl SharedSession {
     pub(crate) fn square_chunk(&mut self, a: &[Word]) -> Result<Vec<Word>, MpcError> {
         let drawn = self.party.draw(Kind::Square { len: a.len() })?;
         if self.party.is_dry() {
-            return self.party.exchange(vec![0; a.len()], false);
+            return self.exchange(vec![0; a.len()]);
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
         let opened = a.iter().zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
-        let opened = self.party.exchange(opened, false)?;
+        let opened = self.exchange(opened)?;
         let first = Word::from(self.is_first());
         for ((result, d), mask) in result.iter_mut().zip(&opened).zip(&masks) {
             let cross = mask.wrapping_mul(2).wrapping_add(d.wrapping_mul(first));
@@ -82,13 +87,13 @@ impl SharedSession {
         let (rows, cells) = (a.len() / len.max(1), a.len());
         let drawn = self.party.draw(Kind::Dot { rows, len })?;
         if self.party.is_dry() {
-            self.party.exchange(vec![0; 2 * cells], false)?;
+            self.exchange(vec![0; 2 * cells])?;
             return Ok(vec![0; rows]);
         }
         let (masks, mut result) = split(drawn.words, drawn.free);
         let values = a.iter().chain(b);
         let opened = values.zip(&masks).map(|(x, mask)| x.wrapping_sub(*mask)).collect();
-        let opened = self.party.exchange(opened, false)?;
+        let opened = self.exchange(opened)?;
         let (d, e) = opened.split_at(cells);
         let (mask_a, mask_b) = masks.split_at(cells);
         let first = Word::from(self.is_first());
@@ -139,12 +144,12 @@ impl SharedSession {
         let words = lanes_to_words(lanes);
         let drawn = self.party.draw(Kind::Borrow { lanes, digits })?;
         if self.party.is_dry() {
-            self.party.exchange(vec![0; lanes], false)?;
+            self.exchange(vec![0; lanes])?;
             return Ok(circuits::Digits::zeros(words, digits));
         }
         let (masks, monomials) = split(drawn.words, drawn.free);
         let opened = x.part.iter().zip(&masks).map(|(x, mask)| x.wrapping_add(*mask)).collect();
-        let opened = self.party.exchange(opened, false)?;
+        let opened = self.exchange(opened)?;
         Ok(circuits::Digits::new(&opened, monomials, self.ones()))
     }
 

@@ -391,3 +391,75 @@ fn costs_are_pinned() {
     ];
     assert_eq!(costs, [(2, 40), (6, 119), (34, 1152), (38, 1264), (20, 844), (21, 1603)]);
 }
+
+/// Numbers of up to `bits` bits on both sides of 0, the borders among them.
+fn within(bits: u32) -> Vec<i128> {
+    let most = (1_i128 << bits) - 1;
+    let spread = (0..1500).map(|i: i128| (i * 0x9e37_79b9_7f4a_7c15 * 7 + i * i) % (most + 1));
+    let signed = spread.enumerate().map(|(i, it)| if i % 2 == 0 { it } else { -it });
+    [0, 1, -1, most, -most, -most - 1].into_iter().chain(signed).collect()
+}
+
+// In every width: products, sums of products, signs and openings are those of the integers, once they
+// are lifted to whole words; and they cost as many bytes as the width has.
+#[test]
+fn narrow_numbers_are_numbers() {
+    let mut bytes_before = 0;
+    for bytes in 1..=16_u32 {
+        let whole = u32::BITS * 4 - 8 * bytes;
+        let a: Vec<i128> = within(if bytes == 1 { 3 } else { 4 * bytes - 4 });
+        let b: Vec<i128> = a.iter().rev().copied().collect();
+        let wide: Vec<i128> = within(8 * bytes - 1);
+        let words = |numbers: &[i128]| numbers.iter().map(|it| it.cast_unsigned()).collect();
+        let inputs: [Vec<Word>; 3] = [words(&a), words(&b), words(&wide)];
+        for (parties, topology) in [(2, Topology::Mesh), (3, Topology::Star), (5, Topology::Star)] {
+            let step = |session: &mut dyn Session, x: &[Shared]| {
+                let lift = |x: &Shared| {
+                    if whole == 0 {
+                        x.clone()
+                    } else {
+                        x.times_integer((1_i128 << (whole - 1)) * 2)
+                    }
+                };
+                session.narrow(usize::try_from(bytes).unwrap());
+                let product = session.multiply_raw(&x[0], &x[1])?;
+                let square = session.square_raw(&x[0])?;
+                let dot = session.dot_raw(&x[0], &x[1], 2)?;
+                let sign = session.negative(&x[2])?;
+                let opened = session.open(SEEN, &x[2])?;
+                session.narrow(16);
+                let opened = session.constant(&opened);
+                Ok(vec![
+                    lift(&product),
+                    lift(&square),
+                    lift(&dot),
+                    session.to_integers(&sign)?,
+                    opened,
+                ])
+            };
+            let (ideal, shared) = both(parties, topology, &inputs, &step);
+            assert_eq!(ideal, shared, "{bytes} bytes, {parties} centres");
+            let lifted = |it: i128| it.cast_unsigned().wrapping_shl(whole);
+            let product = a.iter().zip(&b).map(|(a, b)| lifted(a * b));
+            let square = a.iter().map(|a| lifted(a * a));
+            let dots = a.chunks(2).zip(b.chunks(2)).map(|(a, b)| lifted(a[0] * b[0] + a[1] * b[1]));
+            let signs = wide.iter().map(|it| Word::from(*it < 0));
+            let opened = wide.iter().map(|it| it.cast_unsigned());
+            // while planning, everything opened is 0
+            let all: Vec<Word> =
+                product.chain(square).chain(dots).chain(signs).chain(opened).collect();
+            assert_eq!(ideal.len(), all.len());
+            let wrong = ideal.iter().zip(&all).position(|(a, b)| a != b);
+            assert_eq!(wrong, None, "{bytes} bytes, {parties} centres");
+        }
+        let square = |session: &mut dyn Session, me: usize| {
+            session.narrow(usize::try_from(bytes).unwrap());
+            let x = session.input(&part(&vec![1; 6000], 3, me))?;
+            session.square_raw(&x).map(|_| ())
+        };
+        let cost = dry(3, Topology::Star, &MANIFEST, 0, &square).0.bytes;
+        // each centre sends two thirds of the numbers twice
+        assert_eq!(cost - bytes_before, if bytes == 1 { cost } else { 8000 });
+        bytes_before = cost;
+    }
+}
