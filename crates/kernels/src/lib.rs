@@ -13,6 +13,7 @@ mod moments;
 mod packed;
 mod regression;
 mod risk;
+mod scan;
 mod survival;
 
 pub use correlated::{Correlated, EquationSums};
@@ -28,6 +29,7 @@ pub use regression::{
     triangle,
 };
 pub use risk::{FollowUp, RiskSums, risk_sums};
+pub use scan::{BlockSums, Dose, GenotypeCounts, SCAN_BITS, Scanner};
 pub use survival::{GridCounts, grid_counts, grid_place};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};
