@@ -147,6 +147,18 @@ pub struct Request {
     /// Whether groups are tested for a trend in the order of their levels.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trend: bool,
+    /// SHA-256 of the panel of variants that are tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub panel: Option<String>,
+    /// How many variants the panel has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<u32>,
+    /// Smallest frequency of the rarer allele at which a variant is tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maf: Option<f64>,
+    /// Largest part of patients without genotype at which a variant is tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_max: Option<f64>,
 }
 
 /// What is fixed for a run besides the request. Public.
@@ -294,6 +306,12 @@ pub enum AnalysisError {
         /// What did not settle, and what to do.
         what: &'static str,
     },
+    /// Genotypes that are not those of the request.
+    #[error("genotypes: {what}")]
+    Genotypes {
+        /// What is wrong and what to do.
+        what: &'static str,
+    },
     /// Noise that cannot be drawn as asked.
     #[error("noise: {0}")]
     Noise(#[from] NoiseError),
@@ -321,6 +339,7 @@ impl AnalysisError {
             Self::Constant { .. } => "K0222",
             Self::Ties { .. } => "K0219",
             Self::Unsettled { .. } => "K0223",
+            Self::Genotypes { .. } => "K0224",
             Self::Noise(_) => "K0221",
             Self::Release(_) => "K0402",
         }

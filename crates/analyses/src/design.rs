@@ -44,6 +44,8 @@ pub(crate) struct Rows {
     pub(crate) clusters: Vec<usize>,
     /// Which patients the columns pick out.
     pub(crate) supports: Supports,
+    /// Which rows of the data set they are; as read, whatever weights leave out.
+    pub(crate) kept: Vec<usize>,
 }
 
 impl Model {
@@ -161,7 +163,7 @@ impl Model {
             let supports = Supports::none(self.picking.len());
             return Ok(Rows { supports, ..Rows::default() });
         };
-        let DesignMatrix { x, y, offset, besides, .. } = self.design.matrix(dataset)?;
+        let DesignMatrix { x, y, offset, besides, kept, .. } = self.design.matrix(dataset)?;
         let offset = if self.design.offset.is_some() { offset } else { Vec::new() };
         let mut besides = besides.into_iter();
         let weights = self.weights.as_ref().and_then(|_| besides.next()).unwrap_or_default();
@@ -172,7 +174,7 @@ impl Model {
                 numbered(besides.next().unwrap_or_default().iter().map(|it| it.to_bits()))
             }
         };
-        let mut rows = Rows { x, y, offset, weights, clusters, ..Rows::default() };
+        let mut rows = Rows { x, y, offset, weights, clusters, kept, ..Rows::default() };
         rows.keep_weighted(self.order());
         rows.supports = self.supports(&rows.x);
         self.scale(&mut rows.x);

@@ -307,7 +307,7 @@ impl Glm {
         let coefficients = session.constant(&steps.beta);
         let last = session.constant(&[encode(steps.last)?]);
         let Pooled { deviance, pearson, .. } = pooled;
-        Ok(Ends { coefficients, last, variances, deviance, pearson, theta })
+        Ok(Ends { coefficients, known: steps.beta, last, variances, deviance, pearson, theta })
     }
 
     /// The family at a step; a negative binomial model starts as Poisson's, and steps theta.

@@ -117,6 +117,16 @@ pub const OPTIONS: &[Choice] = &[
         help: "how the mean depends on the columns: log, inverse, identity",
     },
     Choice {
+        name: "maf",
+        takes: Takes::Number,
+        help: "smallest frequency of the rarer allele at which a variant is tested, 0.01 unless given",
+    },
+    Choice {
+        name: "missing_max",
+        takes: Takes::Number,
+        help: "largest part of patients without genotype at which a variant is tested, 0.05 unless given",
+    },
+    Choice {
         name: "ml",
         takes: Takes::Nothing,
         help: "fit by maximum likelihood instead of the restricted one (REML)",
@@ -135,6 +145,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "paired",
         takes: Takes::Nothing,
         help: "compare two variables of the same patients",
+    },
+    Choice {
+        name: "panel",
+        takes: Takes::Text,
+        help: "the panel: its file on the command line, its SHA-256 in a study file",
     },
     Choice {
         name: "points",
@@ -190,6 +205,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "var_equal",
         takes: Takes::Nothing,
         help: "take the groups' variances to be equal",
+    },
+    Choice {
+        name: "variants",
+        takes: Takes::Whole,
+        help: "how many variants the panel has; follows from the panel's file",
     },
     Choice {
         name: "weights",

@@ -2,7 +2,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm,
+    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, gwas,
     histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed,
     multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test,
     table1, validate, wilcox,
@@ -279,6 +279,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 8,
         openings: &survreg::OPENINGS,
         prepare: survreg::prepare,
+    },
+    Entry {
+        kind: "gwas",
+        title: "association of a trait with each variant of a panel",
+        says: [
+            "which gene variants go along with a value or an event",
+            "welche Genvarianten mit einem Wert oder Ereignis zusammenhängen",
+        ],
+        example: "konsil gwas 'sbp ~ age + sex' --panel LAB/panel.tsv",
+        options: &["family", "iterations", "maf", "missing_max", "panel", "variants"],
+        reference: "plink2 --glm; R, score test of glm",
+        digits: 8,
+        openings: &gwas::OPENINGS,
+        prepare: gwas::prepare,
     },
     Entry {
         kind: "t_test",

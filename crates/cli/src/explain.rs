@@ -112,6 +112,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "The text says what did not settle. Another link or fewer columns help; counts that vary no more than Poisson's have no negative binomial model; clusters that still move need more iterations. Only this fact is released.",
     ),
     (
+        "K0224",
+        "A centre has no genotypes, or those of another panel of variants.",
+        "Import the genotypes with the panel of the request:  konsil geno import FILE --panel PANEL;  konsil geno list  shows what is there.",
+    ),
+    (
         "K0221",
         "The noise that is asked for cannot be drawn.",
         "The text says why: a smaller epsilon has larger noise, epsilon = 0 gives exact results under the rules.",

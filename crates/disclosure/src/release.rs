@@ -94,7 +94,11 @@ impl Release {
         Ok(Self { values })
     }
 
-    fn words(&self, opening: Opening) -> Result<&[Word], ReleaseError> {
+    /// The numbers as they were added up, for such as hold several numbers in one.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Missing`].
+    pub fn words(&self, opening: Opening) -> Result<&[Word], ReleaseError> {
         let words = self.values.get(opening.name).map(Vec::as_slice);
         words.ok_or(ReleaseError::Missing { name: opening.name })
     }

@@ -28,6 +28,8 @@ mod gusto1;
 #[cfg(test)]
 mod gusto1_models;
 #[cfg(test)]
+mod gwas;
+#[cfg(test)]
 mod impute;
 #[cfg(test)]
 mod ist_stroke;

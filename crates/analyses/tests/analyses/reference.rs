@@ -14,7 +14,7 @@ pub(crate) fn shared_set(name: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let root = std::env::var_os("KONSIL_SHARED").map_or_else(|| PathBuf::from(beside), Into::into);
     let folder = root.join("data").join(name);
-    if folder.join("data.csv").is_file() {
+    if folder.join("SOURCE.txt").is_file() {
         return Some(folder);
     }
     say(&format!("skipped: no shared data set `{name}` here"));

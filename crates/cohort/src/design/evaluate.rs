@@ -9,6 +9,8 @@ use std::collections::HashMap;
 /// Numbers as they are, false and true as 0 and 1, categories as index of their level.
 pub(super) struct Frame {
     pub(super) rows: usize,
+    /// Which rows of the data set they are.
+    pub(super) places: Vec<usize>,
     pub(super) columns: HashMap<String, Vec<f64>>,
 }
 

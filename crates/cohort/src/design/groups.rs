@@ -170,7 +170,7 @@ impl GroupedSurvival {
         for (name, (step, _)) in self.strata.iter().zip(&self.strata_steps) {
             all.push(Values::of(name, step, &frame));
         }
-        let rows = keep_complete(&mut all, frame.rows)?;
+        let rows = keep_complete(&mut all, frame.rows)?.len();
         let stratum = stratum_of(rows, &all.split_off(strata_start), &self.strata_steps);
         let mut columns = all.into_iter().map(|values| values.values);
         let time = columns.next().unwrap_or_default();

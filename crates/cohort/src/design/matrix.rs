@@ -31,6 +31,8 @@ pub struct DesignMatrix {
     pub besides: Vec<Vec<f64>>,
     /// Patients left out because a used variable is missing.
     pub left_out_missing: usize,
+    /// Which rows of the data set are in.
+    pub kept: Vec<usize>,
 }
 
 /// Follow-up of each patient. Patient data.
@@ -108,7 +110,10 @@ impl Design {
         for name in &self.besides {
             all.push(Values::of(name, &Step::Variable(name.clone()), &frame));
         }
-        let rows = keep_complete(&mut all, frame.rows)?;
+        let kept = keep_complete(&mut all, frame.rows)?;
+        let kept: Vec<usize> =
+            kept.iter().filter_map(|at| frame.places.get(*at).copied()).collect();
+        let rows = kept.len();
         let besides = all.split_off(outcome_end);
         let outcome = all.split_off(strata_end);
         let strata = all.split_off(offsets_end);
@@ -124,6 +129,7 @@ impl Design {
             strata: stratum_of(rows, &strata, &self.strata_steps),
             besides: besides.into_iter().map(|it| it.values).collect(),
             left_out_missing: dataset.rows() - rows,
+            kept,
         })
     }
 
@@ -235,17 +241,18 @@ pub(super) fn frame(
     let complete: Vec<bool> = (0..dataset.rows())
         .map(|row| columns.iter().all(|column| column.get(row).is_some_and(|v| !v.is_nan())))
         .collect();
-    let kept = complete.iter().filter(|complete| **complete).count();
+    let places: Vec<usize> =
+        complete.iter().enumerate().filter_map(|(row, it)| it.then_some(row)).collect();
     let columns = used.iter().zip(columns).map(|(name, column)| {
         let kept = column.into_iter().zip(&complete);
         let kept = kept.filter(|(_, complete)| **complete).map(|(value, _)| value);
         (name.clone(), kept.collect())
     });
-    Ok(Frame { rows: kept, columns: columns.collect() })
+    Ok(Frame { rows: places.len(), columns: columns.collect(), places })
 }
 
 /// Drops patients without a level, then refuses what is not finite. Returns the number kept.
-pub(super) fn keep_complete(all: &mut [Values], rows: usize) -> Result<usize, CohortError> {
+pub(super) fn keep_complete(all: &mut [Values], rows: usize) -> Result<Vec<usize>, CohortError> {
     let mut keep = vec![true; rows];
     for values in all.iter().filter(|values| values.may_lack) {
         for (keep, value) in keep.iter_mut().zip(&values.values) {
@@ -259,5 +266,5 @@ pub(super) fn keep_complete(all: &mut [Values], rows: usize) -> Result<usize, Co
             return Err(CohortError::NotFinite { term: values.name.clone() });
         }
     }
-    Ok(keep.into_iter().filter(|keep| *keep).count())
+    Ok(keep.into_iter().enumerate().filter_map(|(row, keep)| keep.then_some(row)).collect())
 }

@@ -126,5 +126,6 @@ fn whole_frame(
     dataset.check_dictionary(dictionary_hash)?;
     let column = |name: &String| Ok((name.clone(), dataset.values(name)?));
     let columns = used.iter().map(column).collect::<Result<_, CohortError>>()?;
-    Ok(Frame { rows: dataset.rows(), columns })
+    let places: Vec<usize> = (0..dataset.rows()).collect();
+    Ok(Frame { rows: places.len(), places, columns })
 }

@@ -1,0 +1,208 @@
+//! The local step of a genome-wide scan: who has genotypes, columns at right angles, sums of a block.
+
+use crate::analysis::{AnalysisError, Patients};
+use crate::design::Rows;
+use crate::local_fit::cholesky;
+use konsil_cohort::{Dataset, Genotypes};
+use konsil_kernels::{BlockSums, Dose, GenotypeCounts, SCAN_BITS, Scanner};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A unit of the sums.
+const UNIT: f64 = 1.0 / (1_u64 << SCAN_BITS) as f64;
+
+/// One centre's patients who have genotypes.
+pub(crate) struct Linked {
+    /// Those of the cohort, in their order.
+    pub(crate) patients: Dataset,
+    pub(crate) genotypes: Arc<dyn Genotypes>,
+    /// For each person of the genotypes the row among `patients`.
+    people: Vec<Option<usize>>,
+}
+
+/// Whether each patient has genotypes.
+pub(crate) fn have_genotypes(patients: &Dataset) -> Vec<bool> {
+    let Some((genotypes, own)) = patients.genotypes().zip(patients.pseudonyms()) else {
+        return vec![false; patients.rows()];
+    };
+    let people: std::collections::HashSet<_> = genotypes.people().iter().collect();
+    own.iter().map(|pseudonym| people.contains(pseudonym)).collect()
+}
+
+impl Linked {
+    /// Nothing while planning.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Genotypes`] for a centre that has none, or of another panel.
+    pub(crate) fn new(
+        patients: Patients<'_>,
+        (panel, variants): (&str, usize),
+    ) -> Result<Option<Self>, AnalysisError> {
+        let Some(patients) = patients else { return Ok(None) };
+        let wrong = |what| Err(AnalysisError::Genotypes { what });
+        let Some(genotypes) = patients.genotypes().cloned() else {
+            return wrong("this centre has imported none; konsil geno import");
+        };
+        if genotypes.panel_hash() != panel || genotypes.variants() != variants {
+            return wrong("this centre has those of another panel; konsil geno list shows which");
+        }
+        let patients = patients.keep(&have_genotypes(patients))?;
+        let Some(own) = patients.pseudonyms() else {
+            return wrong("the patients have no identifiers, by which genotypes are found");
+        };
+        let rows: HashMap<_, usize> = own.iter().zip(0..).collect();
+        let people = genotypes.people().iter().map(|it| rows.get(it).copied()).collect();
+        Ok(Some(Self { patients, genotypes, people }))
+    }
+
+    /// For each person of the genotypes the place among the rows of a model.
+    fn places(&self, rows: &Rows) -> Vec<Option<usize>> {
+        let mut place = vec![None; self.patients.rows()];
+        for (at, row) in rows.kept.iter().enumerate() {
+            if let Some(place) = place.get_mut(*row) {
+                *place = Some(at);
+            }
+        }
+        self.people.iter().map(|row| place.get((*row)?).copied().flatten()).collect()
+    }
+}
+
+/// A trait without what the covariates say of it, and covariates at right angles: what each variant
+/// is compared with. Patient data.
+pub(crate) struct Target {
+    scanner: Option<Scanner>,
+    totals: Vec<f64>,
+    patients: u64,
+    /// Whether patients count by weights of their own, as in logistic regression.
+    weighted: bool,
+    /// Covariates that are projected out.
+    pub(crate) covariates: usize,
+}
+
+/// The sums of one variant, moved by the pooled mean of its genotypes, which stands for missing ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Moved {
+    /// `sum r (g - mean)`.
+    pub(crate) score: f64,
+    /// `sum w (g - mean)^2`.
+    pub(crate) square: f64,
+}
+
+impl Target {
+    /// While planning: nobody.
+    pub(crate) fn nobody(covariates: usize, weighted: bool) -> Self {
+        Self { scanner: None, totals: Vec::new(), patients: 0, weighted, covariates }
+    }
+
+    /// `rest` is the trait without what the covariates say of it, `weights` are the patients' own,
+    /// empty for 1; `information` the pooled `X'WX`, whose first column is the intercept. Without
+    /// weights the intercept needs no column: genotypes are moved by their mean.
+    pub(crate) fn new(
+        linked: &Linked,
+        rows: &Rows,
+        (rest, weights): (&[f64], &[f64]),
+        (information, order): (&[f64], usize),
+    ) -> Result<Self, AnalysisError> {
+        let unsound = AnalysisError::Collinear { columns: vec!["a covariate".to_owned()] };
+        let lower = cholesky(information, order).ok_or(unsound)?;
+        let weighted = !weights.is_empty();
+        let first = usize::from(!weighted);
+        let mut doses = vec![Dose::Copies];
+        if weighted {
+            doses.extend([Dose::Copies, Dose::Squares]);
+        }
+        let covariates = order - first;
+        doses.resize(doses.len() + covariates, Dose::Copies);
+        let mut values = Vec::with_capacity(doses.len() * rest.len());
+        for (at, row) in rows.x.chunks(order).enumerate() {
+            let weight = weights.get(at).copied().unwrap_or(1.0);
+            values.push(rest.get(at).copied().unwrap_or(0.0));
+            if weighted {
+                values.extend([weight; 2]);
+            }
+            let turned = forward(&lower, row);
+            // columns at right angles under the weights, and the weight of the product with genotypes
+            values.extend(turned.iter().skip(first).map(|it| it * weight));
+        }
+        let scanner = Scanner::new(&linked.places(rows), &values, &doses);
+        let totals = scanner.totals().iter().map(|it| *it as f64 * UNIT).collect();
+        let patients = u64::try_from(rest.len()).unwrap_or(u64::MAX);
+        Ok(Self { scanner: Some(scanner), totals, patients, weighted, covariates })
+    }
+
+    /// Patients who take part.
+    pub(crate) fn patients(&self) -> u64 {
+        self.patients
+    }
+
+    /// The sums of `count` variants from `first`; of nothing while planning.
+    pub(crate) fn sums(
+        &self,
+        genotypes: Option<&Arc<dyn Genotypes>>,
+        (first, count): (usize, usize),
+    ) -> Result<BlockSums, AnalysisError> {
+        let Some((scanner, genotypes)) = self.scanner.as_ref().zip(genotypes) else {
+            return Ok(self.nothing(count));
+        };
+        let sums = scanner.scan(&genotypes.read(first, count)?);
+        if sums.counts.len() != count {
+            let what = "the file holds other people than its head says; import it again";
+            return Err(AnalysisError::Genotypes { what });
+        }
+        Ok(sums)
+    }
+
+    fn nothing(&self, count: usize) -> BlockSums {
+        let columns = count * self.columns();
+        BlockSums {
+            counts: vec![GenotypeCounts::default(); count],
+            observed: vec![0; columns],
+            missing: vec![0; columns],
+        }
+    }
+
+    fn columns(&self) -> usize {
+        1 + if self.weighted { 2 } else { 0 } + self.covariates
+    }
+
+    /// Variant `at` of a block, moved by `mean`; `into` takes `sum w x (g - mean)` of each covariate.
+    pub(crate) fn moved(
+        &self,
+        (sums, at): (&BlockSums, usize),
+        mean: f64,
+        into: &mut [f64],
+    ) -> Moved {
+        let columns = self.columns();
+        let place = at * columns..(at + 1) * columns;
+        let observed = sums.observed.get(place.clone()).unwrap_or_default();
+        let missing = sums.missing.get(place).unwrap_or_default();
+        let known = |column: usize| {
+            let total = self.totals.get(column).copied().unwrap_or(0.0);
+            total - missing.get(column).map_or(0.0, |it| *it as f64 * UNIT)
+        };
+        let seen = |column: usize| observed.get(column).map_or(0.0, |it| *it as f64 * UNIT);
+        let moved = |column: usize| seen(column) - mean * known(column);
+        let first = columns - self.covariates;
+        into.iter_mut().enumerate().for_each(|(at, into)| *into = moved(first + at));
+        let square = if self.weighted {
+            seen(2) - mean * (2.0 * seen(1) - mean * known(1))
+        } else {
+            let counts = sums.counts.get(at).copied().unwrap_or_default();
+            let (one, two) = (f64::from(counts.one), f64::from(counts.two));
+            let people = self.patients as f64 - f64::from(counts.missing);
+            one + 4.0 * two - mean * (2.0 * (one + 2.0 * two) - mean * people)
+        };
+        Moved { score: moved(0), square }
+    }
+}
+
+/// Solves `L z = row`.
+fn forward(lower: &[f64], row: &[f64]) -> Vec<f64> {
+    let order = row.len();
+    let mut z = row.to_vec();
+    for i in 0..order {
+        let known: f64 = (0..i).map(|k| lower[i * order + k] * z[k]).sum();
+        z[i] = (z[i] - known) / lower[i * order + i];
+    }
+    z
+}

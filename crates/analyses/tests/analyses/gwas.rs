@@ -1,0 +1,486 @@
+//! Genome-wide scans: each variant against a pooled regression of its own, PLINK 2 on real genotypes,
+//! floors, and what has no genotypes.
+
+use crate::reference::{say, shared_set};
+use crate::support::{Network, model};
+use konsil_analyses::{Request, Scan, ScanRow, Skipped};
+use konsil_cohort::{CohortError, Dictionary, Genotypes, Pseudonym};
+use konsil_kernels::{MISSING, Packed};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+/// SHA-256 of no panel in particular.
+pub(crate) const PANEL: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// Genotypes in memory, `[variant][person]`.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    pub(crate) people: Vec<Pseudonym>,
+    pub(crate) genotypes: Vec<Vec<u8>>,
+}
+
+pub(crate) fn packed(genotypes: &[Vec<u8>], people: usize) -> Packed {
+    let stride = Packed::stride_of(people);
+    let mut words = vec![0_u64; stride * genotypes.len()];
+    for (row, into) in genotypes.iter().zip(words.chunks_mut(stride)) {
+        for (person, genotype) in row.iter().enumerate() {
+            into[person / 32] |= u64::from(*genotype) << (2 * (person % 32));
+        }
+    }
+    Packed::new(people, words).unwrap()
+}
+
+impl Genotypes for InMemory {
+    fn panel_hash(&self) -> &str {
+        PANEL
+    }
+
+    fn variants(&self) -> usize {
+        self.genotypes.len()
+    }
+
+    fn people(&self) -> &[Pseudonym] {
+        &self.people
+    }
+
+    fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError> {
+        Ok(packed(&self.genotypes[first..first + count], self.people.len()))
+    }
+}
+
+/// A person: centre, values of the dictionary's columns, genotypes.
+pub(crate) struct Person {
+    centre: usize,
+    id: String,
+    values: Vec<String>,
+    numbers: Vec<f64>,
+}
+
+/// Numbers that look random, from 0 to 1.
+pub(crate) fn random(mut seed: u64) -> impl FnMut() -> f64 {
+    move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+pub(crate) const DICTIONARY: &str = "name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes\n\
+    pid,Patient,category,,,,,,,,identifier,\n\
+    y,Trait,number,,,-20,20,,,,,\n\
+    ill,Ill,boolean,,,,,,,,,\n\
+    age,Age,number,,,0,100,,,,,\n\
+    pc,Component,number,,,-5,5,,,,,\n";
+
+/// Made-up people, with values and genotypes that go along with them.
+fn made(sizes: &[usize], variants: usize) -> (Vec<Person>, Vec<Vec<u8>>) {
+    let mut next = random(11);
+    let mut people = Vec::new();
+    for (centre, size) in sizes.iter().enumerate() {
+        for at in 0..*size {
+            let (age, pc) = (20.0 + 60.0 * next(), 4.0 * (next() - 0.5) + 0.1 * centre as f64);
+            people.push(Person {
+                centre,
+                id: format!("c{centre}p{at}"),
+                values: Vec::new(),
+                numbers: vec![0.0, 0.0, age, pc],
+            });
+        }
+    }
+    let mut genotypes = Vec::new();
+    for variant in 0..variants {
+        let frequency = 0.01 + 0.5 * next();
+        let mut row = Vec::new();
+        for person in &people {
+            let p = (frequency + 0.03 * person.numbers[3]).clamp(0.002, 0.9);
+            let copies = u8::from(next() < p) + u8::from(next() < p);
+            let known = next() > 0.01 * (variant % 4) as f64;
+            row.push(if known { copies } else { MISSING });
+        }
+        genotypes.push(row);
+    }
+    for (at, person) in people.iter_mut().enumerate() {
+        let copies = |variant: usize| f64::from(genotypes[variant][at] % 3);
+        let noise: f64 = (0..6).map(|_| next() - 0.5).sum();
+        let [_, _, age, pc] = person.numbers[..] else { unreachable!() };
+        let y = 0.02 * age + 0.5 * pc + 0.4 * copies(0) + 2.0 * noise;
+        let ill = next() < 1.0 / (1.0 + (2.0 - 0.03 * age - 0.6 * copies(1)).exp());
+        // every fiftieth misses a covariate, and takes no part
+        let age_text = if at % 50 == 7 { String::new() } else { age.to_string() };
+        person.values =
+            vec![person.id.clone(), y.to_string(), ill.to_string(), age_text, pc.to_string()];
+        person.numbers = vec![y, f64::from(u8::from(ill)), age, pc];
+    }
+    (people, genotypes)
+}
+
+/// A network of these people, each centre's genotypes in an order of their own.
+fn network(people: &[Person], genotypes: &[Vec<u8>]) -> Network {
+    let dictionary = Dictionary::parse("genes", DICTIONARY).unwrap();
+    let centres = people.iter().map(|it| it.centre).max().unwrap() + 1;
+    let own = |centre: usize| people.iter().enumerate().filter(move |(_, it)| it.centre == centre);
+    let file = |centre: usize| {
+        let lines = own(centre).map(|(_, it)| it.values.join(",") + "\n");
+        "pid,y,ill,age,pc\n".to_owned() + &lines.collect::<String>()
+    };
+    let files: Vec<String> = (0..centres).map(file).collect();
+    let mut network = Network::new(dictionary, &files);
+    for (centre, dataset) in network.centres.iter_mut().enumerate() {
+        let pseudonyms = dataset.pseudonyms().unwrap();
+        let places: Vec<usize> = own(centre).map(|(at, _)| at).collect();
+        let mut order: Vec<usize> = (0..places.len()).rev().collect();
+        let half = order.len() / 3;
+        order.rotate_left(half);
+        let held = InMemory {
+            people: order.iter().map(|at| pseudonyms[*at]).collect(),
+            genotypes: genotypes
+                .iter()
+                .map(|row| order.iter().map(|at| row[places[*at]]).collect())
+                .collect(),
+        };
+        *dataset = dataset.clone().with_genotypes(Arc::new(held));
+    }
+    network
+}
+
+pub(crate) fn scan(formula: &str, family: &str, variants: usize) -> Request {
+    Request {
+        panel: Some(PANEL.to_owned()),
+        variants: Some(u32::try_from(variants).unwrap()),
+        family: Some(family.to_owned()),
+        ..model("gwas", formula)
+    }
+}
+
+/// Solves a symmetric system in the clear.
+fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+    let n = right.len();
+    for pivot in 0..n {
+        for row in pivot + 1..n {
+            let factor = matrix[row][pivot] / matrix[pivot][pivot];
+            for column in pivot..n {
+                matrix[row][column] -= factor * matrix[pivot][column];
+            }
+            right[row] -= factor * right[pivot];
+        }
+    }
+    for row in (0..n).rev() {
+        let known: f64 = (row + 1..n).map(|at| matrix[row][at] * right[at]).sum();
+        right[row] = (right[row] - known) / matrix[row][row];
+    }
+    right
+}
+
+fn weighted(rows: &[Vec<f64>], weights: &[f64], right: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let p = rows[0].len();
+    let mut gram = vec![vec![0.0; p]; p];
+    let mut sums = vec![0.0; p];
+    for ((row, weight), right) in rows.iter().zip(weights).zip(right) {
+        for i in 0..p {
+            sums[i] += row[i] * right;
+            for j in 0..p {
+                gram[i][j] += weight * row[i] * row[j];
+            }
+        }
+    }
+    (gram, sums)
+}
+
+fn times(left: &[f64], right: &[f64]) -> f64 {
+    left.iter().zip(right).map(|(a, b)| a * b).sum()
+}
+
+/// The genotypes of a variant of those who take part, missing ones replaced by their mean.
+fn imputed(row: &[u8], taking: &[usize]) -> Vec<f64> {
+    let known = taking.iter().map(|at| row[*at]).filter(|it| *it < 3);
+    let (sum, count) = known.fold((0.0, 0.0), |(sum, n), it| (sum + f64::from(it), n + 1.0));
+    let value = |at: &usize| if row[*at] < 3 { f64::from(row[*at]) } else { sum / count };
+    taking.iter().map(value).collect()
+}
+
+/// Effect and standard error of each variant by a regression of all patients.
+fn pooled_linear(rows: &[Vec<f64>], y: &[f64], g: &[f64]) -> (f64, f64) {
+    let with: Vec<Vec<f64>> =
+        rows.iter().zip(g).map(|(row, g)| [row.as_slice(), &[*g]].concat()).collect();
+    let (gram, sums) = weighted(&with, &vec![1.0; y.len()], y);
+    let p = sums.len();
+    let beta = solve(gram.clone(), sums);
+    let rest: f64 = with.iter().zip(y).map(|(row, y)| (y - times(row, &beta)).powi(2)).sum();
+    let unit = (0..p).map(|at| f64::from(u8::from(at + 1 == p))).collect();
+    let variance = solve(gram, unit)[p - 1] * rest / (y.len() - p) as f64;
+    (beta[p - 1], variance.sqrt())
+}
+
+/// The score statistic of a variant, and its variance, at the model without it.
+fn pooled_score(rows: &[Vec<f64>], y: &[f64], g: &[f64], beta: &[f64]) -> (f64, f64) {
+    let mean = |row: &Vec<f64>| 1.0 / (1.0 + (-times(row, beta)).exp());
+    let means: Vec<f64> = rows.iter().map(mean).collect();
+    let weights: Vec<f64> = means.iter().map(|it| it * (1.0 - it)).collect();
+    let rest: Vec<f64> = y.iter().zip(&means).map(|(y, mean)| y - mean).collect();
+    let with_g: Vec<f64> = weights.iter().zip(g).map(|(w, g)| w * g).collect();
+    let (gram, sums) = weighted(rows, &weights, &with_g);
+    let explained = solve(gram, sums.clone());
+    (times(&rest, g), times(&with_g, g) - times(&sums, &explained))
+}
+
+fn logistic(rows: &[Vec<f64>], y: &[f64]) -> Vec<f64> {
+    let mut beta = vec![0.0; rows[0].len()];
+    for _ in 0..25 {
+        let mean = |row: &Vec<f64>| 1.0 / (1.0 + (-times(row, &beta)).exp());
+        let means: Vec<f64> = rows.iter().map(mean).collect();
+        let weights: Vec<f64> = means.iter().map(|it| it * (1.0 - it)).collect();
+        let rest: Vec<f64> = y.iter().zip(&means).map(|(y, mean)| y - mean).collect();
+        let (gram, sums) = weighted(rows, &weights, &rest);
+        let change = solve(gram, sums);
+        beta.iter_mut().zip(change).for_each(|(beta, change)| *beta += change);
+    }
+    beta
+}
+
+fn far(one: f64, other: f64) -> f64 {
+    ((one - other) / other).abs()
+}
+
+fn of(findings: &konsil_analyses::Findings) -> &Scan {
+    findings.scans.first().expect("a scan")
+}
+
+/// Each variant of both families, on both backends, with 3 and 7 centres, one of them small.
+#[test]
+fn variants_are_as_in_pooled_regressions() {
+    for sizes in [&[150, 220, 180][..], &[90, 3, 110, 70, 80, 120, 60]] {
+        let variants = 60;
+        let (people, genotypes) = made(sizes, variants);
+        let network = network(&people, &genotypes);
+        let taking: Vec<usize> = (0..people.len()).filter(|at| at % 50 != 7).collect();
+        let rows: Vec<Vec<f64>> = (taking.iter())
+            .map(|at| vec![1.0, people[*at].numbers[2], people[*at].numbers[3]])
+            .collect();
+        let column = |place: usize| taking.iter().map(|at| people[*at].numbers[place]).collect();
+        let (y, ill): (Vec<f64>, Vec<f64>) = (column(0), column(1));
+        let null = logistic(&rows, &ill);
+        for (family, formula) in [("gaussian", "y ~ age + pc"), ("binomial", "ill ~ age + pc")] {
+            let request = scan(formula, family, variants);
+            let mut worst: f64 = 0.0;
+            for run in [network.on_ideal(&request), network.on_shares(&request)] {
+                let scan = of(run.found());
+                assert_eq!(scan.rows.len(), variants);
+                let mut tested = 0;
+                for (row, genotypes) in scan.rows.iter().zip(&genotypes) {
+                    let known = taking.iter().filter(|at| genotypes[**at] < 3).count();
+                    let copies: u32 = taking.iter().map(|at| u32::from(genotypes[*at] % 3)).sum();
+                    let carriers = taking.iter().filter(|at| genotypes[**at] % 3 > 0).count();
+                    if (known as f64) < 0.95 * taking.len() as f64 {
+                        assert!(matches!(row.skipped, Some(Skipped::Missing)));
+                        continue;
+                    }
+                    let rare = f64::from(copies) < 0.02 * known as f64 || carriers < 10;
+                    if rare {
+                        assert_eq!(row.skipped, Some(Skipped::Rare));
+                        continue;
+                    }
+                    tested += 1;
+                    assert_eq!((row.observed, row.alternative), (known as f64, f64::from(copies)));
+                    let g = imputed(genotypes, &taking);
+                    let (beta, error) = if family == "gaussian" {
+                        pooled_linear(&rows, &y, &g)
+                    } else {
+                        let (score, variance) = pooled_score(&rows, &ill, &g, &null);
+                        (score / variance, variance.sqrt().recip())
+                    };
+                    worst = worst.max(far(row.error, error));
+                    worst = worst.max(((row.beta - beta) / error).abs());
+                    worst = worst.max(far(row.statistic, row.beta / row.error));
+                }
+                assert!(tested > 40, "{tested}");
+            }
+            say(&format!("gwas {family} {} centres: {:.1} digits", sizes.len(), -worst.log10()));
+            assert!(worst < 1e-8, "{family} {worst}");
+        }
+    }
+}
+
+/// A file with tabs between, packed with gzip or not: its header's columns, then rows.
+fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+    let text = if path.extension().is_some_and(|it| it == "gz") {
+        let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    } else {
+        std::fs::read_to_string(path).unwrap()
+    };
+    let mut lines = text.lines().map(|line| line.split(['\t', ',']).map(str::to_owned).collect());
+    (lines.next().unwrap(), lines.collect())
+}
+
+fn place(header: &[String], name: &str) -> usize {
+    header.iter().position(|it| it == name).unwrap_or_else(|| panic!("no column {name}"))
+}
+
+/// Genotypes of PLINK 1 files, `[variant][person]`: copies of the first allele of the list.
+fn bed(stem: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
+    let bytes = std::fs::read(stem.with_extension("bed")).unwrap();
+    let text = |extension: &str| std::fs::read_to_string(stem.with_extension(extension)).unwrap();
+    let people = text("fam").lines().count();
+    let ids = text("bim").lines().map(|it| it.split('\t').nth(1).unwrap().to_owned()).collect();
+    let code = |bytes: &[u8], person: usize| match bytes[person / 4] >> (2 * (person % 4)) & 3 {
+        0 => 2,
+        1 => MISSING,
+        2 => 1,
+        _ => 0,
+    };
+    let rows = bytes[3..].chunks(people.div_ceil(4));
+    (ids, rows.map(|row| (0..people).map(|at| code(row, at)).collect()).collect())
+}
+
+/// A real set of genotypes with a made-up trait, in six centres.
+fn real_set(name: &str, stem: &str) -> Option<(Network, Vec<String>, usize)> {
+    let folder = shared_set(name)?;
+    let (header, samples) = table(&folder.join("samples.csv"));
+    let (traits, phenotypes) = table(&folder.join("pheno.txt"));
+    let (names, covariates) = table(&folder.join("covar_with_pcs.txt"));
+    let dictionary = "name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes\n\
+        pid,Patient,category,,,,,,,,identifier,\ny,Trait,number,,,-10,10,,,,,\n\
+        ill,Case,boolean,,,,,,,,,\nage,Age,number,,,0,120,,,,,\nsex,Sex,number,,,0,2,,,,,\n\
+        pc1,,number,,,-1,1,,,,,\npc2,,number,,,-1,1,,,,,\npc3,,number,,,-1,1,,,,,\n\
+        pc4,,number,,,-1,1,,,,,\n";
+    let quantitative = traits.iter().position(|it| it == "QT");
+    let mut files = vec!["pid,y,ill,age,sex,pc1,pc2,pc3,pc4\n".to_owned(); 6];
+    let mut centres = Vec::new();
+    for (at, sample) in samples.iter().enumerate() {
+        let centre: usize = sample[place(&header, "centre6")].parse().unwrap();
+        let of = |name: &str| {
+            names.iter().position(|it| it == name).map_or("0", |it| &covariates[at][it])
+        };
+        let y = quantitative.map_or("0", |it| &phenotypes[at][it]);
+        let ill = if phenotypes[at][place(&traits, "CC")] == "2" { "true" } else { "false" };
+        let values =
+            [&sample[1], y, ill, of("age"), of("sex"), of("PC1"), of("PC2"), of("PC3"), of("PC4")];
+        files[centre - 1] += &(values.join(",") + "\n");
+        centres.push(centre - 1);
+    }
+    let mut network = Network::new(Dictionary::parse("genes", dictionary).unwrap(), &files);
+    let (ids, genotypes) = bed(&folder.join(stem));
+    for (centre, dataset) in network.centres.iter_mut().enumerate() {
+        let places: Vec<usize> = (0..centres.len()).filter(|at| centres[*at] == centre).collect();
+        let own = |row: &Vec<u8>| places.iter().map(|at| row[*at]).collect();
+        let held = InMemory {
+            people: dataset.pseudonyms().unwrap(),
+            genotypes: genotypes.iter().map(own).collect(),
+        };
+        *dataset = dataset.clone().with_genotypes(Arc::new(held));
+    }
+    // covariates of small centres stand apart
+    Some((network.with_large_leverage(), ids, genotypes.len()))
+}
+
+/// PLINK 2 drops patients whose genotype is missing, so that variants with missing ones differ; it
+/// prints six digits.
+fn as_plink(name: &str, stem: &str, (formula, reference): (&str, &str)) {
+    let Some((network, ids, variants)) = real_set(name, stem) else { return };
+    let run = network.on_shares(&scan(formula, "gaussian", variants));
+    let by_id: HashMap<&str, &ScanRow> =
+        ids.iter().map(String::as_str).zip(&of(run.found()).rows).collect();
+    let (header, rows) = table(&shared_set(name).unwrap().join(reference));
+    let [id, allele, beta, error, p, seen] =
+        ["ID", "A1", "BETA", "SE", "P", "OBS_CT"].map(|name| place(&header, name));
+    let alternative = place(&header, "ALT");
+    let (mut compared, mut worst, mut worst_p): (u32, f64, f64) = (0, 0.0, 0.0);
+    for row in rows {
+        let Some(ours) = by_id.get(row[id].as_str()).filter(|it| it.skipped.is_none()) else {
+            continue;
+        };
+        if row[beta] == "NA"
+            || ours.observed < network.centres.iter().map(|it| it.rows() as f64).sum()
+        {
+            continue;
+        }
+        assert_eq!(row[seen], ours.observed.to_string());
+        let sign = if row[allele] == row[alternative] { 1.0 } else { -1.0 };
+        let number = |at: usize| row[at].parse::<f64>().unwrap();
+        compared += 1;
+        // half a unit of the sixth digit
+        let unit = |value: f64| 0.5 * 10_f64.powf(value.abs().log10().floor() - 5.0);
+        let beyond = |ours: f64, theirs: f64| (ours - theirs).abs() / unit(theirs);
+        worst = worst.max(beyond(ours.error, number(error)));
+        // of an effect near 0, digits count from its standard error on
+        let off = (sign * ours.beta - number(beta)).abs() - 1e-10 * ours.error;
+        worst = worst.max(off / unit(number(beta)));
+        worst_p = worst_p.max((ours.log10_p + number(p).log10()).abs());
+    }
+    say(&format!(
+        "gwas {name}: {compared} of {variants} variants as PLINK 2, {worst:.2} half units of its \
+         sixth digit, -log10 p to {worst_p:.1e}; {} B sent, {} rounds, {:?}",
+        run.cost.bytes, run.cost.rounds, run.took
+    ));
+    assert!(compared > 3000 && worst < 1.1 && worst_p < 3e-6, "{compared} {worst} {worst_p}");
+}
+
+#[test]
+fn europeans_are_as_plink_says() {
+    let model = ("y ~ age + sex + pc1 + pc2 + pc3 + pc4", "ref_m2.QT.glm.linear.gz");
+    as_plink("geno_eur379", "EUR_subset.bed", model);
+}
+
+#[test]
+fn six_hundred_made_up_people_are_as_plink_says() {
+    let model = ("y ~ age + sex + pc1 + pc2 + pc3 + pc4", "ref_m2.QT.glm.linear.gz");
+    as_plink("geno_sim600x100k", "sim.bed", model);
+}
+
+/// R's regressions of each variant, and its score tests.
+#[test]
+fn variants_are_as_r_says() {
+    let wanted = crate::reference::json(&crate::support::vector("gwas.json"));
+    let column = |name: &str| wanted["people"][name].as_array().unwrap().clone();
+    let [centre, age, pc, y, ill] = ["centre", "age", "pc", "y", "ill"].map(column);
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let people: Vec<Person> = (0..centre.len())
+        .map(|at| Person {
+            centre: usize::try_from(centre[at].as_u64().unwrap()).unwrap() - 1,
+            id: format!("p{at}"),
+            values: vec![
+                format!("p{at}"),
+                number(&y[at]).to_string(),
+                (ill[at] == 1).to_string(),
+                number(&age[at]).to_string(),
+                number(&pc[at]).to_string(),
+            ],
+            numbers: Vec::new(),
+        })
+        .collect();
+    let by_person = wanted["genotypes"].as_array().unwrap();
+    let variants = wanted["variants"].as_array().unwrap();
+    let genotype =
+        |person: &serde_json::Value, at: usize| u8::try_from(person[at].as_u64().unwrap()).unwrap();
+    let genotypes: Vec<Vec<u8>> = (0..variants.len())
+        .map(|at| by_person.iter().map(|person| genotype(person, at)).collect())
+        .collect();
+    let network = network(&people, &genotypes);
+    for (family, formula, prefix) in
+        [("gaussian", "y ~ age + pc", ""), ("binomial", "ill ~ age + pc", "score_")]
+    {
+        let request = Request { iterations: Some(16), ..scan(formula, family, variants.len()) };
+        let request = Request { missing_max: Some(0.2), maf: Some(0.001), ..request };
+        let request =
+            if family == "gaussian" { Request { iterations: None, ..request } } else { request };
+        for run in [network.on_ideal(&request), network.on_shares(&request)] {
+            let mut ledger = crate::reference::Ledger::default();
+            for (row, wanted) in of(run.found()).rows.iter().zip(variants) {
+                assert_eq!(row.skipped, None);
+                assert_eq!(row.observed, number(&wanted["observed"]));
+                assert_eq!(row.alternative, number(&wanted["alternative"]));
+                for (what, ours) in [
+                    ("beta", row.beta),
+                    ("error", row.error),
+                    ("statistic", row.statistic),
+                    ("log10_p", row.log10_p),
+                ] {
+                    let pair = (ours, number(&wanted[prefix.to_owned() + what]));
+                    ledger.near("variant", what, pair, 1e-7);
+                }
+            }
+            ledger.close(&format!("gwas {family}"));
+        }
+    }
+}
