@@ -1,8 +1,36 @@
 //! Genotypes of one centre: the network's list of variants, files of several kinds, sealed blocks.
 //!
+//! A file becomes a [`Source`] ([`open`]), its people are [`Linked`] with the centre's patients, its
+//! variants are matched with the [`Panel`] ([`import()`]), and what is kept goes into sealed blocks
+//! ([`Builder`], [`Store`]).
+//!
 //! **Invariant:** which variants are analysed follows from the public [`Panel`] alone, never from what
 //! some centre has.
 
+mod allele;
+mod bits;
+mod chromosome;
+mod error;
+mod harmonise;
+mod import;
+mod lines;
+mod links;
+mod make;
+mod open;
 mod panel;
+mod plink;
+mod report;
+mod source;
+mod store;
 
+pub use chromosome::{Build, Chromosome};
+pub use error::{GenoError, Place};
+pub use import::{ImportOptions, Progress, import};
+pub use links::{Linked, Links};
+pub use make::{Made, RefAllele, make_panel};
+pub use open::{OpenOptions, open};
 pub use panel::{Panel, PanelError, Variant};
+pub use plink::Plink;
+pub use report::ImportReport;
+pub use source::{Notes, Record, Sample, Source};
+pub use store::{Builder, Store, Stored, geno_names, key_of_geno, reseal_geno};

@@ -1,0 +1,6 @@
+//! Whole imports: files that other programs know, compared with what those say.
+
+#[cfg(test)]
+mod made;
+#[cfg(test)]
+mod people;
