@@ -6,8 +6,10 @@ use crate::budget::BudgetCommand;
 use crate::dict::VersionCommand;
 use crate::dossier::DossierOptions;
 use crate::failure::Failure;
+use crate::geno::GenoCommand;
 use crate::joining::JoiningCommand;
 use crate::key::KeyCommand;
+use crate::lab_geno::LabGenoOptions;
 use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// A centre's data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// A centre's genotypes, and the list of variants.
+    #[command(subcommand)]
+    Geno(GenoCommand),
     /// A network's members: for its administrator.
     #[command(subcommand)]
     Network(NetworkCommand),
@@ -249,6 +254,11 @@ pub(crate) enum LabCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Import genotypes into the lab's centres, after the patients.
+    #[command(
+        after_help = "Example:\n  konsil lab geno lab --panel panel.tsv --split-by links.csv:centre all.bed"
+    )]
+    Geno(LabGenoOptions),
     /// Show what a study would reveal, send and need in this lab.
     Plan {
         /// The lab's folder.

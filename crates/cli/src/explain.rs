@@ -42,6 +42,51 @@ const CODES: &[(&str, &str, &str)] = &[
         "The text names file and line or columns. Give .csv, .tsv or .parquet with a header.",
     ),
     (
+        "K0120",
+        "The list of variants (panel) has a line that is none.",
+        "The text names the line. Make a panel with  konsil geno panel FILE;  all centres use the same file.",
+    ),
+    (
+        "K0121",
+        "A genotype file is damaged, cut, or not what its name says; nothing was stored.",
+        "The text names file and line, byte or variant. Copy the file again, or look at the program that wrote it.",
+    ),
+    (
+        "K0122",
+        "A genotype file has a form that another program must convert first.",
+        "The text has the command line that does it.",
+    ),
+    (
+        "K0123",
+        "The link file, or the ids of people in a genotype file, cannot be used.",
+        "The text names the line: an id twice, two people who are one patient, or no column for samples or patients.",
+    ),
+    (
+        "K0124",
+        "A genotype file and the centre's patients do not belong together.",
+        "Look at the ids: a link file (--id-map) says which patient each person of the file is. Files that are imported together have the same people.",
+    ),
+    (
+        "K0125",
+        "A genotype file has positions of another build of the genome than the panel.",
+        "Lift the file over to the panel's build, or agree on a panel of the file's build.",
+    ),
+    (
+        "K0126",
+        "A genotype file has genotypes that cannot be counted.",
+        "The text names the place: more than two copies, or half calls with --half-call error.",
+    ),
+    (
+        "K0127",
+        "Something in a genotype file is larger than any honest file has it.",
+        "It was refused before memory was used. The text names file and place.",
+    ),
+    (
+        "K0128",
+        "No variant of a genotype file could be kept.",
+        "Most often panel and file have different builds, or another file is meant.",
+    ),
+    (
         "K0201",
         "The formula cannot be read.",
         "Konsil formulas are R's: y ~ a + b. The mark shows where reading stopped.",

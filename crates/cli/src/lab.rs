@@ -22,7 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Name of the data set that a lab's studies run on.
-const DATASET: &str = "patients";
+pub(crate) const DATASET: &str = "patients";
 
 /// What `lab up` leaves behind: processes and where they listen.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +71,7 @@ pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
                 _ => Err(Failure::usage("say which centre: --centre NAME, or --split-by COLUMN")),
             }
         }
+        LabCommand::Geno(options) => crate::lab_geno::lab_geno(&options, screen),
         LabCommand::Plan { lab, study } => {
             let study = study::read(&study)?;
             let run = Lab::open(&lab)?.start()?;
@@ -215,8 +216,27 @@ impl Lab {
         Ok(Self { folder, centres })
     }
 
-    fn centre_folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn centre_folder(&self, name: &str) -> PathBuf {
         self.folder.join("centres").join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Names of the centres, in order.
+    pub(crate) fn centres(&self) -> &[String] {
+        &self.centres
+    }
+
+    /// Whether there is such a centre.
+    pub(crate) fn check_centre(&self, centre: &str) -> Result<(), Failure> {
+        if self.centres.iter().any(|name| name == centre) {
+            return Ok(());
+        }
+        let hint = konsil_cohort::suggest(centre, self.centres.iter().map(String::as_str));
+        let hint = hint.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
+        Err(Failure::usage(format!("no centre `{centre}` in this lab{hint}")))
     }
 
     fn dealer_folder(&self) -> PathBuf {
@@ -235,11 +255,7 @@ impl Lab {
         (dictionary, map): (&Dictionary, &[String]),
         screen: &Screen,
     ) -> Result<(), Failure> {
-        if !self.centres.iter().any(|name| name == centre) {
-            let hint = konsil_cohort::suggest(centre, self.centres.iter().map(String::as_str));
-            let hint = hint.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
-            return Err(Failure::usage(format!("no centre `{centre}` in this lab{hint}")));
-        }
+        self.check_centre(centre)?;
         let dataset = match files {
             [file] => {
                 let options = ImportOptions { map: map.to_vec(), ..ImportOptions::new(DATASET) };

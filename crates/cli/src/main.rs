@@ -16,9 +16,11 @@ mod example;
 mod explain;
 mod failure;
 mod figures;
+mod geno;
 mod joining;
 mod key;
 mod lab;
+mod lab_geno;
 mod model;
 mod network;
 mod permit;
@@ -79,6 +81,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Adjust(options) => power::adjust(&options, screen),
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
+        Command::Geno(command) => geno::geno(command, screen),
         Command::Network(command) => network::network(command, screen),
         Command::Node(command) => node(command, screen),
         Command::Dealer(command) => dealer(command, screen),

@@ -57,6 +57,14 @@ impl Screen {
         }
     }
 
+    /// How far something is, in a line that the next one takes the place of; on a terminal only.
+    pub(crate) fn progress(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        if !self.quiet && err.is_terminal() {
+            let _closed = write!(err, "\r\u{1b}[K{text}").and_then(|()| err.flush());
+        }
+    }
+
     /// Why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         let mut err = std::io::stderr().lock();

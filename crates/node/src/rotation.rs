@@ -16,6 +16,7 @@ use crate::state::State;
 use konsil_cohort::{
     Key, KeyId, Snapshot, dataset_names, key_of_bytes, key_of_dataset, reseal_dataset, settle,
 };
+use konsil_geno::{geno_names, key_of_geno, reseal_geno};
 use konsil_governance::audit::Event;
 use std::path::Path;
 
@@ -29,7 +30,7 @@ pub struct Rotated {
     pub to: KeyId,
     /// Keys that are dropped.
     pub from: Vec<KeyId>,
-    /// Data sets that were sealed anew.
+    /// Data sets and genotypes that were sealed anew.
     pub datasets: usize,
     /// Rows of the database that were sealed anew.
     pub rows: usize,
@@ -42,7 +43,7 @@ pub struct KeyUse {
     pub id: KeyId,
     /// When it was made, in seconds since 1970.
     pub made: i64,
-    /// Names of data sets.
+    /// Names of data sets, and of genotypes with `.geno`.
     pub datasets: Vec<String>,
     /// Rows of the database.
     pub rows: usize,
@@ -56,6 +57,7 @@ enum Step {
     DatasetWaits,
     RootWritten,
     DatasetPlaced,
+    GenotypesSealed,
     RowsSealed,
     DropAnnounced,
 }
@@ -117,6 +119,10 @@ fn rotate(
     for name in dataset_names(&folder.join("data"))? {
         datasets += usize::from(seal_dataset((folder, &name), (&state, &key), clock, reached)?);
     }
+    for name in geno_names(&folder.join("data"))? {
+        datasets += usize::from(reseal_geno(&folder.join("data"), &name, &key)?);
+        reached(Step::GenotypesSealed)?;
+    }
     let event = with_ids(Event::new("key-rows", "node.sqlite", &admin), &key);
     let rows = state.log_with(clock.now(), &[event], |it, _| reseal_cells(it, &key))?;
     reached(Step::RowsSealed)?;
@@ -176,6 +182,13 @@ pub fn key_uses(folder: &Path) -> Result<Vec<KeyUse>, NodeError> {
             .filter(|it| Some(it.id) == id)
             .for_each(|it| it.datasets.push(name.clone()));
     }
+    for name in geno_names(&data)? {
+        let id = key_of_geno(&data, &name)?;
+        let name = format!("{name}.geno");
+        uses.iter_mut()
+            .filter(|it| Some(it.id) == id)
+            .for_each(|it| it.datasets.push(name.clone()));
+    }
     let path = folder.join("node.sqlite");
     if !path.exists() {
         return Ok(uses);
@@ -201,11 +214,16 @@ mod tests {
     use super::*;
     use crate::snapshots::freeze;
     use jiff::Timestamp;
-    use konsil_cohort::{Dictionary, ImportOptions, Secret, import, load, pseudonym_of, save};
+    use konsil_cohort::{
+        Dictionary, Genotypes, ImportOptions, Secret, import, load, pseudonym_of, save,
+    };
+    use konsil_geno::{Builder, Store};
     use std::fs;
     use tempfile::TempDir;
 
-    /// A folder with a frozen data set, one that was never frozen, and the patients of two runs.
+    const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    /// A folder with genotypes, a frozen data set, one that was never frozen, and the patients of two runs.
     fn folder() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let key = Key::create(&folder.path().join("data.key")).unwrap();
@@ -219,6 +237,12 @@ mod tests {
         fs::remove_file(file).unwrap();
         for name in ["frozen", "loose"] {
             save(&folder.path().join("data"), name, &dataset, &key).unwrap();
+        }
+        let place = (folder.path().join("data"), [pseudonym_of(&key, "P1")]);
+        for name in ["g1", "g2"] {
+            let mut geno = Builder::create(&place.0, name, (HASH, 3), &place.1).unwrap();
+            geno.put(2, &[u64::MAX << 2 | 1]).unwrap();
+            geno.finish(&key).unwrap();
         }
         freeze(folder.path(), "frozen", &clock()).unwrap();
         let state = State::open(&folder.path().join("node.sqlite")).unwrap();
@@ -255,8 +279,15 @@ mod tests {
         let (amount, limit) = ("1".parse().unwrap(), "1".parse().unwrap());
         let names = [konsil_governance::to_hex(&patients[0])];
         assert_eq!(state.charge_patients(&names, amount, limit, &key).unwrap(), [false]);
+        for name in ["g1", "g2"] {
+            let geno = Store::open(&data, name, &key).unwrap();
+            assert_eq!(
+                (geno.people(), geno.read(2, 1).unwrap().genotype(0, 0)),
+                (&patients[..1], 1)
+            );
+        }
         let names: Vec<_> = dataset_names(&data).unwrap();
-        assert_eq!(fs::read_dir(&data).unwrap().count(), names.len(), "something is left");
+        assert_eq!(fs::read_dir(&data).unwrap().count(), names.len() + 2, "something is left");
     }
 
     // Case 31 of the key: a process that is killed after any step of a rotation has lost nothing, and
@@ -269,6 +300,7 @@ mod tests {
             Step::DatasetWaits,
             Step::RootWritten,
             Step::DatasetPlaced,
+            Step::GenotypesSealed,
             Step::RowsSealed,
             Step::DropAnnounced,
         ];
@@ -298,7 +330,7 @@ mod tests {
             assert!(load(&path.join("data"), "frozen", &old).is_err());
             let uses = key_uses(path).unwrap();
             let used = (uses.len(), uses[0].rows, uses[0].datasets.len(), uses[0].made);
-            assert_eq!(used, (1, 3, 2, 1_800_000_000), "{step:?}");
+            assert_eq!(used, (1, 3, 4, 1_800_000_000), "{step:?}");
         }
     }
 

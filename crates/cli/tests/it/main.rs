@@ -15,6 +15,7 @@ mod consent;
 mod demo;
 mod examples;
 mod frozen;
+mod geno;
 mod joining;
 mod kill;
 mod lab;

@@ -1,0 +1,388 @@
+//! Genotypes of one centre: the panel, import, check, list.
+
+use crate::failure::Failure;
+use crate::screen::Screen;
+use clap::{Args, Subcommand};
+use konsil_cohort::{Genotypes, Key, Pseudonym, dataset_names, load};
+use konsil_geno::{
+    Build, Builder, GenoError, ImportOptions, ImportReport, Linked, Links, OpenOptions, Panel,
+    Progress, RefAllele, Source, Store, geno_names, import, make_panel, open,
+};
+use konsil_node::{NodeConfig, open_key, read_toml};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GenoCommand {
+    /// Make the network's list of variants from a file: .bim, .pvar or VCF. All centres use the same.
+    #[command(
+        after_help = "Example:\n  konsil geno panel reference.bim --out panel.tsv --build GRCh38"
+    )]
+    Panel {
+        /// The file whose variants are listed.
+        file: PathBuf,
+        /// The panel to write.
+        #[arg(short, long, default_value = "panel.tsv")]
+        out: PathBuf,
+        /// The build of the positions: GRCh37 or GRCh38.
+        #[arg(long, value_parser = build)]
+        build: Option<Build>,
+        /// Which allele of a .bim is the reference: its first (a1) or its second (a2).
+        #[arg(long = "ref", default_value = "a2", value_name = "ALLELE")]
+        reference: Reference,
+    },
+    /// Import genotypes of a centre's patients into its encrypted blocks.
+    #[command(
+        after_help = "Example:\n  konsil geno import chr1.bed chr2.bed --panel panel.tsv --id-map links.csv -C centre"
+    )]
+    Import {
+        #[command(flatten)]
+        files: GenoFiles,
+        /// Name of the genotypes.
+        #[arg(long, default_value = "geno")]
+        name: String,
+    },
+    /// Check files as an import would, and store nothing.
+    #[command(after_help = "Example:\n  konsil geno check chr1.bed --panel panel.tsv -C centre")]
+    Check {
+        #[command(flatten)]
+        files: GenoFiles,
+    },
+    /// Show a centre's genotypes.
+    #[command(after_help = "Example:\n  konsil geno list -C centre")]
+    List {
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
+}
+
+/// Which allele of a `.bim` is the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Reference {
+    /// The first.
+    A1,
+    /// The second, as PLINK writes what it has read from a VCF.
+    A2,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenoFiles {
+    /// Genotype files of the same people, such as one for each chromosome.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Who is who: a CSV file with a column `sample` (ids of the genotype file) and a column `patient`.
+    /// Without it the ids are the patients' own.
+    #[arg(long, value_name = "CSV")]
+    id_map: Option<PathBuf>,
+    /// The data set whose patients these are; otherwise that of konsil.toml, or the only one.
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+    #[command(flatten)]
+    rules: GenoRules,
+    /// The centre's folder.
+    #[arg(short = 'C', long, default_value = ".")]
+    dir: PathBuf,
+}
+
+/// How files are read and what is set aside.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GenoRules {
+    /// The network's list of variants.
+    #[arg(long, value_name = "TSV")]
+    panel: PathBuf,
+    /// Set variants aside that are missing in more than this part of the people.
+    #[arg(long, default_value_t = 0.05, value_parser = part)]
+    missing_max: f64,
+    /// Keep variants of A/T and C/G near 50 %: the files' strand is known to be the panel's.
+    #[arg(long)]
+    keep_ambiguous: bool,
+}
+
+/// The rules, read.
+pub(crate) struct Rules {
+    pub(crate) panel: Panel,
+    open: OpenOptions,
+    import: ImportOptions,
+}
+
+impl GenoRules {
+    pub(crate) fn read(&self) -> Result<Rules, Failure> {
+        let panel = Panel::read(&self.panel).map_err(GenoError::from)?;
+        let import =
+            ImportOptions { missing_max: self.missing_max, keep_ambiguous: self.keep_ambiguous };
+        Ok(Rules { panel, open: OpenOptions::default(), import })
+    }
+}
+
+fn build(text: &str) -> Result<Build, String> {
+    Build::parse(text).ok_or_else(|| "GRCh37 or GRCh38".to_owned())
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|it| (0.0..=1.0).contains(it));
+    part.ok_or_else(|| "a part between 0 and 1, such as 0.05".to_owned())
+}
+
+pub(crate) fn geno(command: GenoCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        GenoCommand::Panel { file, out, build, reference } => {
+            panel(&file, &out, (build, reference), screen)
+        }
+        GenoCommand::Import { files, name } => run(&files, Some(&name), screen),
+        GenoCommand::Check { files } => run(&files, None, screen),
+        GenoCommand::List { dir } => list(&dir, screen),
+    }
+}
+
+fn panel(
+    file: &Path,
+    out: &Path,
+    (build, reference): (Option<Build>, Reference),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    if out.exists() {
+        let what = format!("{} exists; choose another name or remove it", out.display());
+        return Err(Failure::usage(what));
+    }
+    let reference = match reference {
+        Reference::A1 => RefAllele::First,
+        Reference::A2 => RefAllele::Second,
+    };
+    let (panel, made) = make_panel(file, reference, build)?;
+    panel.write(out).map_err(GenoError::from)?;
+    let build =
+        panel.build().map_or("build not said: give --build".to_owned(), |it| it.to_string());
+    screen.note(&format!(
+        "✓ {}  {} variants, {build}, sha256 {}…\n  left out: {} of other chromosomes, {} with other \
+         alleles than A, C, G, T, {} twice",
+        out.display(),
+        made.kept,
+        panel.hash().get(..12).unwrap_or_default(),
+        made.other_places,
+        made.other_alleles,
+        made.duplicates
+    ));
+    let hash = panel.hash();
+    let json =
+        serde_json::json!({"schema": "konsil.panel.v1", "variants": made.kept, "sha256": hash});
+    screen.json_line(&json);
+    Ok(())
+}
+
+fn run(files: &GenoFiles, name: Option<&str>, screen: &Screen) -> Result<(), Failure> {
+    let rules = files.rules.read()?;
+    let key = open_key(&files.dir)?;
+    let known = known(&files.dir, files.dataset.as_deref(), &key)?;
+    let links = files.id_map.as_deref().map(|it| Links::read(it, None)).transpose()?;
+    let who = Who { links: links.as_ref(), known: known.as_ref(), key: &key };
+    let place = name.map(|name| (files.dir.join("data"), name));
+    let place = place.as_ref().map(|(data, name)| (data.as_path(), *name));
+    let read = read_files(&files.files, &rules, &who, place, screen)?;
+    screen.note(read.text.trim_end());
+    match read.store {
+        Some(waiting) => waiting.finish(&rules.panel, &key, screen),
+        None => {
+            screen.note("Nothing was stored: this was a check.");
+            screen.json_line(&json(&read.report, read.people));
+            Ok(())
+        }
+    }
+}
+
+/// Whose genotypes are stored.
+pub(crate) struct Who<'a> {
+    /// Who is who, unless the ids are the patients' own.
+    pub(crate) links: Option<&'a Links>,
+    /// The patients of the centre's data set.
+    pub(crate) known: Option<&'a HashSet<Pseudonym>>,
+    pub(crate) key: &'a Key,
+}
+
+/// Files that were read.
+pub(crate) struct ReadFiles {
+    /// For the centre's own screen: it names people.
+    pub(crate) text: String,
+    pub(crate) report: ImportReport,
+    pub(crate) people: usize,
+    /// What is not in its place yet.
+    pub(crate) store: Option<Waiting>,
+}
+
+/// A store that is written and waits for its place.
+pub(crate) struct Waiting {
+    builder: Builder,
+    data: PathBuf,
+    name: String,
+    json: serde_json::Value,
+}
+
+/// Reads files, and writes a store that waits for its place if one is wanted.
+pub(crate) fn read_files(
+    files: &[PathBuf],
+    rules: &Rules,
+    who: &Who<'_>,
+    place: Option<(&Path, &str)>,
+    screen: &Screen,
+) -> Result<ReadFiles, Failure> {
+    let opened = files.iter().map(|file| open(file, &rules.open));
+    let mut sources: Vec<Box<dyn Source>> = opened.collect::<Result<_, _>>()?;
+    let Some(first) = sources.first() else {
+        return Err(Failure::usage("name at least one file of genotypes"));
+    };
+    let linked = Linked::new(first.file(), first.samples(), who.links, who.known, who.key)?;
+    let panel = &rules.panel;
+    let shape = (panel.hash(), panel.len());
+    let begin = |(data, name)| Builder::create(data, name, shape, linked.pseudonyms());
+    let mut builder = place.map(begin).transpose().map_err(GenoError::from)?;
+    let begun = Instant::now();
+    let mut shown = begun;
+    let mut progress = |it: Progress| {
+        if shown.elapsed() >= PROGRESS_EVERY {
+            shown = Instant::now();
+            screen.progress(&progress_text(files, &it, begun.elapsed()));
+        }
+    };
+    let pair = (panel, &linked);
+    let report = import(&mut sources, pair, &rules.import, builder.as_mut(), &mut progress)?;
+    screen.progress("");
+    let people = linked.pseudonyms().len();
+    let json = json(&report, people);
+    let store = builder.zip(place).map(|(builder, (data, name))| Waiting {
+        builder,
+        data: data.to_owned(),
+        name: name.to_owned(),
+        json,
+    });
+    Ok(ReadFiles { text: report.to_text(&linked, &rules.import), report, people, store })
+}
+
+impl Waiting {
+    /// Puts a store, and the panel beside it, in their places.
+    pub(crate) fn finish(self, panel: &Panel, key: &Key, screen: &Screen) -> Result<(), Failure> {
+        let Self { builder, data, name, json } = self;
+        panel.write(&data.join(format!("{name}.panel.tsv"))).map_err(GenoError::from)?;
+        let stored = builder.finish(key).map_err(GenoError::from)?;
+        screen.note(&format!(
+            "✓ {name}  {} variants, {} bytes, encrypted, {}…",
+            stored.variants,
+            stored.bytes,
+            stored.digest.get(..12).unwrap_or_default()
+        ));
+        screen.json_line(&json);
+        Ok(())
+    }
+}
+
+fn progress_text(files: &[PathBuf], progress: &Progress, elapsed: Duration) -> String {
+    let name = files.get(progress.file).and_then(|it| it.file_name()).unwrap_or_default();
+    let percent = 100 * progress.bytes.0 / progress.bytes.1.max(1);
+    let minutes = elapsed.as_secs_f64() / 60.0;
+    #[expect(clippy::cast_precision_loss, reason = "a speed for people")]
+    let speed = progress.variants as f64 / 1e6 / minutes.max(1e-9);
+    let (file, all) = (progress.file + 1, files.len());
+    format!(
+        "  {} {percent} %  file {file}/{all}  {speed:.1} M variants/min",
+        name.to_string_lossy()
+    )
+}
+
+fn json(report: &ImportReport, people: usize) -> serde_json::Value {
+    serde_json::json!({
+        "schema": "konsil.geno.v1",
+        "people": people,
+        "panel": report.panel,
+        "read": report.read,
+        "kept": report.kept,
+        "set_aside": {
+            "not_on_panel": report.not_on_panel,
+            "other_alleles": report.other_alleles,
+            "duplicates": report.duplicates,
+            "missing": report.missing,
+            "ambiguous": report.ambiguous,
+        },
+        "swapped": report.swapped,
+        "other_strand": report.other_strand,
+        "split": report.split,
+        "half_calls": report.notes.half_calls,
+        "haploid": report.notes.haploid,
+        "unclear": report.notes.unclear,
+    })
+}
+
+/// The patients of the centre's data set: the one that is named, that of konsil.toml, or the only one.
+/// None where there is no data set yet.
+pub(crate) fn known(
+    dir: &Path,
+    dataset: Option<&str>,
+    key: &Key,
+) -> Result<Option<HashSet<Pseudonym>>, Failure> {
+    let data = dir.join("data");
+    let names = dataset_names(&data)?;
+    let config = dir.join("konsil.toml");
+    let configured = match config.exists() {
+        true => Some(read_toml::<NodeConfig>(&config)?.dataset),
+        false => None,
+    };
+    let configured = configured.filter(|it| names.contains(it));
+    let name = match (dataset, configured, names.as_slice()) {
+        (Some(name), _, _) => name.to_owned(),
+        (None, Some(name), _) => name,
+        (None, None, [only]) => only.clone(),
+        (None, None, []) => return Ok(None),
+        (None, None, several) => {
+            let what = format!(
+                "say whose genotypes these are with --dataset; there are {}",
+                several.join(", ")
+            );
+            return Err(Failure::usage(what));
+        }
+    };
+    match load(&data, &name, key)?.pseudonyms() {
+        Some(pseudonyms) => Ok(Some(pseudonyms.into_iter().collect())),
+        None => {
+            let what = format!(
+                "data set `{name}` does not say who its patients are; import it again with a \
+                 dictionary that has an identifier"
+            );
+            Err(Failure::coded("K0124", what))
+        }
+    }
+}
+
+fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {
+    let key = open_key(dir)?;
+    let data = dir.join("data");
+    let names = geno_names(&data)?;
+    let mut rows = Vec::with_capacity(names.len());
+    for name in names {
+        let store = Store::open(&data, &name, &key)?;
+        let (people, kept, variants) = (store.people().len(), store.kept(), store.variants());
+        let (panel, digest) = (store.panel_hash(), store.digest());
+        let short = |text: &str| text.get(..12).unwrap_or_default().to_owned();
+        screen.table(&format!(
+            "{name:<20} {people:>9} people   {kept:>10} of {variants} variants   panel {}…   {}…",
+            short(panel),
+            short(digest)
+        ));
+        rows.push(serde_json::json!({
+            "name": name, "people": people, "kept": kept, "variants": variants, "panel": panel,
+            "digest": digest,
+        }));
+    }
+    screen.json_line(&serde_json::json!({"schema": "konsil.genotypes.v1", "genotypes": rows}));
+    Ok(())
+}
+
+impl From<GenoError> for Failure {
+    fn from(error: GenoError) -> Self {
+        match error {
+            GenoError::Cohort(error) => error.into(),
+            error => Self::coded(error.code(), error.to_string()),
+        }
+    }
+}
