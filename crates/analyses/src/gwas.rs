@@ -34,7 +34,7 @@ use crate::glm::{self, Glm};
 use crate::gwas_local::{Linked, Target, have_genotypes};
 use crate::gwas_steps::{Floors, Part, Step, score_lift, sum_bits};
 use crate::local_fit::{cholesky, solve_with};
-use crate::log_tails::{log10_p_normal, log10_p_student};
+use crate::log_tails::{Student, normal};
 use crate::scan::{Scan, ScanRow, ScanTest, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::{Picked, Response};
@@ -325,13 +325,13 @@ impl Gwas {
                 row.beta = beta * scale;
                 row.error = error * scale;
                 row.statistic = beta / error;
-                row.log10_p = log10_p_student(row.statistic, totals.freedom);
+                row.log10_p = totals.student.tail(row.statistic);
             }
             Null::Logistic(_) => {
                 row.beta = beta;
                 row.error = squares.sqrt().recip();
                 row.statistic = score / squares.sqrt();
-                row.log10_p = log10_p_normal(row.statistic);
+                row.log10_p = normal(row.statistic);
             }
         }
         row
@@ -343,6 +343,7 @@ struct Totals {
     bits: u32,
     squares: f64,
     freedom: f64,
+    student: Student,
 }
 
 /// The trait's rest in a smaller unit.
@@ -441,7 +442,8 @@ impl Analysis for Gwas {
         let freedom = patients - self.null.model().order() as f64 - 1.0;
         let bits = |at: usize| u32::try_from(total(at)).unwrap_or(0);
         let (bits, lift) = (bits(2), bits(3));
-        let totals = Totals { bits, squares: decode_scaled(total(1), SCAN_BITS), freedom };
+        let squares = decode_scaled(total(1), SCAN_BITS);
+        let totals = Totals { bits, squares, freedom, student: Student::new(freedom) };
         let mut rows = Vec::with_capacity(self.variants);
         for block in release.words(STATISTICS)?.chunks(2 * BLOCK) {
             let (first, scores) = block.split_at(block.len() / 2);

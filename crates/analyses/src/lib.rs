@@ -59,7 +59,7 @@ mod levelled;
 pub mod levene;
 pub mod lm;
 mod local_fit;
-mod log_tails;
+pub mod log_tails;
 pub mod mcnemar;
 pub mod meta;
 pub mod mixed;

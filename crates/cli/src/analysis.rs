@@ -11,7 +11,10 @@ use std::path::Path;
 /// An analysis and what is asked of it.
 #[derive(Clone, Debug)]
 pub(crate) struct AnalysisCommand {
-    kind: &'static str,
+    pub(crate) kind: &'static str,
+    /// Of a scan: traits, and covariates of each.
+    traits: Vec<String>,
+    covariates: Vec<String>,
     options: Map<String, Value>,
     pub(crate) one: OneLine,
 }
@@ -21,9 +24,31 @@ impl AnalysisCommand {
         entry(self.kind).is_some_and(|it| it.options.contains(&choice.name))
     }
 
+    /// The requests of a study with this analysis only: one, or one for each trait of a scan.
+    pub(crate) fn requests(&self) -> Result<Vec<Request>, Failure> {
+        if self.traits.is_empty() {
+            return Ok(vec![self.request()?]);
+        }
+        if !self.one.what.is_empty() {
+            let what = "give a formula, or --pheno and --covar; not both";
+            return Err(Failure::usage(what));
+        }
+        let covariates = listed(&self.covariates);
+        let right = if covariates.is_empty() { "1".to_owned() } else { covariates.join(" + ") };
+        let scan = |name: &String| {
+            let mut command = self.clone();
+            command.one.what = vec![format!("{name} ~ {right}")];
+            let request = command.request()?;
+            let several = self.traits.len() > 1;
+            let id = if several { format!("{}-{name}", self.kind) } else { request.id.clone() };
+            Ok(Request { id, ..request })
+        };
+        self.traits.iter().map(scan).collect()
+    }
+
     /// The request of a study with this analysis only. A model file stands for its formula and
     /// coefficients.
-    pub(crate) fn request(&self) -> Result<Request, Failure> {
+    fn request(&self) -> Result<Request, Failure> {
         let text = self.one.what.join(" ");
         let mut fields = self.options.clone();
         let set = |fields: &mut Map<String, Value>, name: &str, value: Value| {
@@ -79,13 +104,41 @@ impl FromArgMatches for AnalysisCommand {
                 options.insert(choice.name.to_owned(), value);
             }
         }
-        Ok(Self { kind: entry.kind, options, one: OneLine::from_arg_matches(matches)? })
+        let words = |name: &str| match matches.try_get_many::<String>(name) {
+            Ok(Some(words)) => words.cloned().collect(),
+            _ => Vec::new(),
+        };
+        let (traits, covariates) = (words(TRAITS), words(COVARIATES));
+        let one = OneLine::from_arg_matches(matches)?;
+        Ok(Self { kind: entry.kind, traits, covariates, options, one })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// Options of scans, named as PLINK's.
+const TRAITS: &str = "pheno";
+const COVARIATES: &str = "covar";
+
+/// Names in which `PC1-PC4` stands for `PC1`, `PC2`, `PC3`, `PC4`.
+fn listed(names: &[String]) -> Vec<String> {
+    let numbered = |name: &str| {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        name.get(stem.len()..)?.parse::<u32>().ok().map(|number| (stem.to_owned(), number))
+    };
+    let expand = |name: &String| {
+        let ends = name.split_once('-').and_then(|(a, b)| Some((numbered(a)?, numbered(b)?)));
+        match ends {
+            Some(((stem, from), (same, to))) if stem == same && from <= to && to - from < 1000 => {
+                (from..=to).map(|number| format!("{stem}{number}")).collect()
+            }
+            _ => vec![name.clone()],
+        }
+    };
+    names.iter().flat_map(expand).collect()
 }
 
 fn choices(entry: &'static Entry) -> impl Iterator<Item = &'static Choice> {
@@ -106,7 +159,19 @@ fn subcommand(entry: &'static Entry) -> Command {
         entry.reference,
     );
     let command = Command::new(entry.kind).about(about).after_help(after);
-    choices(entry).fold(OneLine::augment_args(command), |command, choice| {
+    let mut command = OneLine::augment_args(command);
+    if entry.options.contains(&"panel") {
+        let several = |name: &'static str, help: &'static str| {
+            Arg::new(name).long(name).value_name("NAME,NAME,..").value_delimiter(',').help(help)
+        };
+        let traits = several(TRAITS, "traits, one scan each, instead of a formula");
+        let covariates = several(COVARIATES, "covariates of each trait; PC1-PC4 stands for four");
+        let covariates = covariates.requires(TRAITS);
+        command =
+            command.mut_arg("what", |arg| arg.required(false).required_unless_present(TRAITS));
+        command = command.arg(traits).arg(covariates);
+    }
+    choices(entry).fold(command, |command, choice| {
         let flag = choice.name.replace('_', "-");
         let arg = Arg::new(choice.name).long(flag).help(choice.help);
         command.arg(match choice.takes {

@@ -171,6 +171,7 @@ impl Lab {
         for centre in centres {
             let config = NodeConfig {
                 unfrozen_data: false,
+                genotypes: "geno".to_owned(),
                 name: centre.clone(),
                 network: network.to_string(),
                 listen: "127.0.0.1:0".to_owned(),

@@ -23,6 +23,7 @@ mod lab;
 mod lab_geno;
 mod model;
 mod network;
+mod panels;
 mod permit;
 mod power;
 mod processes;

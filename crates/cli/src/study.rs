@@ -3,6 +3,7 @@
 use crate::analysis::AnalysisCommand;
 use crate::arguments::NetworkOptions;
 use crate::failure::Failure;
+use crate::panels;
 use crate::results;
 use crate::screen::Screen;
 use crate::submit::{self, Patience};
@@ -17,11 +18,16 @@ use std::time::Instant;
 /// Reads a study file.
 pub(crate) fn read(path: &Path) -> Result<Study, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    Study::parse(&text).map_err(|error| {
-        let mut failure = Failure::from(NodeError::from(error));
+    let named = |mut failure: Failure| {
         failure.text = format!("{}: {}", path.display(), failure.text);
         failure
-    })
+    };
+    let mut study = Study::parse(&text).map_err(|error| named(NodeError::from(error).into()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for request in &mut study.analysis {
+        panels::resolve(request, folder).map_err(named)?;
+    }
+    Ok(study)
 }
 
 pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Result<(), Failure> {
@@ -54,10 +60,19 @@ pub(crate) fn run_file(
 
 /// `konsil glm 'y ~ x'`: a study with one analysis.
 pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), Failure> {
-    let (request, one) = (command.request()?, command.one);
+    let (mut analysis, kind, one) = (command.requests()?, command.kind, command.one);
+    for request in &mut analysis {
+        panels::resolve(request, Path::new(""))?;
+    }
+    let formulas = analysis.iter().filter_map(|it| it.formula.as_deref());
+    let title = if one.what.is_empty() {
+        formulas.collect::<Vec<_>>().join("; ")
+    } else {
+        one.what.join(" ")
+    };
     let head = StudyHead {
-        id: format!("{}-one-line", request.kind),
-        title: one.what.join(" "),
+        id: format!("{kind}-one-line"),
+        title,
         purpose: String::new(),
         ethics: String::new(),
         dictionary: String::new(),
@@ -66,7 +81,7 @@ pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), 
     };
     let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
     let release = ReleaseRules::default();
-    let study = Study { study: head, cohort, analysis: vec![request], release };
+    let study = Study { study: head, cohort, analysis, release };
     run(study, (&one.network, &Patience::default()), (&one.out, one.dry_run), screen)
 }
 

@@ -40,6 +40,9 @@ pub struct NodeConfig {
     /// Name of the data set that studies run on.
     #[serde(default)]
     pub dataset: String,
+    /// Name of the genotypes of its patients, if there are any.
+    #[serde(default = "usual_genotypes", skip_serializing_if = "is_usual_genotypes")]
+    pub genotypes: String,
     /// Whether studies may run on a data set that was never frozen, so that nobody can say later which
     /// file it was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -62,6 +65,15 @@ pub struct NodeConfig {
     /// Who may send studies.
     #[serde(default)]
     pub researcher: Vec<Peer>,
+}
+
+/// Name of genotypes unless the configuration says otherwise.
+fn usual_genotypes() -> String {
+    "geno".to_owned()
+}
+
+fn is_usual_genotypes(name: &String) -> bool {
+    *name == usual_genotypes()
 }
 
 /// The dealer's `konsil.toml`.

@@ -22,6 +22,7 @@ pub(crate) fn folder() -> TempDir {
     let peer = |name: &str| Peer { name: name.into(), key: key.clone(), ..Peer::default() };
     let config = NodeConfig {
         unfrozen_data: false,
+        genotypes: "geno".to_owned(),
         name: "birke".to_owned(),
         network: "test".to_owned(),
         listen: "127.0.0.1:0".to_owned(),

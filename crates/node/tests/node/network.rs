@@ -115,6 +115,7 @@ impl Network {
         for (number, name) in NAMES.iter().enumerate() {
             let config = NodeConfig {
                 unfrozen_data: false,
+                genotypes: "geno".to_owned(),
                 name: (*name).to_owned(),
                 network: "test".to_owned(),
                 listen: "127.0.0.1:0".to_owned(),
