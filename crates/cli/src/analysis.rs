@@ -2,6 +2,7 @@
 
 use crate::arguments::OneLine;
 use crate::failure::Failure;
+use crate::gwas_files::Dialect;
 use crate::model::Model;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use konsil_analyses::{Choice, Entry, REGISTRY, Request, Takes, entry, option};
@@ -15,6 +16,7 @@ pub(crate) struct AnalysisCommand {
     /// Of a scan: traits, and covariates of each.
     traits: Vec<String>,
     covariates: Vec<String>,
+    pub(crate) dialect: Dialect,
     options: Map<String, Value>,
     pub(crate) one: OneLine,
 }
@@ -110,7 +112,9 @@ impl FromArgMatches for AnalysisCommand {
         };
         let (traits, covariates) = (words(TRAITS), words(COVARIATES));
         let one = OneLine::from_arg_matches(matches)?;
-        Ok(Self { kind: entry.kind, traits, covariates, options, one })
+        let regenie = words(DIALECT).iter().any(|it| it == "regenie");
+        let dialect = if regenie { Dialect::Regenie } else { Dialect::Plink };
+        Ok(Self { kind: entry.kind, traits, covariates, dialect, options, one })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -122,6 +126,7 @@ impl FromArgMatches for AnalysisCommand {
 /// Options of scans, named as PLINK's.
 const TRAITS: &str = "pheno";
 const COVARIATES: &str = "covar";
+const DIALECT: &str = "dialect";
 
 /// Names in which `PC1-PC4` stands for `PC1`, `PC2`, `PC3`, `PC4`.
 fn listed(names: &[String]) -> Vec<String> {
@@ -169,7 +174,12 @@ fn subcommand(entry: &'static Entry) -> Command {
         let covariates = covariates.requires(TRAITS);
         command =
             command.mut_arg("what", |arg| arg.required(false).required_unless_present(TRAITS));
-        command = command.arg(traits).arg(covariates);
+        let dialect = Arg::new(DIALECT)
+            .long(DIALECT)
+            .value_parser(["plink", "regenie"])
+            .default_value("plink")
+            .help("whose columns the result file has");
+        command = command.arg(traits).arg(covariates).arg(dialect);
     }
     choices(entry).fold(command, |command, choice| {
         let flag = choice.name.replace('_', "-");

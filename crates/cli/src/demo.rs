@@ -56,7 +56,7 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
     drop(run);
     let elapsed = begin.elapsed();
-    results::write(&planned, &outcome, (&options.out, elapsed))?;
+    results::write(&planned, &outcome, (results::Place::new(&options.out), elapsed))?;
     let methods = compare(&outcome)?;
     show(&outcome, &methods, screen);
     let (planned_bytes, sent_bytes) = outcome.bytes();

@@ -128,7 +128,7 @@ fn run_study(
     let planned = fewer.unwrap_or(planned);
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
     drop(run);
-    results::finish(&planned, &outcome, (out, begin.elapsed()), screen)
+    results::finish(&planned, &outcome, (results::Place::new(out), begin.elapsed()), screen)
 }
 
 impl Lab {

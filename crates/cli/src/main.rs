@@ -17,6 +17,8 @@ mod explain;
 mod failure;
 mod figures;
 mod geno;
+mod gwas_files;
+mod gwas_summary;
 mod joining;
 mod key;
 mod lab;

@@ -2,28 +2,48 @@
 
 use crate::failure::Failure;
 use crate::figures;
+use crate::gwas_files::{self, Dialect, Ssf, Wanted};
+use crate::gwas_summary::Summary;
 use crate::model::Model;
+use crate::panels;
 use crate::render;
 use crate::report;
 use crate::screen::Screen;
 use konsil_analyses::{Findings, Table};
-use konsil_node::{Outcome, StudyRun, write_private};
+use konsil_node::{Clock, Outcome, StudyRun, write_private};
 use konsil_plot::number::{self, Medium};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
+/// Where results go, and in whose columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) out: &'a Path,
+    pub(crate) dialect: Dialect,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn new(out: &'a Path) -> Self {
+        Self { out, dialect: Dialect::Plink }
+    }
+}
+
 /// Writes all files, shows the results, and fails when nothing was released.
 pub(crate) fn finish(
     run: &StudyRun,
     outcome: &Outcome,
-    (out, elapsed): (&Path, Duration),
+    (place, elapsed): (Place<'_>, Duration),
     screen: &Screen,
 ) -> Result<(), Failure> {
-    write(run, outcome, (out, elapsed))?;
+    write(run, outcome, (place, elapsed))?;
+    let out = place.out;
     for analysis in &outcome.analyses {
         match &analysis.findings {
-            Ok(findings) => screen.table(&render::findings(findings, screen.colour)),
+            Ok(findings) => {
+                screen.table(&render::findings(findings, screen.colour));
+                show_scans(findings, screen);
+            }
             Err((code, text)) => screen.note(&format!(
                 "✗ {} ended without a result\n  {code} {text}\n  Only this fact is released, nothing about the people.",
                 analysis.id
@@ -57,12 +77,48 @@ pub(crate) fn finish(
     }
 }
 
+/// What scans found, in short.
+fn show_scans(findings: &Findings, screen: &Screen) {
+    for scan in &findings.scans {
+        let Some(panel) = panels::of_hash(&scan.panel) else { continue };
+        let summary = Summary::of(scan, &panel);
+        let lines = summary.lines(scan, &panel).join("\n");
+        screen.table(&format!("{lines}\n{}", summary.table(scan, &panel, screen.colour)));
+    }
+}
+
+/// The files of an analysis' scans.
+fn write_scans(
+    run: &StudyRun,
+    (id, findings): (&str, &Findings),
+    place: Place<'_>,
+) -> Result<(), Failure> {
+    for scan in &findings.scans {
+        let panel = panels::of_hash(&scan.panel).ok_or_else(|| {
+            Failure::usage("the panel's file is needed to name variants: give it by --panel")
+        })?;
+        let request = run.study.analysis.iter().find(|it| it.id == id);
+        let formula = request.and_then(|it| it.formula.as_deref()).unwrap_or_default();
+        let right = formula.split_once('~').map_or("", |(_, right)| right);
+        let ssf = Ssf {
+            assembly: panel.build().map_or_else(|| "NR".to_owned(), |it| it.to_string()),
+            date: Clock::system().now().strftime("%Y-%m-%d").to_string(),
+            covariates: right.split('+').map(|it| it.trim().to_owned()).collect(),
+            ..Ssf::default()
+        };
+        let Place { out, dialect } = place;
+        gwas_files::write(scan, &panel, &Wanted { out, id, dialect, ssf: Some(ssf) })?;
+    }
+    Ok(())
+}
+
 /// The files of a run.
 pub(crate) fn write(
     run: &StudyRun,
     outcome: &Outcome,
-    (out, elapsed): (&Path, Duration),
+    (place, elapsed): (Place<'_>, Duration),
 ) -> Result<(), Failure> {
+    let out = place.out;
     for analysis in &outcome.analyses {
         let Ok(findings) = &analysis.findings else {
             remove_tables(out, &analysis.id)?;
@@ -77,6 +133,7 @@ pub(crate) fn write(
             write_private(&path, figure.to_svg().as_bytes())?;
         }
         write_model(run, (&analysis.id, findings), out)?;
+        write_scans(run, (&analysis.id, findings), place)?;
     }
     let text = |value: &Value| format!("{value:#}\n");
     let plan = serde_json::to_value(&run.plan).unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::analysis::AnalysisCommand;
 use crate::arguments::NetworkOptions;
 use crate::failure::Failure;
 use crate::panels;
-use crate::results;
+use crate::results::{self, Place};
 use crate::screen::Screen;
 use crate::submit::{self, Patience};
 use konsil_governance::{Cohort, Plan, ReleaseRules, Study, StudyHead};
@@ -55,12 +55,13 @@ pub(crate) fn run_file(
     (network, patience, out): (&NetworkOptions, &Patience, &Path),
     screen: &Screen,
 ) -> Result<(), Failure> {
-    run(read(path)?, (network, patience), (out, false), screen)
+    run(read(path)?, (network, patience), (Place::new(out), false), screen)
 }
 
 /// `konsil glm 'y ~ x'`: a study with one analysis.
 pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), Failure> {
-    let (mut analysis, kind, one) = (command.requests()?, command.kind, command.one);
+    let (mut analysis, dialect) = (command.requests()?, command.dialect);
+    let (kind, one) = (command.kind, command.one);
     for request in &mut analysis {
         panels::resolve(request, Path::new(""))?;
     }
@@ -82,13 +83,14 @@ pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), 
     let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
     let release = ReleaseRules::default();
     let study = Study { study: head, cohort, analysis, release };
-    run(study, (&one.network, &Patience::default()), (&one.out, one.dry_run), screen)
+    let place = Place { out: &one.out, dialect };
+    run(study, (&one.network, &Patience::default()), (place, one.dry_run), screen)
 }
 
 fn run(
     study: Study,
     (network, patience): (&NetworkOptions, &Patience),
-    (out, dry_run): (&Path, bool),
+    (place, dry_run): (Place<'_>, bool),
     screen: &Screen,
 ) -> Result<(), Failure> {
     let begin = Instant::now();
@@ -98,11 +100,11 @@ fn run(
         show_plan(&run.plan, screen);
         return Ok(());
     }
-    results::make_place(out)?;
+    results::make_place(place.out)?;
     let fewer = submit::ready(&researcher, &run, patience, &submit::no_hint, screen)?;
     let run = fewer.unwrap_or(run);
     let outcome = run_with_progress(&researcher, &run, screen)?;
-    results::finish(&run, &outcome, (out, begin.elapsed()), screen)
+    results::finish(&run, &outcome, (place, begin.elapsed()), screen)
 }
 
 /// Runs a planned study; says on standard error where it is.

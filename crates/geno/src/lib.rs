@@ -10,6 +10,7 @@
 mod allele;
 mod bits;
 mod chromosome;
+mod clump;
 mod error;
 mod harmonise;
 mod import;
@@ -24,6 +25,7 @@ mod source;
 mod store;
 
 pub use chromosome::{Build, Chromosome};
+pub use clump::{Hit, clump};
 pub use error::{GenoError, Place};
 pub use import::{ImportOptions, Progress, import};
 pub use links::{Linked, Links};
