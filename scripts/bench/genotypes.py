@@ -205,7 +205,7 @@ def main():
             file.write(f"{name},c{centre[at]:02d},{cells}{comma}{ldl[at]:.5f},{ad[at]}\n")
     with open(out / "dictionary.csv", "w") as file:
         file.write("name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes\n")
-        file.write("id,,text,,,,,,,,identifier,\n")
+        file.write("id,,category,,,,,,,,identifier,\n")
         for name in columns:
             file.write(f"{name},,number,,,-5,5,4,,,clinical,\n")
         file.write("ldl,,number,,,-12,12,5,,,clinical,\nad,,integer,,,0,1,,,,clinical,\n")

@@ -32,7 +32,7 @@ use crate::design::Model;
 use crate::fit::{check_apart, reals, sound_inverse};
 use crate::glm::{self, Glm};
 use crate::gwas_local::{Linked, Target, have_genotypes};
-use crate::gwas_steps::{Floors, Part, Step, score_lift, sum_bits};
+use crate::gwas_steps::{Floors, Part, Step, score_lift, square_bits};
 use crate::local_fit::{cholesky, solve_with};
 use crate::log_tails::{Student, normal};
 use crate::scan::{Scan, ScanRow, ScanTest, Skipped};
@@ -295,7 +295,7 @@ impl Gwas {
     fn row(&self, variant: u32, (first, score): (Word, f64), totals: &Totals) -> ScanRow {
         let low = u64::try_from(first & u128::from(u64::MAX)).unwrap_or(0);
         let (known, copies) = (low & 0xffff_ffff, low >> 32);
-        let squares = decode_scaled(first, 64 + 2 * totals.bits);
+        let squares = decode_scaled(first, totals.bits);
         let mut row = ScanRow {
             variant,
             observed: known as f64,
@@ -428,7 +428,7 @@ impl Analysis for Gwas {
         };
         let patients = session.input(&[encode_count(target.patients())])?;
         let totals = Shared::concat([&patients, &session.input(&[squares])?]);
-        let bits = [sum_bits(setting), score_lift(setting)].map(Word::from);
+        let bits = [square_bits(setting), score_lift(setting)].map(Word::from);
         let bits = session.constant(&bits);
         session.release(TOTALS, &Shared::concat([&totals, &bits]))?;
         let step = Step { floors: self.floors, setting, target: &target, patients: &patients };

@@ -8,10 +8,8 @@ use konsil_kernels::{BlockSums, GenotypeCounts, SCAN_BITS};
 use konsil_mpc::{Bits, MpcError, Session, Shared, linear};
 use konsil_ring::Word;
 
-/// Bytes of the squares of covariates' sums.
-const SQUARE_BYTES: usize = 8;
-/// What lifts them to whole words.
-const LIFT: u32 = 64;
+/// Fractional bits of covariates' sums for which seven bytes are enough, so that eight are not sent.
+const SUM_BITS_MIN: u32 = 24;
 
 /// A limit such as 0.05, as a fraction of whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +70,24 @@ fn bytes_for(most: u128) -> usize {
     bits.div_ceil(8)
 }
 
-/// Fractional bits of covariates' sums: the squares of a variant's deviations, at most one for each
-/// patient, have twice as many and still fit.
-pub(crate) fn sum_bits(setting: &Setting) -> u32 {
+/// Bytes of the squares of covariates' sums, and fractional bits of the sums: the squares of a variant's
+/// deviations, at most one for each patient, have twice as many and still fit.
+fn square_width(setting: &Setting) -> (usize, u32) {
     let people: usize = setting.rows_at_most.iter().sum();
     let bits = usize::BITS - people.max(1).leading_zeros();
-    62_u32.saturating_sub(bits) / 2
+    let fraction = |bytes: u32| (8 * bytes - 1).saturating_sub(bits) / 2;
+    if fraction(7) >= SUM_BITS_MIN { (7, fraction(7)) } else { (8, fraction(8)) }
+}
+
+/// Where the released sum of squares begins in its word.
+fn lift(bytes: usize) -> u32 {
+    u32::try_from(128 - 8 * bytes).unwrap_or(0)
+}
+
+/// Fractional bits of the released sum of squares.
+pub(crate) fn square_bits(setting: &Setting) -> u32 {
+    let (bytes, bits) = square_width(setting);
+    lift(bytes) + 2 * bits
 }
 
 /// Bits by which the trait's rest is moved up before it is rounded, so that its sums over a centre's
@@ -103,7 +113,7 @@ impl Step<'_> {
         let verdicts = self.judge(session, &sums.counts)?;
         let alleles = self.alleles(session, &sums.counts, &verdicts)?;
         session.narrow(16);
-        let bits = sum_bits(self.setting);
+        let (bytes, bits) = square_width(self.setting);
         let covariates = self.target.covariates;
         let variants = verdicts.len();
         let mut local = vec![0; covariates * variants];
@@ -124,11 +134,12 @@ impl Step<'_> {
             into.iter_mut().zip(&row).for_each(|(into, it)| *into = word(*it, bits));
         }
         let shared = session.input(&local)?;
-        session.narrow(SQUARE_BYTES);
+        session.narrow(bytes);
         let projected = session.square_raw(&shared)?;
         session.narrow(16);
         let rest = session.input(&squares)?.minus(&over_columns(&projected, covariates, variants));
-        let lifted = rest.times_integer(1 << LIFT).plus(&session.constant(&public));
+        // known in its lowest bytes only: these become the highest; below them stand public counts
+        let lifted = rest.times_integer(1 << lift(bytes)).plus(&session.constant(&public));
         let scores = session.input(&scores)?;
         Ok(session.release(STATISTICS, &Shared::concat([&lifted, &scores]))?)
     }
@@ -161,17 +172,13 @@ impl Step<'_> {
         let few = session.to_integers(&few)?;
         let rare = below.slice(0, 2 * variants);
         let rare = over_rows(&Shared::concat([&rare, &few]), variants);
-        let limit = 2 + few.len() / variants.max(1);
-        session.narrow(bytes_for(limit as u128));
-        let rare = linear::reaches(session, &rare, 1)?;
         session.narrow(1);
-        let flags = Shared::concat([&rare, &below.slice(2 * variants, 3 * variants)]);
-        let opened = session.open(FLOORS, &flags)?;
+        let rare = linear::reaches(session, &rare, 1)?;
+        let missing = below.slice(2 * variants, 3 * variants);
+        let opened = session.open(FLOORS, &rare.plus(&missing.times_integer(2)))?;
         session.narrow(16);
-        let (rare, missing) = opened.split_at(variants.min(opened.len()));
-        let verdict =
-            |(rare, missing): (&Word, &Word)| Verdict { rare: *rare != 0, missing: *missing != 0 };
-        Ok(rare.iter().zip(missing).map(verdict).collect())
+        let verdict = |flags: &Word| Verdict { rare: flags & 1 != 0, missing: flags & 2 != 0 };
+        Ok(opened.iter().map(verdict).collect())
     }
 
     /// Patients of this centre whose genotype is known.
@@ -179,50 +186,37 @@ impl Step<'_> {
         u32::try_from(self.target.patients()).unwrap_or(u32::MAX).saturating_sub(counts.missing)
     }
 
-    /// For each allele, each centre that may subtract its own patients and each variant: whether fewer
-    /// people carry the allele than the threshold (R1, R2). `[allele][centre][variant]`.
+    /// For each allele and variant, whether too few people carry the allele (R1), also without those of
+    /// any one centre (R2): of a centre's carriers no more count than the threshold, so that twice the
+    /// threshold leaves enough whoever subtracts. `[allele][variant]`.
     fn few_carriers(
         &self,
         session: &mut dyn Session,
         counts: &[GenotypeCounts],
     ) -> Result<Bits, MpcError> {
-        let threshold = self.setting.policy.threshold;
-        let least = u32::try_from(threshold).unwrap_or(u32::MAX);
-        let (me, parties) = (session.party(), session.parties());
-        // more than the threshold is as good as the threshold
-        let carriers = |allele: usize| {
-            let carry = move |it: &GenotypeCounts| {
-                let others = self.known(it).saturating_sub(it.one + it.two);
-                let people = if allele == 0 { it.one + it.two } else { it.one + others };
-                people.min(least)
-            };
-            counts.iter().map(carry).collect::<Vec<u32>>()
-        };
-        let mut mine: Vec<Word> = Vec::new();
-        for allele in 0..2 {
-            let own = carriers(allele);
-            let takes_away = match self.setting.policy.residual {
-                Residual::None => 1,
-                _ => parties,
-            };
-            for centre in 0..takes_away {
-                let counted = |it: &u32| match self.setting.policy.residual {
-                    Residual::None => Word::from(*it),
-                    Residual::AllButOne if centre == me => {
-                        // none, or enough of its own
-                        Word::from(if *it == 0 { least } else { *it })
-                    }
-                    Residual::AllButOne => 0,
-                    _ if centre == me => 0,
-                    _ => Word::from(*it),
-                };
-                mine.extend(own.iter().map(counted));
+        let policy = &self.setting.policy;
+        let threshold = i128::from(policy.threshold);
+        let parties = i128::try_from(session.parties()).unwrap_or(i128::MAX);
+        let least = if policy.residual == Residual::OneCentre { 2 * threshold } else { threshold };
+        let counted = |carriers: u32| {
+            let own = i128::from(carriers);
+            // what each centre brings must be nothing or enough: else no others make up for it
+            if policy.residual == Residual::AllButOne && own > 0 && own < threshold {
+                return -least * parties;
             }
-        }
+            own.min(threshold)
+        };
+        let carriers = |allele: usize, it: &GenotypeCounts| {
+            let without = self.known(it).saturating_sub(it.one + it.two);
+            if allele == 0 { it.one + it.two } else { it.one + without }
+        };
+        let both = (0..2).flat_map(|allele| counts.iter().map(move |it| (allele, it)));
+        let mine: Vec<Word> =
+            both.map(|(allele, it)| counted(carriers(allele, it)).cast_unsigned()).collect();
         let shared = session.input(&mine)?;
-        let most = u128::from(threshold) * (parties as u128 + 1);
+        let most = (least * parties * parties + least).unsigned_abs();
         session.narrow(bytes_for(most));
-        let shifted = vec![Word::from(threshold).wrapping_neg(); shared.len()];
+        let shifted = vec![(-least).cast_unsigned(); shared.len()];
         let room = shared.plus(&session.constant(&shifted));
         session.negative(&room)
     }
