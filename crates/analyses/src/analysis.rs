@@ -159,6 +159,9 @@ pub struct Request {
     /// Largest part of patients without genotype at which a variant is tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_max: Option<f64>,
+    /// Principal axes of the genotypes that are covariates too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub axes: Option<u32>,
 }
 
 /// What is fixed for a run besides the request. Public.

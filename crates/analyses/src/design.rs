@@ -149,6 +149,15 @@ impl Model {
         Ok(Self { design, columns, picking, weights, clusters })
     }
 
+    /// The model with further columns, which [`Rows::beside`] puts in.
+    pub(crate) fn with_names(&self, names: &[String]) -> Self {
+        let design = names.iter().fold(self.design.clone(), |design, name| design.with_name(name));
+        let mut columns = self.columns.clone();
+        columns.resize(columns.len() + names.len(), (0.0, 1.0));
+        let (picking, weights) = (self.picking.clone(), self.weights.clone());
+        Self { design, columns, picking, weights, clusters: self.clusters.clone() }
+    }
+
     pub(crate) fn order(&self) -> usize {
         self.columns.len()
     }
@@ -314,6 +323,15 @@ impl Rows {
     /// The patients as the kernels read them.
     pub(crate) fn observed(&self) -> Observed<'_> {
         Observed { x: &self.x, y: &self.y, offset: &self.offset, weights: &self.weights }
+    }
+
+    /// Puts `width` further columns, `[row][width]`, beside those of a model of `order` columns.
+    pub(crate) fn beside(&mut self, order: usize, (further, width): (&[f64], usize)) {
+        if width == 0 || self.y.is_empty() {
+            return;
+        }
+        let rows = self.x.chunks(order.max(1)).zip(further.chunks(width));
+        self.x = rows.flat_map(|(row, further)| row.iter().chain(further).copied()).collect();
     }
 
     /// Leaves out patients of weight 0: they take no part, as in R.

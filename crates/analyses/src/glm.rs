@@ -208,6 +208,11 @@ impl Glm {
         Ok(Self { model, kind, unit, iterations, robust, sealed: request.sealed })
     }
 
+    /// The same analysis of a model with further columns.
+    pub(crate) fn of_model(self, model: Model) -> Self {
+        Self { model, ..self }
+    }
+
     /// Divides the responses by the unit.
     fn to_unit(&self, rows: &mut Rows) {
         let (Family::Gaussian(link) | Family::Gamma(link)) = self.kind.family else {

@@ -7,7 +7,8 @@
 //! stand for the pooled mean of the variant.
 //!
 //! # Secure step
-//! Once: the model without variants. Then block by block of variants: two verdicts for each on shares;
+//! If asked for, the principal axes of the genotypes (`gwas_axes`), on which each centre's people stand
+//! at home and nowhere else. Once: the model without variants. Then block by block of variants: two verdicts for each on shares;
 //! for those that pass, allele counts; squares of the covariates' sums, subtracted from the variant's
 //! own sum of squares. What the covariates say is thereby projected out, and nothing is divided:
 //! effect and error of a variant follow from two numbers.
@@ -15,7 +16,8 @@
 //! # Opens
 //! To the centres: whether the cohort is large enough; which covariates cannot be told apart; whether
 //! a covariate or a patient stands too much apart; sums of products of the covariates with each other
-//! and with the trait (for events the steps of the model and its information); for each variant
+//! and with the trait (for events the steps of the model and its information); for principal axes, in
+//! each step a number for each of the variants they are made of and each direction; for each variant
 //! whether it is too rare, or known in too few; for each that passes, how many patients have a
 //! genotype, and their alleles. Not: anything of a variant that does not pass, sums of any centre.
 //!
@@ -28,11 +30,12 @@
 //! test: Rao (1948), Proc. Camb. Philos. Soc. 44:50. Rarity: `docs/disclosure.md`, R1 and R2.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::design::Model;
+use crate::design::{Model, Rows};
 use crate::fit::{check_apart, reals, sound_inverse};
 use crate::glm::{self, Glm};
+use crate::gwas_axes::Axes;
 use crate::gwas_local::{Linked, Target, have_genotypes};
-use crate::gwas_steps::{Floors, Part, Step, score_lift, square_bits};
+use crate::gwas_steps::{Floors, Part, Step, Verdict, score_lift, square_bits};
 use crate::local_fit::{cholesky, solve_with};
 use crate::log_tails::{Student, normal};
 use crate::scan::{Scan, ScanRow, ScanTest, Skipped};
@@ -47,11 +50,12 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 12] = [
+pub const OPENINGS: [Opening; 13] = [
     ADMITTED,
     UNSOUND,
     APART,
     COVARIATES,
+    AXES,
     glm::ADMITTED,
     glm::UNSOUND,
     glm::APART,
@@ -82,6 +86,11 @@ const COVARIATES: Opening = Opening {
     says: "Sums of products of the covariates with each other, and with a measured trait.",
     to: Audience::Centres,
 };
+pub(crate) const AXES: Opening = Opening {
+    name: "gwas.axes",
+    says: "For principal axes only: how they weigh the variants, in each step of finding them.",
+    to: Audience::Centres,
+};
 pub(crate) const FLOORS: Opening = Opening {
     name: "gwas.floors",
     says: "For each variant, whether it is too rare, and whether too few patients have a genotype.",
@@ -104,10 +113,14 @@ const TOTALS: Opening = Opening {
 };
 
 /// Variants of a block.
-const BLOCK: usize = 8192;
+pub(crate) const BLOCK: usize = 8192;
 /// Floors unless the request says otherwise.
 const MAF: f64 = 0.01;
 const MISSING_MAX: f64 = 0.05;
+/// Principal axes are of variants at least as frequent.
+const AXES_MAF: f64 = 0.05;
+/// Most principal axes.
+const AXES_MAX: u32 = 10;
 /// Most variants of a panel.
 const VARIANTS_MAX: u32 = 1 << 26;
 /// A variant whose deviations are explained by the covariates up to this part is one of them.
@@ -115,18 +128,19 @@ const EXPLAINED: f64 = 1e-6;
 
 struct Gwas {
     null: Null,
+    axes: Axes,
     panel: String,
     variants: usize,
     floors: Floors,
     response: String,
 }
 
-/// The model without variants.
+/// The model without variants: as in the formula, and with principal axes.
 enum Null {
     /// Of a measured trait, with the centre and scale of the response.
-    Linear(Model, (f64, f64)),
+    Linear(Box<[Model; 2]>, (f64, f64)),
     /// Of an event.
-    Logistic(Box<Glm>),
+    Logistic(Box<[Glm; 2]>),
 }
 
 /// Checks a request: a formula, the panel, floors.
@@ -138,25 +152,13 @@ pub fn prepare(
     dictionary: &Dictionary,
 ) -> Result<Box<dyn Analysis>, AnalysisError> {
     let error = |what: &str| AnalysisError::request(request, what);
-    let (Some(panel), Some(variants)) = (&request.panel, request.variants) else {
-        return Err(error(
-            "needs a panel: --panel FILE, or `panel` and `variants` in a study file",
-        ));
-    };
-    if panel.len() != 64 || !panel.bytes().all(|it| it.is_ascii_hexdigit()) {
-        return Err(error("has a `panel` that is no SHA-256; give the panel's file by --panel"));
+    let (panel, variants) = panel_of(request)?;
+    let floors = floors_of(request)?;
+    let axes = request.axes.unwrap_or(0);
+    if axes > AXES_MAX {
+        return Err(error("takes at most 10 axes"));
     }
-    if !(1..=VARIANTS_MAX).contains(&variants) {
-        return Err(error("needs a panel of 1 to 67,108,864 variants"));
-    }
-    let maf = request.maf.unwrap_or(MAF);
-    let missing = request.missing_max.unwrap_or(MISSING_MAX);
-    if !(0.0..0.5).contains(&maf) || !(0.0..=0.5).contains(&missing) {
-        return Err(error("needs `maf` from 0 to 0.5 and `missing_max` from 0 to 0.5"));
-    }
-    let Some((maf, missing)) = Part::of(maf).zip(Part::of(missing)) else {
-        return Err(error("takes `maf` and `missing_max` with at most six decimals"));
-    };
+    let names: Vec<String> = (1..=axes).map(|axis| format!("axis{axis}")).collect();
     let null = match request.family.as_deref() {
         None | Some("gaussian") => {
             let model = Model::new(request, dictionary)?;
@@ -164,28 +166,79 @@ pub fn prepare(
                 Response::Numeric { centre, scale } => (*centre, *scale),
                 _ => return Err(error("has an event as trait; add family binomial")),
             };
-            Null::Linear(model, response)
+            let whole = model.with_names(&names);
+            Null::Linear(Box::new([model, whole]), response)
         }
-        Some("binomial") => Null::Logistic(Box::new(Glm::new(request, dictionary)?)),
+        Some("binomial") => {
+            let glm = Glm::new(request, dictionary)?;
+            let model = glm.model.with_names(&names);
+            let whole = Glm::new(request, dictionary)?.of_model(model);
+            Null::Logistic(Box::new([glm, whole]))
+        }
         Some(_) => return Err(error("takes family gaussian or binomial")),
     };
-    let model = null.model();
+    let model = null.models()[0];
     if !model.design.has_intercept || model.design.offset.is_some() {
         return Err(error("needs an intercept, and no offset"));
     }
     let text = request.formula.as_deref().unwrap_or_default();
     let response = text.split('~').next().unwrap_or_default().trim().to_owned();
-    let variants = usize::try_from(variants).unwrap_or(usize::MAX);
-    let floors = Floors { maf, missing };
-    Ok(Box::new(Gwas { null, panel: panel.clone(), variants, floors, response }))
+    let common = Part::of(AXES_MAF.max(request.maf.unwrap_or(MAF))).unwrap_or(floors.maf);
+    let axes = Axes {
+        count: usize::try_from(axes).unwrap_or(0),
+        panel: variants,
+        floors: Floors { maf: common, ..floors },
+    };
+    Ok(Box::new(Gwas { null, axes, panel, variants, floors, response }))
+}
+
+/// Hash and size of the panel that a request names.
+///
+/// # Errors
+/// [`AnalysisError::Request`].
+pub(crate) fn panel_of(request: &Request) -> Result<(String, usize), AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let (Some(panel), Some(variants)) = (&request.panel, request.variants) else {
+        return Err(error("needs a panel: --panel FILE, or `panel` in a study file"));
+    };
+    if panel.len() != 64 || !panel.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return Err(error("has a `panel` that is no SHA-256; give the panel's file by --panel"));
+    }
+    if !(1..=VARIANTS_MAX).contains(&variants) {
+        return Err(error("needs a panel of 1 to 67,108,864 variants"));
+    }
+    Ok((panel.clone(), usize::try_from(variants).unwrap_or(usize::MAX)))
+}
+
+/// The floors that a request sets.
+///
+/// # Errors
+/// [`AnalysisError::Request`].
+pub(crate) fn floors_of(request: &Request) -> Result<Floors, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let maf = request.maf.unwrap_or(MAF);
+    let missing = request.missing_max.unwrap_or(MISSING_MAX);
+    if !(0.0..0.5).contains(&maf) || !(0.0..=0.5).contains(&missing) {
+        return Err(error("needs `maf` from 0 to 0.5 and `missing_max` from 0 to 0.5"));
+    }
+    let fits = Part::of(maf).zip(Part::of(missing));
+    let (maf, missing) =
+        fits.ok_or_else(|| error("takes `maf` and `missing_max` with at most six decimals"))?;
+    Ok(Floors { maf, missing })
 }
 
 impl Null {
-    fn model(&self) -> &Model {
+    /// The model of the formula, and with principal axes.
+    fn models(&self) -> [&Model; 2] {
         match self {
-            Self::Linear(model, _) => model,
-            Self::Logistic(glm) => &glm.model,
+            Self::Linear(models, _) => [&models[0], &models[1]],
+            Self::Logistic(glms) => [&glms[0].model, &glms[1].model],
         }
+    }
+
+    /// The whole model.
+    fn model(&self) -> &Model {
+        self.models()[1]
     }
 
     fn is_weighted(&self) -> bool {
@@ -211,16 +264,19 @@ impl Gwas {
     /// The target of a linear scan, with the residual sum of squares.
     fn linear(
         &self,
-        (model, (centre, scale)): (&Model, (f64, f64)),
+        (centre, scale): (f64, f64),
         session: &mut dyn Session,
         setting: &Setting,
         linked: Option<&Linked>,
-    ) -> Result<(Target, Word), AnalysisError> {
-        let mut rows = model.rows(linked.map(|it| &it.patients))?;
+    ) -> Result<(Target, Vec<Word>), AnalysisError> {
+        let [given, model] = self.null.models();
+        let mut rows = given.rows(linked.map(|it| &it.patients))?;
         let order = model.order();
-        let applicants =
-            Applicants { patients: rows.y.len(), parameters: order + 1, statistics: 0, also: &[] };
+        let parameters = (order + 1).max(self.axes.parameters());
+        let patients = rows.y.len();
+        let applicants = Applicants { patients, parameters, statistics: 0, also: &[] };
         admit(session, ADMITTED, &setting.policy, applicants)?;
+        let eigenvalues = self.put_axes(session, setting, (linked, &mut rows))?;
         rows.y.iter_mut().for_each(|y| *y = (*y - centre) / scale);
         let sums = gram_sums(rows.observed(), order)?;
         let products = session.input(&sums.products)?;
@@ -230,7 +286,10 @@ impl Gwas {
         let all = Shared::concat([&products, &with_response]);
         let opened = reals(&session.open(COVARIATES, &all)?);
         let Some(linked) = linked else {
-            return Ok((Target::nobody(self.null.covariates(), false), 0));
+            return Ok((
+                Target::nobody(self.null.covariates(), false),
+                [vec![0], eigenvalues].concat(),
+            ));
         };
         let (triangle, with_response) = opened.split_at(opened.len().saturating_sub(order));
         let information = full(triangle, order);
@@ -241,30 +300,57 @@ impl Gwas {
         let rest: Vec<f64> = rows.y.iter().zip(fitted).map(|(y, fitted)| y - fitted).collect();
         let squares = sum_of(rest.iter().map(|it| it * it))?;
         let rest = lifted(rest, setting);
-        Ok((Target::new(linked, &rows, (&rest, &[]), (&information, order))?, squares))
+        let target = Target::new(linked, &rows, (&rest, &[]), (&information, order))?;
+        Ok((target, [vec![squares], eigenvalues].concat()))
+    }
+
+    /// Puts principal axes beside the covariates of the formula; the eigenvalues as public words.
+    fn put_axes(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        (linked, rows): (Option<&Linked>, &mut Rows),
+    ) -> Result<Vec<Word>, AnalysisError> {
+        if self.axes.count == 0 {
+            return Ok(Vec::new());
+        }
+        let placed = self.axes.place(session, setting, (linked, rows))?;
+        let order = self.null.models()[0].order();
+        rows.beside(order, (&placed.scores, self.axes.count));
+        let public = |value: &f64| encode(if session.party() == 0 { *value } else { 0.0 });
+        Ok(placed.eigenvalues.iter().map(public).collect::<Result<_, _>>()?)
     }
 
     /// The target of a score test.
     fn logistic(
         &self,
-        glm: &Glm,
+        [given, glm]: [&Glm; 2],
         session: &mut dyn Session,
         setting: &Setting,
         linked: Option<&Linked>,
-    ) -> Result<(Target, Word), AnalysisError> {
-        let rows = glm.admitted(session, setting, linked.map(|it| &it.patients))?;
+    ) -> Result<(Target, Vec<Word>), AnalysisError> {
+        let mut rows = given.admitted(session, setting, linked.map(|it| &it.patients))?;
+        if self.axes.count > 0 {
+            let (patients, parameters) = (rows.y.len(), self.axes.parameters());
+            let applicants = Applicants { patients, parameters, statistics: 0, also: &[] };
+            admit(session, ADMITTED, &setting.policy, applicants)?;
+        }
+        let eigenvalues = self.put_axes(session, setting, (linked, &mut rows))?;
         let order = glm.model.order();
         let beta = reals(&glm.open_fit(session, setting, &rows)?.known);
         let sums = fit_sums(Family::Binomial, rows.observed(), &beta)?;
         let information = session.input(&sums.information)?;
         let information = full(&reals(&session.open(COVARIATES, &information)?), order);
         let Some(linked) = linked else {
-            return Ok((Target::nobody(self.null.covariates(), true), 0));
+            return Ok((
+                Target::nobody(self.null.covariates(), true),
+                [vec![0], eigenvalues].concat(),
+            ));
         };
         let (rest, weights) = scores(Family::Binomial, rows.observed(), &beta);
         let rest = lifted(rest, setting);
         let target = Target::new(linked, &rows, (&rest, &weights), (&information, order))?;
-        Ok((target, 0))
+        Ok((target, [vec![0], eigenvalues].concat()))
     }
 
     /// All blocks of variants: the next one is added up while centres work on the last.
@@ -308,9 +394,7 @@ impl Gwas {
         };
         if known == 0 {
             row.alternative = f64::NAN;
-            let rare = copies & 2 != 0;
-            row.skipped = Some(if copies & 1 != 0 { Skipped::Missing } else { Skipped::Rare });
-            debug_assert!(rare || copies & 1 != 0);
+            row.skipped = Some(Verdict::of_word(first).skipped());
             return row;
         }
         if squares <= EXPLAINED * row.alternative.min(2.0 * row.observed - row.alternative) {
@@ -336,6 +420,18 @@ impl Gwas {
         }
         row
     }
+}
+
+/// Eigenvalues of the matrix of relationships, as PLINK's `eigenval` has them.
+fn eigenvalue_table(values: &[f64]) -> Vec<Table> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new("axes", &["axis", "eigenvalue"]);
+    for (at, value) in (1_u32..).zip(values) {
+        table.rows.push(vec![Cell::Count(f64::from(at)), Cell::Number(*value)]);
+    }
+    vec![table]
 }
 
 /// What all rows of a scan share.
@@ -378,13 +474,22 @@ impl Analysis for Gwas {
                 "to the centres: {} sums of products of the {order} covariates, {order} with the trait",
                 order * (order + 1) / 2
             ),
-            Null::Logistic(glm) => format!(
+            Null::Logistic(glms) => format!(
                 "to the centres: the {order} coefficients of the covariates after each of {} steps, \
                  and {} numbers of their information",
-                glm.iterations,
+                glms[1].iterations,
                 order * (order + 1) / 2
             ),
         });
+        if self.axes.count > 0 {
+            lines.push(format!(
+                "{} eigenvalues; to the centres: {} numbers for each of {} variants, which make the \
+                 axes",
+                self.axes.count,
+                self.axes.parameters(),
+                self.axes.variants()
+            ));
+        }
         lines.push(
             "to the centres: which variants are too rare or known in too few patients; of the others \
              the allele count"
@@ -394,15 +499,15 @@ impl Analysis for Gwas {
     }
 
     fn understood(&self) -> Vec<String> {
-        self.null.model().understood()
+        self.null.models()[0].understood()
     }
 
     fn sets(&self) -> usize {
-        self.null.model().sets()
+        self.null.models()[0].sets()
     }
 
     fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
-        let mut picked = self.null.model().pick(patients)?;
+        let mut picked = self.null.models()[0].pick(patients)?;
         let linked = have_genotypes(patients);
         for set in &mut picked {
             for (entry, linked) in set.iter_mut().zip(&linked) {
@@ -420,17 +525,16 @@ impl Analysis for Gwas {
     ) -> Result<(), AnalysisError> {
         let linked = Linked::new(patients, (&self.panel, self.variants))?;
         let linked = linked.as_ref();
-        let (target, squares) = match &self.null {
-            Null::Linear(model, response) => {
-                self.linear((model, *response), session, setting, linked)?
+        let (target, own) = match &self.null {
+            Null::Linear(_, response) => self.linear(*response, session, setting, linked)?,
+            Null::Logistic(glms) => {
+                self.logistic([&glms[0], &glms[1]], session, setting, linked)?
             }
-            Null::Logistic(glm) => self.logistic(glm, session, setting, linked)?,
         };
         let patients = session.input(&[encode_count(target.patients())])?;
-        let totals = Shared::concat([&patients, &session.input(&[squares])?]);
         let bits = [square_bits(setting), score_lift(setting)].map(Word::from);
-        let bits = session.constant(&bits);
-        session.release(TOTALS, &Shared::concat([&totals, &bits]))?;
+        let totals = [&patients, &session.constant(&bits), &session.input(&own)?];
+        session.release(TOTALS, &Shared::concat(totals))?;
         let step = Step { floors: self.floors, setting, target: &target, patients: &patients };
         self.scan(session, &step, linked)
     }
@@ -441,8 +545,10 @@ impl Analysis for Gwas {
         let patients = decode_scaled(total(0), 0);
         let freedom = patients - self.null.model().order() as f64 - 1.0;
         let bits = |at: usize| u32::try_from(total(at)).unwrap_or(0);
-        let (bits, lift) = (bits(2), bits(3));
-        let squares = decode_scaled(total(1), SCAN_BITS);
+        let (bits, lift) = (bits(1), bits(2));
+        let squares = decode_scaled(total(3), SCAN_BITS);
+        let values = totals.iter().skip(4).map(|it| decode_scaled(*it, SCAN_BITS));
+        let values: Vec<f64> = values.collect();
         let totals = Totals { bits, squares, freedom, student: Student::new(freedom) };
         let mut rows = Vec::with_capacity(self.variants);
         for block in release.words(STATISTICS)?.chunks(2 * BLOCK) {
@@ -475,10 +581,11 @@ impl Analysis for Gwas {
             patients,
             freedom: if linear { freedom } else { 0.0 },
             rows,
+            genotypes: Vec::new(),
         };
         Ok(Findings {
             title: format!("Genome-wide scan of {}", self.response),
-            tables: vec![glance],
+            tables: [vec![glance], eigenvalue_table(&values)].concat(),
             notes: Vec::new(),
             found_percent_below: None,
             scans: vec![scan],

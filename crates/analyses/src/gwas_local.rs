@@ -4,7 +4,7 @@ use crate::analysis::{AnalysisError, Patients};
 use crate::design::Rows;
 use crate::local_fit::cholesky;
 use konsil_cohort::{Dataset, Genotypes};
-use konsil_kernels::{BlockSums, Dose, GenotypeCounts, SCAN_BITS, Scanner};
+use konsil_kernels::{BlockSums, Dose, GenotypeCounts, Packed, SCAN_BITS, Scanner};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -55,8 +55,27 @@ impl Linked {
         Ok(Some(Self { patients, genotypes, people }))
     }
 
+    /// The genotypes of some variants, given by rising numbers.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Cohort`].
+    pub(crate) fn pick(&self, variants: &[usize]) -> Result<Packed, AnalysisError> {
+        let people = self.genotypes.people().len();
+        let mut words = Vec::with_capacity(variants.len() * Packed::stride_of(people));
+        for variant in variants {
+            words.extend_from_slice(self.genotypes.read(*variant, 1)?.words());
+        }
+        let what = "the file holds other people than its head says; import it again";
+        Packed::new(people, words).ok_or(AnalysisError::Genotypes { what })
+    }
+
+    /// For each person of the genotypes the row among the patients, whatever values they miss.
+    pub(crate) fn everyone(&self) -> &[Option<usize>] {
+        &self.people
+    }
+
     /// For each person of the genotypes the place among the rows of a model.
-    fn places(&self, rows: &Rows) -> Vec<Option<usize>> {
+    pub(crate) fn places(&self, rows: &Rows) -> Vec<Option<usize>> {
         let mut place = vec![None; self.patients.rows()];
         for (at, row) in rows.kept.iter().enumerate() {
             if let Some(place) = place.get_mut(*row) {
@@ -77,6 +96,8 @@ pub(crate) struct Target {
     weighted: bool,
     /// Covariates that are projected out.
     pub(crate) covariates: usize,
+    /// Traits: 1, or 0 where genotypes are only counted.
+    traits: usize,
 }
 
 /// The sums of one variant, moved by the pooled mean of its genotypes, which stands for missing ones.
@@ -89,9 +110,16 @@ pub(crate) struct Moved {
 }
 
 impl Target {
+    /// Only counts genotypes, of `patients` people at these places; while planning of nobody.
+    pub(crate) fn counting(places: Option<&[Option<usize>]>, patients: usize) -> Self {
+        let scanner = places.map(|places| Scanner::new(places, &[], &[]));
+        let patients = u64::try_from(patients).unwrap_or(u64::MAX);
+        Self { scanner, patients, totals: Vec::new(), weighted: false, covariates: 0, traits: 0 }
+    }
+
     /// While planning: nobody.
     pub(crate) fn nobody(covariates: usize, weighted: bool) -> Self {
-        Self { scanner: None, totals: Vec::new(), patients: 0, weighted, covariates }
+        Self { scanner: None, totals: Vec::new(), patients: 0, weighted, covariates, traits: 1 }
     }
 
     /// `rest` is the trait without what the covariates say of it, `weights` are the patients' own,
@@ -127,7 +155,7 @@ impl Target {
         let scanner = Scanner::new(&linked.places(rows), &values, &doses);
         let totals = scanner.totals().iter().map(|it| *it as f64 * UNIT).collect();
         let patients = u64::try_from(rest.len()).unwrap_or(u64::MAX);
-        Ok(Self { scanner: Some(scanner), totals, patients, weighted, covariates })
+        Ok(Self { scanner: Some(scanner), totals, patients, weighted, covariates, traits: 1 })
     }
 
     /// Patients who take part.
@@ -141,10 +169,23 @@ impl Target {
         genotypes: Option<&Arc<dyn Genotypes>>,
         (first, count): (usize, usize),
     ) -> Result<BlockSums, AnalysisError> {
-        let Some((scanner, genotypes)) = self.scanner.as_ref().zip(genotypes) else {
+        let block = match genotypes.filter(|_| self.scanner.is_some()) {
+            Some(genotypes) => Some(genotypes.read(first, count)?),
+            None => None,
+        };
+        self.sums_of(block.as_ref(), count)
+    }
+
+    /// The sums of a block of `count` variants; of nothing while planning.
+    pub(crate) fn sums_of(
+        &self,
+        block: Option<&Packed>,
+        count: usize,
+    ) -> Result<BlockSums, AnalysisError> {
+        let Some((scanner, block)) = self.scanner.as_ref().zip(block) else {
             return Ok(self.nothing(count));
         };
-        let sums = scanner.scan(&genotypes.read(first, count)?);
+        let sums = scanner.scan(block);
         if sums.counts.len() != count {
             let what = "the file holds other people than its head says; import it again";
             return Err(AnalysisError::Genotypes { what });
@@ -162,7 +203,7 @@ impl Target {
     }
 
     fn columns(&self) -> usize {
-        1 + if self.weighted { 2 } else { 0 } + self.covariates
+        self.traits + if self.weighted { 2 } else { 0 } + self.covariates
     }
 
     /// Variant `at` of a block, moved by `mean`; `into` takes `sum w x (g - mean)` of each covariate.

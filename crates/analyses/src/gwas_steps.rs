@@ -3,6 +3,7 @@
 use crate::analysis::{AnalysisError, Setting};
 use crate::gwas::{ALLELES, FLOORS, STATISTICS};
 use crate::gwas_local::Target;
+use crate::scan::Skipped;
 use konsil_disclosure::Residual;
 use konsil_kernels::{BlockSums, GenotypeCounts, SCAN_BITS};
 use konsil_mpc::{Bits, MpcError, Session, Shared, linear};
@@ -50,8 +51,22 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    fn passes(self) -> bool {
+    pub(crate) fn passes(self) -> bool {
         !self.rare && !self.missing
+    }
+
+    /// As it is released in place of counts, which begin with people who have a genotype, none here.
+    pub(crate) fn word(self) -> Word {
+        Word::from(self.rare) << 32 | Word::from(self.missing) << 33
+    }
+
+    pub(crate) fn of_word(word: Word) -> Self {
+        Self { rare: word >> 32 & 1 != 0, missing: word >> 33 & 1 != 0 }
+    }
+
+    /// What result files say.
+    pub(crate) fn skipped(self) -> Skipped {
+        if self.missing { Skipped::Missing } else { Skipped::Rare }
     }
 }
 
@@ -122,7 +137,7 @@ impl Step<'_> {
         let mut row = vec![0.0; covariates];
         for (at, (verdict, (known, copies))) in verdicts.iter().zip(&alleles).enumerate() {
             if !verdict.passes() {
-                public[at] = u128::from(verdict.missing) << 32 | u128::from(verdict.rare) << 33;
+                public[at] = verdict.word();
                 continue;
             }
             public[at] = u128::from(*copies) << 32 | u128::from(*known);
@@ -145,7 +160,7 @@ impl Step<'_> {
     }
 
     /// Which variants are too rare, or known in too few patients.
-    fn judge(
+    pub(crate) fn judge(
         &self,
         session: &mut dyn Session,
         counts: &[GenotypeCounts],
@@ -182,17 +197,29 @@ impl Step<'_> {
     }
 
     /// Patients of this centre whose genotype is known.
-    fn known(&self, counts: &GenotypeCounts) -> u32 {
+    pub(crate) fn known(&self, counts: &GenotypeCounts) -> u32 {
         u32::try_from(self.target.patients()).unwrap_or(u32::MAX).saturating_sub(counts.missing)
     }
 
-    /// For each allele and variant, whether too few people carry the allele (R1), also without those of
-    /// any one centre (R2): of a centre's carriers no more count than the threshold, so that twice the
-    /// threshold leaves enough whoever subtracts. `[allele][variant]`.
+    /// For each variant, whether too few people carry the alternative, then the reference allele.
     fn few_carriers(
         &self,
         session: &mut dyn Session,
         counts: &[GenotypeCounts],
+    ) -> Result<Bits, MpcError> {
+        let with_two = |it: &GenotypeCounts| it.one + it.two;
+        let others = |it: &GenotypeCounts| self.known(it).saturating_sub(it.two);
+        let groups = [counts.iter().map(with_two).collect(), counts.iter().map(others).collect()];
+        self.few_people(session, &groups)
+    }
+
+    /// For each group of people and variant, whether the group has too few (R1), also without those of
+    /// any one centre (R2): of a centre's people no more count than the threshold, so that twice the
+    /// threshold leaves enough whoever subtracts. `[group][variant]`, of `groups` at this centre.
+    pub(crate) fn few_people(
+        &self,
+        session: &mut dyn Session,
+        groups: &[Vec<u32>],
     ) -> Result<Bits, MpcError> {
         let policy = &self.setting.policy;
         let threshold = i128::from(policy.threshold);
@@ -206,13 +233,8 @@ impl Step<'_> {
             }
             own.min(threshold)
         };
-        let carriers = |allele: usize, it: &GenotypeCounts| {
-            let without = self.known(it).saturating_sub(it.one + it.two);
-            if allele == 0 { it.one + it.two } else { it.one + without }
-        };
-        let both = (0..2).flat_map(|allele| counts.iter().map(move |it| (allele, it)));
         let mine: Vec<Word> =
-            both.map(|(allele, it)| counted(carriers(allele, it)).cast_unsigned()).collect();
+            groups.iter().flatten().map(|it| counted(*it).cast_unsigned()).collect();
         let shared = session.input(&mine)?;
         let most = (least * parties * parties + least).unsigned_abs();
         session.narrow(bytes_for(most));
@@ -222,7 +244,7 @@ impl Step<'_> {
     }
 
     /// Known genotypes and copies of the alternative allele, of the variants that pass.
-    fn alleles(
+    pub(crate) fn alleles(
         &self,
         session: &mut dyn Session,
         counts: &[GenotypeCounts],

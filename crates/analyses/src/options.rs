@@ -41,6 +41,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "mixture of penalties, from 0 for ridge to 1 for lasso",
     },
     Choice {
+        name: "axes",
+        takes: Takes::Whole,
+        help: "principal axes of the genotypes that are covariates too, 0 to 10",
+    },
+    Choice {
         name: "baseline",
         takes: Takes::Nothing,
         help: "show the baseline's cumulative hazard",

@@ -5,7 +5,7 @@ use crate::{
     anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, gwas,
     histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed,
     multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test,
-    table1, validate, wilcox,
+    table1, validate, variant_qc, wilcox,
 };
 use konsil_cohort::{Dictionary, suggest};
 use konsil_mpc::Opening;
@@ -287,12 +287,23 @@ pub const REGISTRY: &[Entry] = &[
             "which gene variants go along with a value or an event",
             "welche Genvarianten mit einem Wert oder Ereignis zusammenhängen",
         ],
-        example: "konsil gwas 'sbp ~ age + sex' --panel LAB/panel.tsv",
-        options: &["family", "iterations", "maf", "missing_max", "panel", "variants"],
+        example: "konsil gwas 'sbp ~ age + sex' --panel lab/panel.tsv",
+        options: &["axes", "family", "iterations", "maf", "missing_max", "panel", "variants"],
         reference: "plink2 --glm; R, score test of glm",
         digits: 8,
         openings: &gwas::OPENINGS,
         prepare: gwas::prepare,
+    },
+    Entry {
+        kind: "variant_qc",
+        title: "frequency, missing genotypes and Hardy-Weinberg test of each variant of a panel",
+        says: ["how common gene variants are", "wie häufig Genvarianten sind"],
+        example: "konsil variant_qc --panel lab/panel.tsv",
+        options: &["maf", "missing_max", "panel", "variants"],
+        reference: "plink2 --freq, --missing, --hardy",
+        digits: 9,
+        openings: &variant_qc::OPENINGS,
+        prepare: variant_qc::prepare,
     },
     Entry {
         kind: "t_test",

@@ -18,6 +18,9 @@ pub struct Scan {
     /// One for each variant, in the panel's order.
     #[serde(skip)]
     pub rows: Vec<ScanRow>,
+    /// Counts instead, one for each variant, where nothing was tested against a trait.
+    #[serde(skip)]
+    pub genotypes: Vec<GenotypeRow>,
 }
 
 /// The test of each variant.
@@ -27,6 +30,27 @@ pub enum ScanTest {
     Linear,
     /// Score test of logistic regression, one-step estimate.
     Score,
+    /// None: genotypes were counted.
+    Counts,
+}
+
+/// Genotypes of one variant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GenotypeRow {
+    /// Number in the panel, from 0.
+    pub variant: u32,
+    /// People whose genotype is known.
+    pub observed: f64,
+    /// Alternative alleles among them.
+    pub alternative: f64,
+    /// People with one of them; NaN where a group is too small to be shown.
+    pub one: f64,
+    /// People with two; NaN likewise.
+    pub two: f64,
+    /// `-log10` of the p value of Hardy-Weinberg proportions; NaN likewise.
+    pub log10_p: f64,
+    /// Why it has no counts.
+    pub skipped: Option<Skipped>,
 }
 
 /// One variant.

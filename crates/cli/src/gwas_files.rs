@@ -2,9 +2,9 @@
 //!
 //! Rows are written as they are read; a file of millions of variants needs no memory of its size.
 
-mod digits;
+pub(crate) mod digits;
 mod md5;
-mod private;
+pub(crate) mod private;
 mod ssf;
 
 pub(crate) use ssf::Ssf;
@@ -60,7 +60,7 @@ pub(crate) fn write(
     let name = |end: &str| wanted.out.join(format!("{}.{}.{end}", wanted.id, scan.response));
     let (end, rows): (_, Rows) = match (wanted.dialect, scan.test) {
         (Dialect::Plink, ScanTest::Linear) => ("glm.linear", plink),
-        (Dialect::Plink, ScanTest::Score) => ("glm.logistic", plink),
+        (Dialect::Plink, ScanTest::Score | ScanTest::Counts) => ("glm.logistic", plink),
         (Dialect::Regenie, _) => ("regenie", regenie),
     };
     let mut file = PrivateFile::create(&name(end))?;

@@ -39,6 +39,7 @@ mod study;
 mod subject;
 mod submit;
 mod transparency;
+mod variant_files;
 
 use arguments::{Arguments, Command, DealerCommand, NodeCommand};
 use clap::Parser;

@@ -9,7 +9,8 @@ use crate::panels;
 use crate::render;
 use crate::report;
 use crate::screen::Screen;
-use konsil_analyses::{Findings, Table};
+use crate::variant_files;
+use konsil_analyses::{Findings, ScanTest, Table};
 use konsil_node::{Clock, Outcome, StudyRun, write_private};
 use konsil_plot::number::{self, Medium};
 use serde_json::{Value, json};
@@ -81,6 +82,9 @@ pub(crate) fn finish(
 fn show_scans(findings: &Findings, screen: &Screen) {
     for scan in &findings.scans {
         let Some(panel) = panels::of_hash(&scan.panel) else { continue };
+        if scan.test == ScanTest::Counts {
+            continue;
+        }
         let summary = Summary::of(scan, &panel);
         let lines = summary.lines(scan, &panel).join("\n");
         screen.table(&format!("{lines}\n{}", summary.table(scan, &panel, screen.colour)));
@@ -97,6 +101,10 @@ fn write_scans(
         let panel = panels::of_hash(&scan.panel).ok_or_else(|| {
             Failure::usage("the panel's file is needed to name variants: give it by --panel")
         })?;
+        if scan.test == ScanTest::Counts {
+            variant_files::write(scan, &panel, &place.out.join(format!("{id}.variants.tsv")))?;
+            continue;
+        }
         let request = run.study.analysis.iter().find(|it| it.id == id);
         let formula = request.and_then(|it| it.formula.as_deref()).unwrap_or_default();
         let right = formula.split_once('~').map_or("", |(_, right)| right);

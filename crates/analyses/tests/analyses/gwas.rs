@@ -2,9 +2,10 @@
 //! floors, and what has no genotypes.
 
 use crate::reference::{say, shared_set};
-use crate::support::{Network, model};
-use konsil_analyses::{Request, Scan, ScanRow, Skipped};
+use crate::support::{Network, model, number};
+use konsil_analyses::{AnalysisError, GenotypeRow, Request, Scan, ScanRow, Skipped, prepare};
 use konsil_cohort::{CohortError, Dictionary, Genotypes, Pseudonym};
+use konsil_disclosure::{Policy, Residual};
 use konsil_kernels::{MISSING, Packed};
 use std::collections::HashMap;
 use std::path::Path;
@@ -301,6 +302,105 @@ fn variants_are_as_in_pooled_regressions() {
     }
 }
 
+/// People of four kinds, whose frequencies differ at every variant.
+fn of_four_kinds(sizes: &[usize], variants: usize) -> (Vec<Person>, Vec<Vec<u8>>) {
+    let (mut people, _) = made(sizes, 2);
+    let mut next = random(5);
+    let kinds: Vec<usize> = people.iter().map(|_| (4.0 * next()) as usize).collect();
+    let genotypes: Vec<Vec<u8>> = (0..variants)
+        .map(|_| {
+            let frequencies: Vec<f64> = (0..4).map(|_| 0.1 + 0.5 * next()).collect();
+            let mut drawn = |kind: &usize| {
+                let copies =
+                    u8::from(next() < frequencies[*kind]) + u8::from(next() < frequencies[*kind]);
+                if next() < 0.01 { MISSING } else { copies }
+            };
+            kinds.iter().map(&mut drawn).collect()
+        })
+        .collect();
+    for (person, kind) in people.iter_mut().zip(&kinds) {
+        let y = person.numbers[0] + *kind as f64;
+        person.values[1] = y.to_string();
+        person.numbers[0] = y;
+    }
+    (people, genotypes)
+}
+
+/// The first eigenvectors of a symmetric matrix, by repeated multiplication.
+fn leading(matrix: &[Vec<f64>], count: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let mut found: Vec<Vec<f64>> = Vec::new();
+    let mut values = Vec::new();
+    for at in 0..count {
+        let mut next = random(77 + at as u64);
+        let mut vector: Vec<f64> = matrix.iter().map(|_| next() - 0.5).collect();
+        let mut value = 0.0;
+        for _ in 0..150 {
+            for other in &found {
+                let part = times(&vector, other);
+                vector.iter_mut().zip(other).for_each(|(it, other)| *it -= part * other);
+            }
+            let image: Vec<f64> = matrix.iter().map(|row| times(row, &vector)).collect();
+            value = times(&image, &image).sqrt();
+            vector = image.iter().map(|it| it / value).collect();
+        }
+        found.push(vector);
+        values.push(value);
+    }
+    (found, values)
+}
+
+/// Principal axes are those of the pooled, standardised genotypes, and take part as covariates.
+#[test]
+fn axes_are_those_of_all_people() {
+    let variants = 300;
+    let (people, genotypes) = of_four_kinds(&[200, 260, 250], variants);
+    let network = network(&people, &genotypes);
+    let taking: Vec<usize> = (0..people.len()).filter(|at| at % 50 != 7).collect();
+    let standard = |row: &Vec<u8>| {
+        let g = imputed(row, &taking);
+        let mean = g.iter().sum::<f64>() / g.len() as f64;
+        let scale = (mean * (1.0 - mean / 2.0)).sqrt();
+        g.iter().map(|it| (it - mean) / scale).collect::<Vec<f64>>()
+    };
+    let standardised: Vec<Vec<f64>> = genotypes.iter().map(standard).collect();
+    let n = taking.len();
+    let mut relationship = vec![vec![0.0; n]; n];
+    for row in &standardised {
+        for (into, left) in relationship.iter_mut().zip(row) {
+            into.iter_mut().zip(row).for_each(|(sum, it)| *sum += left * it / variants as f64);
+        }
+    }
+    let (axes, values) = leading(&relationship, 3);
+    let rows: Vec<Vec<f64>> = (taking.iter().enumerate())
+        .map(|(place, at)| {
+            let numbers = &people[*at].numbers;
+            let own = [1.0, numbers[2], numbers[3]];
+            own.into_iter().chain(axes.iter().map(|axis| 20.0 * axis[place])).collect()
+        })
+        .collect();
+    let y: Vec<f64> = taking.iter().map(|at| people[*at].numbers[0]).collect();
+    let request = Request { axes: Some(3), ..scan("y ~ age + pc", "gaussian", variants) };
+    for run in [network.on_ideal(&request), network.on_shares(&request)] {
+        let table = run.table("axes");
+        for (at, value) in values.iter().enumerate() {
+            assert!(far(number(table, at, "eigenvalue"), *value) < 1e-8);
+        }
+        let mut worst: f64 = 0.0;
+        for (row, genotypes) in of(run.found()).rows.iter().zip(&genotypes) {
+            assert_eq!(row.skipped, None);
+            let (beta, error) = pooled_linear(&rows, &y, &imputed(genotypes, &taking));
+            worst = worst.max(((row.beta - beta) / error).abs()).max(far(row.error, error));
+        }
+        say(&format!("gwas with axes: {:.1} digits, {} B", -worst.log10(), run.cost.bytes));
+        assert!(worst < 1e-6, "{worst}");
+    }
+    let logistic = Request { axes: Some(2), ..scan("ill ~ age", "binomial", variants) };
+    assert_eq!(of(network.on_shares(&logistic).found()).rows.len(), variants);
+    // as many directions need more people
+    let many = Request { axes: Some(10), ..request };
+    assert!(matches!(network.on_shares(&many).findings, Err(AnalysisError::Withheld(_))));
+}
+
 /// A file with tabs between, packed with gzip or not: its header's columns, then rows.
 fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let text = if path.extension().is_some_and(|it| it == "gz") {
@@ -483,4 +583,127 @@ fn variants_are_as_r_says() {
             ledger.close(&format!("gwas {family}"));
         }
     }
+}
+
+/// Counts, frequencies, missing genotypes and Hardy-Weinberg tests of real people.
+#[test]
+fn counts_are_as_plink_says() {
+    let Some((mut network, ids, variants)) = real_set("geno_eur379", "EUR_subset.bed") else {
+        return;
+    };
+    network.policy.threshold = 3;
+    let request = Request {
+        id: "test".to_owned(),
+        kind: "variant_qc".to_owned(),
+        panel: Some(PANEL.to_owned()),
+        variants: Some(u32::try_from(variants).unwrap()),
+        missing_max: Some(0.1),
+        ..Request::default()
+    };
+    let run = network.on_shares(&request);
+    let rows: HashMap<&str, &GenotypeRow> =
+        ids.iter().map(String::as_str).zip(&of(run.found()).genotypes).collect();
+    let folder = shared_set("geno_eur379").unwrap();
+    let counts = |name: &str| table(&folder.join(name));
+    let (header, alleles) = counts("ref_acount.gz");
+    let [id, copies, known] = ["ID", "ALT_CTS", "OBS_CT"].map(|it| place(&header, it));
+    let mut compared = 0;
+    for line in &alleles {
+        let Some(row) = rows.get(line[id].as_str()).filter(|it| it.skipped.is_none()) else {
+            continue;
+        };
+        compared += 1;
+        assert_eq!(line[copies], row.alternative.to_string());
+        assert_eq!(line[known], (2.0 * row.observed).to_string());
+    }
+    let (header, missing) = counts("ref_vmiss.gz");
+    let [id, count] = ["ID", "MISSING_CT"].map(|it| place(&header, it));
+    for line in &missing {
+        let Some(row) = rows.get(line[id].as_str()).filter(|it| it.skipped.is_none()) else {
+            continue;
+        };
+        assert_eq!(line[count], (379.0 - row.observed).to_string());
+    }
+    let (header, hardy) = counts("ref_hardy.gz");
+    let [id, one, p] = ["ID", "HET_A1_CT", "P"].map(|it| place(&header, it));
+    let (mut tested, mut worst): (u32, f64) = (0, 0.0);
+    for line in &hardy {
+        let Some(row) = rows.get(line[id].as_str()).filter(|it| !it.one.is_nan()) else { continue };
+        tested += 1;
+        assert_eq!(line[one], row.one.to_string());
+        let wanted: f64 = line[p].parse().unwrap();
+        worst = worst.max((10_f64.powf(-row.log10_p) - wanted).abs() / wanted);
+    }
+    say(&format!(
+        "variant_qc: {compared} variants exact, {tested} tests to {worst:.1e}, {} B",
+        run.cost.bytes
+    ));
+    assert!(compared > 50_000 && tested > 20_000 && worst < 6e-6);
+}
+
+/// What is refused, and by which code.
+#[test]
+fn without_the_right_genotypes_nothing_is_tested() {
+    let (people, genotypes) = made(&[60, 60, 60], 5);
+    let network = network(&people, &genotypes);
+    let code = |run: crate::support::Run| run.findings.err().map(|it| it.code());
+    let other = Request { panel: Some("ff".repeat(32)), ..scan("y ~ age", "gaussian", 5) };
+    assert_eq!(code(network.on_shares(&other)), Some("K0224"));
+    let longer = scan("y ~ age", "gaussian", 6);
+    assert_eq!(code(network.on_shares(&longer)), Some("K0224"));
+    let refused =
+        |request: &Request| prepare(request, &network.dictionary).err().map(|it| it.code());
+    let fine = scan("y ~ age", "gaussian", 5);
+    for wrong in [
+        Request { panel: None, ..fine.clone() },
+        Request { panel: Some("panel.tsv".to_owned()), ..fine.clone() },
+        Request { variants: Some(0), ..fine.clone() },
+        Request { maf: Some(0.5), ..fine.clone() },
+        Request { maf: Some(1e-9), ..fine.clone() },
+        Request { missing_max: Some(-0.1), ..fine.clone() },
+        Request { axes: Some(11), ..fine.clone() },
+        Request { family: Some("poisson".to_owned()), ..fine.clone() },
+        Request { formula: Some("ill ~ age".to_owned()), ..fine.clone() },
+        Request { formula: Some("y ~ 0 + age".to_owned()), ..fine.clone() },
+        Request { formula: Some("y ~ age + offset(pc)".to_owned()), ..fine.clone() },
+        Request { kind: "variant_qc".to_owned(), ..fine.clone() },
+    ] {
+        assert_eq!(refused(&wrong), Some("K0220"), "{wrong:?}");
+    }
+    let few = Request { formula: Some("y ~ age + pc".to_owned()), axes: Some(5), ..fine };
+    assert_eq!(code(network.on_shares(&few)), Some("K0501"));
+}
+
+/// Rare alleles: nothing is shown where fewer people carry them than the threshold, or where they
+/// would without one centre's people.
+#[test]
+fn few_carriers_are_not_shown() {
+    let (people, mut genotypes) = made(&[120, 120, 120], 4);
+    let carried = |by: [usize; 3]| {
+        let mut left = by;
+        let carry = |person: &Person| {
+            let some = left[person.centre] > 0;
+            left[person.centre] -= usize::from(some);
+            u8::from(some)
+        };
+        people.iter().map(carry).collect::<Vec<u8>>()
+    };
+    // too few; enough, but not without the first centre; enough; enough reference alleles only
+    genotypes[0] = carried([3, 3, 3]);
+    genotypes[1] = carried([40, 5, 4]);
+    genotypes[2] = carried([12, 12, 12]);
+    genotypes[3] = carried([3, 40, 40]).iter().map(|it| 2 - it).collect();
+    let network = network(&people, &genotypes);
+    let shown = |residual: Residual| {
+        let policy = Policy { residual, ..network.policy.clone() };
+        let kept = network.centres.clone();
+        let other =
+            Network { centres: kept, policy, dictionary: network.dictionary.clone(), noise: None };
+        let request = Request { maf: Some(0.0), ..scan("y ~ age", "gaussian", 4) };
+        let run = other.on_shares(&request);
+        of(run.found()).rows.iter().map(|it| it.skipped.is_none()).collect::<Vec<bool>>()
+    };
+    assert_eq!(shown(Residual::None), [false, true, true, true]);
+    assert_eq!(shown(Residual::OneCentre), [false, false, true, true]);
+    assert_eq!(shown(Residual::AllButOne), [false, false, true, false]);
 }

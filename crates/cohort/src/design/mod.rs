@@ -147,6 +147,17 @@ pub struct Design {
 }
 
 impl Design {
+    /// The same with a further column that does not come from the data set: its name only, for what is
+    /// said of the model. Its values are the caller's.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        let (centre, scale, range) = (0.0, 1.0, None);
+        let column =
+            DesignColumn { name: name.to_owned(), centre, scale, range, product: Vec::new() };
+        self.columns.push(column);
+        self
+    }
+
     /// Expands a formula under a dictionary, by R's rules; patients are not looked at.
     ///
     /// # Errors
