@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod figures;
 mod geno;
+mod gwas_figures;
 mod gwas_files;
 mod gwas_summary;
 mod joining;

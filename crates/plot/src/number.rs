@@ -173,7 +173,7 @@ fn scientific(value: f64, medium: Medium) -> String {
     }
 }
 
-fn superscript(power: &str) -> String {
+pub(crate) fn superscript(power: &str) -> String {
     let raised = |character| match character {
         '-' => '\u{207b}',
         '0' => '\u{2070}',

@@ -3,7 +3,7 @@
 mod html;
 pub(crate) mod style;
 
-use crate::svg::{self, Chart, ForestPlot, KmPlot};
+use crate::svg::{self, Chart, ForestPlot, KmPlot, ManhattanPlot, QuantilePlot, RegionPlot};
 use crate::table::Table;
 use std::time::Duration;
 
@@ -76,6 +76,12 @@ pub enum Figure {
     Forest(ForestPlot),
     /// Any other numbers.
     Chart(Chart),
+    /// The p values of a scan along the genome.
+    Manhattan(ManhattanPlot),
+    /// The p values of a scan against those of chance.
+    Quantiles(QuantilePlot),
+    /// A locus of a scan.
+    Region(RegionPlot),
 }
 
 impl Figure {
@@ -86,6 +92,9 @@ impl Figure {
             Self::Survival(plot) => svg::kaplan_meier(plot),
             Self::Forest(plot) => svg::forest(plot),
             Self::Chart(chart) => svg::chart(chart),
+            Self::Manhattan(plot) => svg::manhattan(plot),
+            Self::Quantiles(plot) => svg::quantiles(plot),
+            Self::Region(plot) => svg::region(plot),
         }
     }
 }

@@ -23,6 +23,9 @@ svg:root{color:#17212b;background:#fff}\
 .konsil-plot .band{fill:currentColor;fill-opacity:.17}\
 .konsil-plot .lead{fill:none;stroke:currentColor;stroke-opacity:.7}\
 .konsil-plot .far{stroke-dasharray:1 5;stroke-opacity:.9}\
+.konsil-plot .limit{stroke:#b02a37;stroke:var(--bad,#c8434f);stroke-dasharray:6 3}\
+.konsil-plot .spots{fill:none;stroke:currentColor;stroke-width:3;stroke-linecap:round}\
+.konsil-plot .wide{stroke-width:5}\
 .konsil-plot .bar{fill:currentColor;fill-opacity:.75}\
 .konsil-plot .mark{fill:currentColor}.konsil-plot .whisker{stroke:currentColor;stroke-width:2}\
 .konsil-plot .s0{color:#0b7285;color:var(--accent,#108299)}\
@@ -53,6 +56,14 @@ impl Drawing {
     pub(crate) fn dot(&mut self, class: &str, at: (f64, f64)) {
         let (x, y) = (coordinate(at.0), coordinate(at.1));
         self.push(&format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"));
+    }
+
+    /// A dot that says something when it is pointed at.
+    pub(crate) fn named_dot(&mut self, class: &str, at: (f64, f64), says: &str) {
+        let (x, y, says) = (coordinate(at.0), coordinate(at.1), escape(says));
+        self.push(&format!(
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"3.5\"><title>{says}</title></circle>"
+        ));
     }
 
     pub(crate) fn rectangle(&mut self, class: &str, corner: (f64, f64), size: (f64, f64)) {
@@ -123,6 +134,11 @@ impl Path {
 
     pub(crate) fn down(&mut self, y: f64) {
         self.text.push_str(&format!("V{}", coordinate(y)));
+    }
+
+    /// Down to a place, or a mark without length, which a round end makes a dot.
+    pub(crate) fn stroke_to(&mut self, y: f64, dot: bool) {
+        if dot { self.text.push_str("h0") } else { self.down(y) }
     }
 
     pub(crate) fn to(&mut self, x: f64, y: f64) {

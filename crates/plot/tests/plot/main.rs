@@ -7,5 +7,6 @@
 )]
 
 mod figures;
+mod genome;
 mod report;
 mod sample;

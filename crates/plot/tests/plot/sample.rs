@@ -139,3 +139,72 @@ pub(crate) fn elements(markup: &str) -> Vec<String> {
     assert!(open.is_empty(), "not closed: {open:?}");
     all
 }
+
+/// Numbers that a result can hold when something went wrong.
+pub(crate) const ODD: [f64; 12] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.37,
+    1e-308,
+    1e300,
+    -1e300,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    59.999,
+];
+
+/// A repeatable row of choices.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    pub(crate) fn number(&mut self) -> f64 {
+        match self.below(3) {
+            0 => ODD[self.below(ODD.len())],
+            1 => self.below(1000) as f64 / 1000.0,
+            _ => self.below(100) as f64,
+        }
+    }
+
+    pub(crate) fn maybe(&mut self) -> Option<f64> {
+        (self.below(3) > 0).then(|| self.number())
+    }
+
+    pub(crate) fn label(&mut self) -> String {
+        const LABELS: [&str; 5] = [
+            "",
+            "arm A",
+            "<script>alert(1)</script>",
+            "\"><g onload='x'>\u{0}",
+            "Überlänge \u{1f9ec} .",
+        ];
+        LABELS[self.below(LABELS.len())].repeat(self.below(4))
+    }
+}
+
+/// Every attribute with a number must hold finite numbers only.
+pub(crate) fn check_within(svg: &str, bytes_max: usize) {
+    let names = elements(svg);
+    assert!(!names.iter().any(|name| name == "script"), "{svg}");
+    assert!(svg.len() < bytes_max, "{} bytes", svg.len());
+    for (index, piece) in svg.split('"').enumerate() {
+        if index % 2 == 1 && !piece.starts_with("http") {
+            let piece = piece.to_lowercase();
+            assert!(!piece.contains("nan") && !piece.contains("inf"), "{piece} in {svg}");
+        }
+    }
+    assert!(svg.starts_with("<svg xmlns=") && svg.contains("role=\"img\""));
+    assert!(svg.contains("<title>") && svg.contains("<desc>"));
+}
