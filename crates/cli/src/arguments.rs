@@ -14,6 +14,7 @@ use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
 use crate::power::{AdjustOptions, PowerCommand};
+use crate::prs::PrsCommand;
 use crate::request::RequestCommand;
 use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
@@ -112,6 +113,9 @@ pub(crate) enum Command {
     /// A centre's genotypes, and the list of variants.
     #[command(subcommand)]
     Geno(GenoCommand),
+    /// Polygenic scores, on this computer.
+    #[command(subcommand)]
+    Prs(PrsCommand),
     /// A network's members: for its administrator.
     #[command(subcommand)]
     Network(NetworkCommand),

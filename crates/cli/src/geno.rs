@@ -314,44 +314,51 @@ fn json(report: &ImportReport, people: usize) -> serde_json::Value {
     })
 }
 
-/// The patients of the centre's data set: the one that is named, that of konsil.toml, or the only one.
-/// None where there is no data set yet.
-pub(crate) fn known(
-    dir: &Path,
-    dataset: Option<&str>,
-    key: &Key,
-) -> Result<Option<HashSet<Pseudonym>>, Failure> {
-    let data = dir.join("data");
-    let names = dataset_names(&data)?;
+/// The centre's data set: the one that is named, that of konsil.toml, or the only one. None where there
+/// is no data set yet.
+pub(crate) fn dataset_name(dir: &Path, dataset: Option<&str>) -> Result<Option<String>, Failure> {
+    let names = dataset_names(&dir.join("data"))?;
     let config = dir.join("konsil.toml");
     let configured = match config.exists() {
         true => Some(read_toml::<NodeConfig>(&config)?.dataset),
         false => None,
     };
     let configured = configured.filter(|it| names.contains(it));
-    let name = match (dataset, configured, names.as_slice()) {
-        (Some(name), _, _) => name.to_owned(),
-        (None, Some(name), _) => name,
-        (None, None, [only]) => only.clone(),
-        (None, None, []) => return Ok(None),
+    match (dataset, configured, names.as_slice()) {
+        (Some(name), _, _) => Ok(Some(name.to_owned())),
+        (None, Some(name), _) => Ok(Some(name)),
+        (None, None, [only]) => Ok(Some(only.clone())),
+        (None, None, []) => Ok(None),
         (None, None, several) => {
             let what = format!(
                 "say whose genotypes these are with --dataset; there are {}",
                 several.join(", ")
             );
-            return Err(Failure::usage(what));
-        }
-    };
-    match load(&data, &name, key)?.pseudonyms() {
-        Some(pseudonyms) => Ok(Some(pseudonyms.into_iter().collect())),
-        None => {
-            let what = format!(
-                "data set `{name}` does not say who its patients are; import it again with a \
-                 dictionary that has an identifier"
-            );
-            Err(Failure::coded("K0124", what))
+            Err(Failure::usage(what))
         }
     }
+}
+
+/// The patients of the centre's data set. None where there is no data set yet.
+pub(crate) fn known(
+    dir: &Path,
+    dataset: Option<&str>,
+    key: &Key,
+) -> Result<Option<HashSet<Pseudonym>>, Failure> {
+    let Some(name) = dataset_name(dir, dataset)? else { return Ok(None) };
+    match load(&dir.join("data"), &name, key)?.pseudonyms() {
+        Some(pseudonyms) => Ok(Some(pseudonyms.into_iter().collect())),
+        None => Err(nameless(&name)),
+    }
+}
+
+/// A data set without identifiers.
+pub(crate) fn nameless(name: &str) -> Failure {
+    let what = format!(
+        "data set `{name}` does not say who its patients are; import it again with a dictionary that \
+         has an identifier"
+    );
+    Failure::coded("K0124", what)
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {

@@ -30,6 +30,7 @@ mod panels;
 mod permit;
 mod power;
 mod processes;
+mod prs;
 mod render;
 mod report;
 mod request;
@@ -87,6 +88,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Dict(command) => data::dict(command, screen),
         Command::Data(command) => data::data(command, screen),
         Command::Geno(command) => geno::geno(command, screen),
+        Command::Prs(command) => prs::prs(&command, screen),
         Command::Network(command) => network::network(command, screen),
         Command::Node(command) => node(command, screen),
         Command::Dealer(command) => dealer(command, screen),

@@ -184,6 +184,46 @@ impl Dataset {
         Ok(self.with_batch(batch_of(columns.collect(), self.rows())?))
     }
 
+    /// The same patients with values of a number that was computed at the centre, such as a score,
+    /// rounded to the dictionary's decimals; the column need not have been in the imported file.
+    ///
+    /// # Errors
+    /// [`CohortError::UnknownVariable`]; [`CohortError::WrongKind`] for what is no number, and for
+    /// values outside the dictionary's range; [`CohortError::Internal`] for another number of
+    /// patients.
+    pub fn with_numbers(&self, name: &str, values: &[Option<f64>]) -> Result<Self, CohortError> {
+        let variable = self.dictionary.require(name)?;
+        if variable.kind != Kind::Number || variable.is_identifier() {
+            return Err(wrong(name, "is no number in the dictionary"));
+        }
+        let rounded = |value: f64| {
+            let per = variable.step().map_or(1.0, |it| (1.0 / it).round());
+            if variable.step().is_some() { (value * per).round() / per } else { value }
+        };
+        let values: Vec<Option<f64>> = values.iter().map(|it| it.map(rounded)).collect();
+        let (low, high) = variable.range().unwrap_or((f64::MIN, f64::MAX));
+        let outside = values.iter().flatten().filter(|it| !(low..=high).contains(*it)).count();
+        if outside > 0 {
+            let what = format!(
+                "has {outside} values outside the dictionary's range; agree on a wider one"
+            );
+            return Err(wrong(name, &what));
+        }
+        let array: ArrayRef = Arc::new(Float64Array::from(values));
+        let schema = self.batch.schema();
+        let mut columns: Vec<(String, ArrayRef)> = schema
+            .fields()
+            .iter()
+            .zip(self.batch.columns())
+            .map(|(field, old)| (field.name().clone(), Arc::clone(old)))
+            .collect();
+        match columns.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = array,
+            None => columns.push((name.to_owned(), array)),
+        }
+        Ok(self.with_batch(batch_of(columns, self.rows())?))
+    }
+
     /// Names of the columns in which any patient has a value: a variable that was not in the
     /// imported file is a column without values.
     #[must_use]

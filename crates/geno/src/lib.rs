@@ -21,6 +21,8 @@ mod open;
 mod panel;
 mod plink;
 mod report;
+mod score;
+mod score_file;
 mod source;
 mod store;
 
@@ -34,5 +36,7 @@ pub use open::{OpenOptions, open};
 pub use panel::{Panel, PanelError, Variant};
 pub use plink::Plink;
 pub use report::ImportReport;
+pub use score::{Matched, ScoreError, Scores, Weight, match_score};
+pub use score_file::{ScoreEntry, ScoreFile, ScoreFileError};
 pub use source::{Notes, Record, Sample, Source};
 pub use store::{Builder, Store, Stored, geno_names, key_of_geno, reseal_geno};

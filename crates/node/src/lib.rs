@@ -68,6 +68,6 @@ pub use requests_store::RequestRecord;
 pub use researcher::{AnalysisResult, Event, Outcome, Researcher, StudyRun};
 pub use rotation::{KeyUse, Rotated, key_uses, rotate_key, set_passphrase};
 pub use seal::SEALED_OVERHEAD_BYTES;
-pub use snapshots::{freeze, freeze_with};
+pub use snapshots::{check_frozen, freeze, freeze_with};
 pub use state::{RunRecord, State};
 pub use transparency::{PublicRelease, PublicStudy};

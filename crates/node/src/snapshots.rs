@@ -76,7 +76,7 @@ pub(crate) fn settle_all(folder: &Path, state: &State) -> Result<(), NodeError> 
 ///
 /// # Errors
 /// [`CohortError::SnapshotMismatch`] when it is not, [`NodeError::NotFrozen`].
-pub(crate) fn check_frozen(folder: &Path, name: &str, unfrozen: bool) -> Result<(), NodeError> {
+pub fn check_frozen(folder: &Path, name: &str, unfrozen: bool) -> Result<(), NodeError> {
     let (path, data) = (folder.join("node.sqlite"), folder.join("data"));
     let frozen = match path.exists() {
         true => State::read(&path)?.snapshot((&data, name))?,

@@ -9,7 +9,7 @@ fn stored(lab: &Lab) -> usize {
 }
 
 /// A lab with patients, and PLINK files of all of them, with a link file that says whose each is.
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let lab = Lab::with_patients(60, 7);
     let rows = patients(60, 7);
     let rows = rows.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());

@@ -26,6 +26,7 @@ mod models;
 mod papers;
 mod process;
 mod proxy;
+mod scores;
 mod studies;
 mod usage;
 mod wrong_data;
