@@ -9,6 +9,7 @@ Writes into the folder OUT:
     cNN.bed cNN.bim cNN.fam        each centre's people alone (--split)
     clinical.csv dictionary.csv    id, centre, covariates c1.., the traits: ldl (a number) and ad (0/1)
     pheno.txt covar.txt            the same for PLINK
+    links.csv                      which patient each person is, and of which centre
     panel.tsv                      the variants, as a network's list has them
     causal.csv                     which variants act, and how much
 
@@ -209,6 +210,9 @@ def main():
         for name in columns:
             file.write(f"{name},,number,,,-5,5,4,,,clinical,\n")
         file.write("ldl,,number,,,-12,12,5,,,clinical,\nad,,integer,,,0,1,,,,clinical,\n")
+    with open(out / "links.csv", "w") as file:
+        file.write("sample,patient,centre\n")
+        file.writelines(f"{name},{name},c{centre[at]:02d}\n" for at, name in enumerate(names))
     with open(out / "pheno.txt", "w") as file:
         file.write("#IID ldl ad\n")
         file.writelines(f"{name} {ldl[at]:.5f} {ad[at] + 1}\n" for at, name in enumerate(names))

@@ -32,8 +32,8 @@ COMMANDS = {
     "set up": [
         "{konsil} lab new {lab} --centres {names}",
         "{konsil} lab import {lab} --dict {set}/dictionary.csv --split-by centre {set}/clinical.csv",
-        "{konsil} geno panel {set}/all.bim --out {lab}/panel.tsv",
-        "{konsil} lab geno {lab} --panel {lab}/panel.tsv {set}/all.bed",
+        "{konsil} geno panel {set}/all.bim --out {out}/panel.tsv --build GRCh38",
+        "{konsil} lab geno {lab} --panel {out}/panel.tsv --split-by {set}/links.csv:centre {set}/all.bed",
     ],
     "konsil": "{konsil} gwas --pheno {trait} --covar {covariates} --network {lab}/network.toml"
               " --out {out}/konsil --json",
