@@ -13,6 +13,7 @@ use crate::lab_geno::LabGenoOptions;
 use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
 use crate::permit::PermitCommand;
+use crate::pgx::PgxOptions;
 use crate::power::{AdjustOptions, PowerCommand};
 use crate::prs::PrsCommand;
 use crate::request::RequestCommand;
@@ -116,6 +117,8 @@ pub(crate) enum Command {
     /// Polygenic scores, on this computer.
     #[command(subcommand)]
     Prs(PrsCommand),
+    /// Phenotypes and recommendations for star alleles, by tables of yours, on this computer.
+    Pgx(PgxOptions),
     /// A network's members: for its administrator.
     #[command(subcommand)]
     Network(NetworkCommand),

@@ -28,6 +28,7 @@ mod model;
 mod network;
 mod panels;
 mod permit;
+mod pgx;
 mod power;
 mod processes;
 mod prs;
@@ -89,6 +90,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Data(command) => data::data(command, screen),
         Command::Geno(command) => geno::geno(command, screen),
         Command::Prs(command) => prs::prs(&command, screen),
+        Command::Pgx(options) => pgx::pgx(&options, screen),
         Command::Network(command) => network::network(command, screen),
         Command::Node(command) => node(command, screen),
         Command::Dealer(command) => dealer(command, screen),
