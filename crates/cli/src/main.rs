@@ -13,6 +13,8 @@ mod doctor;
 mod documents;
 mod dossier;
 mod example;
+#[cfg_attr(not(test), expect(dead_code, reason = "the demo and the example lab import them"))]
+mod example_genotypes;
 mod explain;
 mod failure;
 mod figures;
