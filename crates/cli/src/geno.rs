@@ -5,8 +5,8 @@ use crate::screen::Screen;
 use clap::{Args, Subcommand};
 use konsil_cohort::{Genotypes, Key, Pseudonym, dataset_names, load};
 use konsil_geno::{
-    Build, Builder, GenoError, ImportOptions, ImportReport, Linked, Links, OpenOptions, Panel,
-    Progress, RefAllele, Source, Store, geno_names, import, make_panel, open,
+    Build, Builder, GenoError, HalfCall, ImportOptions, ImportReport, Linked, Links, OpenOptions,
+    Panel, Progress, RefAllele, Source, Store, geno_names, import, make_panel, open,
 };
 use konsil_node::{NodeConfig, open_key, read_toml};
 use std::collections::HashSet;
@@ -98,9 +98,25 @@ pub(crate) struct GenoRules {
     /// Set variants aside that are missing in more than this part of the people.
     #[arg(long, default_value_t = 0.05, value_parser = part)]
     missing_max: f64,
+    /// What becomes of calls with one allele missing, such as 0/. in a VCF.
+    #[arg(long, default_value = "missing", value_name = "WHAT")]
+    half_call: Half,
     /// Keep variants of A/T and C/G near 50 %: the files' strand is known to be the panel's.
     #[arg(long)]
     keep_ambiguous: bool,
+}
+
+/// What becomes of calls with one allele missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Half {
+    /// They are missing.
+    Missing,
+    /// The missing allele is the reference.
+    Reference,
+    /// Two copies of the allele that was called.
+    Haploid,
+    /// They end the import.
+    Error,
 }
 
 /// The rules, read.
@@ -115,7 +131,13 @@ impl GenoRules {
         let panel = Panel::read(&self.panel).map_err(GenoError::from)?;
         let import =
             ImportOptions { missing_max: self.missing_max, keep_ambiguous: self.keep_ambiguous };
-        Ok(Rules { panel, open: OpenOptions::default(), import })
+        let half_call = match self.half_call {
+            Half::Missing => HalfCall::Missing,
+            Half::Reference => HalfCall::Reference,
+            Half::Haploid => HalfCall::Haploid,
+            Half::Error => HalfCall::Error,
+        };
+        Ok(Rules { panel, open: OpenOptions { half_call }, import })
     }
 }
 

@@ -56,14 +56,6 @@ pub(crate) fn take(words: &[u64], people: &[u32], taken: &mut Vec<u64>) {
     }
 }
 
-#[cfg(test)]
-/// Sets the genotype of one person that is missing so far.
-pub(crate) fn set(words: &mut [u64], person: usize, genotype: u8) {
-    if let Some(word) = words.get_mut(person / PEOPLE_OF_WORD) {
-        *word ^= u64::from(genotype & 3 ^ 3) << (2 * (person % PEOPLE_OF_WORD));
-    }
-}
-
 /// Copies of the counted allele and missing genotypes of some people, whose words are padded.
 pub(crate) fn count(words: &[u64], people: usize) -> (u64, u64) {
     let (mut copies, mut missing) = (0_u64, 0_u64);
@@ -79,12 +71,13 @@ pub(crate) fn count(words: &[u64], people: usize) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::Row;
 
     fn packed(genotypes: &[u8]) -> Vec<u64> {
         let mut words = Vec::new();
-        pad(genotypes.len(), &mut words);
-        words.fill(u64::MAX);
-        genotypes.iter().enumerate().for_each(|(at, it)| set(&mut words, at, *it));
+        let mut row = Row::new(&mut words);
+        genotypes.iter().for_each(|it| row.push(*it));
+        row.end();
         words
     }
 

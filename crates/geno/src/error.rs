@@ -17,6 +17,8 @@ pub enum Place {
     Byte(u64),
     /// A variant, from 1.
     Variant(u64),
+    /// A person, from 1.
+    Person(u64),
 }
 
 impl fmt::Display for Place {
@@ -26,6 +28,7 @@ impl fmt::Display for Place {
             Self::Line(line) => write!(f, ", line {line}"),
             Self::Byte(byte) => write!(f, ", byte {byte}"),
             Self::Variant(variant) => write!(f, ", variant {variant}"),
+            Self::Person(person) => write!(f, ", person {person}"),
         }
     }
 }

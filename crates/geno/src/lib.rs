@@ -8,11 +8,16 @@
 //! some centre has.
 
 mod allele;
+mod bcf;
+mod bgen;
+mod bgzf;
 mod bits;
+mod calls;
 mod chromosome;
 mod clump;
 mod error;
 mod harmonise;
+mod header;
 mod import;
 mod lines;
 mod links;
@@ -25,7 +30,9 @@ mod score;
 mod score_file;
 mod source;
 mod store;
+mod vcf;
 
+pub use calls::HalfCall;
 pub use chromosome::{Build, Chromosome};
 pub use clump::{Hit, clump};
 pub use error::{GenoError, Place};

@@ -1,9 +1,10 @@
 //! Lines of a text file, compressed or not, one at a time, of limited length.
 
+use crate::bgzf::{Bgzf, END, is_bgzf};
 use crate::error::{GenoError, Place};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,6 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct Counter(Arc<AtomicU64>);
 
 impl Counter {
-    #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -40,14 +40,33 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// A file as a stream of its content: gzip, also in blocks, is taken off.
+///
+/// # Errors
+/// [`GenoError::File`] for blocks without the empty one that ends them, [`GenoError::Io`].
 pub(crate) fn open_text(
     path: &Path,
     counter: &Counter,
 ) -> Result<Box<dyn BufRead + Send>, GenoError> {
-    let file = File::open(path).map_err(|source| GenoError::io(path, source))?;
+    let mut file = File::open(path).map_err(|source| GenoError::io(path, source))?;
+    let mut last = Vec::with_capacity(END.len());
+    let back = i64::try_from(END.len()).unwrap_or(0);
+    // shorter files have no such end
+    if file.seek(SeekFrom::End(-back)).is_ok() {
+        file.read_to_end(&mut last).map_err(|source| GenoError::io(path, source))?;
+    }
+    file.seek(SeekFrom::Start(0)).map_err(|source| GenoError::io(path, source))?;
     let counted = Counted { inner: file, counter: counter.clone() };
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, counted);
     let start = reader.fill_buf().map_err(|source| GenoError::io(path, source))?;
+    if is_bgzf(start) {
+        if last != END {
+            let what =
+                "the file was cut: it lacks the block that ends files of bgzip; copy it again";
+            return Err(GenoError::file(path, Place::Whole, what));
+        }
+        let reader = Bgzf::new(reader).map_err(|source| GenoError::io(path, source))?;
+        return Ok(Box::new(reader));
+    }
     if start.starts_with(&[0x1f, 0x8b]) {
         let decoder = MultiGzDecoder::new(reader);
         return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)));
@@ -186,9 +205,11 @@ mod tests {
         let error = all(&path).unwrap_err();
         assert_eq!(error.code(), "K0127");
         assert!(error.to_string().contains("line 2"), "{error}");
-        let counter = Counter::default();
-        counter.add(3);
-        assert_eq!(counter.bytes(), 3);
+        let packed = crate::bgzf::tests::pack(b"one\ntwo", 3);
+        std::fs::write(&path, &packed).unwrap();
+        assert_eq!(all(&path).unwrap(), ["one", "two"]);
+        std::fs::write(&path, &packed[..packed.len() - 1]).unwrap();
+        assert!(all(&path).unwrap_err().to_string().contains("bgzip"));
         assert_eq!(all(&folder.path().join("none")).unwrap_err().code(), "K0701");
     }
 }
