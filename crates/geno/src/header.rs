@@ -54,6 +54,9 @@ impl Header {
             ));
         }
         self.samples = columns.enumerate().map(|(at, id)| sample(id, at)).collect();
+        if let Some(at) = self.samples.iter().position(|it| it.id.is_empty()) {
+            return Err(GenoError::links(file, place, format!("person {} has no id", at + 1)));
+        }
         match self.samples.is_empty() {
             true => Err(wrong("the file has no people")),
             false => Ok(true),
@@ -156,6 +159,9 @@ mod tests {
         {
             assert_eq!(header.line(bad.as_bytes(), file, place).unwrap_err().code(), "K0121");
         }
+        let empty = format!("{}\tA\t", FIXED.join("\t"));
+        let empty = header.line(empty.as_bytes(), file, place).unwrap_err();
+        assert!(empty.to_string().contains("person 2 has no id"), "{empty}");
         let other = header.line(b"##contig=<ID=1,length=249250621>", file, place).unwrap_err();
         assert!(other.to_string().contains("GRCh37 and of GRCh38"));
     }

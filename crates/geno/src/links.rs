@@ -259,7 +259,8 @@ impl Linked {
     /// Places of the stored people in a file; `None` where they are all of it, in its order.
     ///
     /// # Errors
-    /// [`GenoError::People`] where one of them is missing: several files have the same people.
+    /// [`GenoError::Links`] for an id twice; [`GenoError::People`] where one of them is missing: several
+    /// files have the same people.
     pub(crate) fn places(
         &self,
         file: &Path,
@@ -269,6 +270,7 @@ impl Linked {
         if is_same && samples.iter().zip(&self.ids).all(|(sample, id)| sample.id == *id) {
             return Ok(None);
         }
+        check_unique(file, samples)?;
         let places: HashMap<&str, usize> =
             samples.iter().enumerate().map(|(at, it)| (it.id.as_str(), at)).collect();
         let place = |id: &String| places.get(id.as_str()).and_then(|it| u32::try_from(*it).ok());
@@ -481,5 +483,8 @@ mod tests {
         assert_eq!(linked.places(file, &other).unwrap(), Some(vec![3, 2, 0]));
         let error = linked.places(file, &other[..3]).unwrap_err();
         assert!(error.to_string().contains("1 of the 3"), "{error}");
+        let twice = samples(&[("a", None), ("b", None), ("c", None), ("a", None)]);
+        let error = linked.places(file, &twice).unwrap_err();
+        assert!(error.to_string().contains("line 4: the same id as in line 1"), "{error}");
     }
 }

@@ -356,6 +356,20 @@ pub(crate) mod tests {
             assert!(text.contains(words), "{text}: {words}");
             assert!(!text.contains("P1"), "names a person: {text}");
         }
+        // any byte changed, cut anywhere: read or refused
+        for (at, kind) in (0..BIM.len()).map(|it| (it, 0)).chain((0..FAM.len()).map(|it| (it, 1))) {
+            let text = [BIM, FAM][kind].as_bytes();
+            for byte in [b' ', b'\n', 0xff, 0, b'9'] {
+                let mut changed = text.to_vec();
+                changed[at] = byte;
+                for bytes in [&changed[..], &text[..at]] {
+                    let path = write(folder.path(), &BED, BIM, FAM);
+                    fs::write(path.with_extension(["bim", "fam"][kind]), bytes).unwrap();
+                    let Ok(mut plink) = Plink::open(&path) else { continue };
+                    while plink.next().unwrap().is_some() {}
+                }
+            }
+        }
         let error = pgen_error(Path::new("a/x.pgen")).to_string();
         assert!(error.contains("plink2 --pfile a/x --make-bed --out a/x"), "{error}");
         fs::remove_file(folder.path().join("small.bim")).unwrap();

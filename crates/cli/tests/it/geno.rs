@@ -74,6 +74,40 @@ fn genotypes_go_to_the_centres_of_their_people() {
     assert_eq!(stored(&lab), 4);
 }
 
+// The same of other kinds of files: what is wrong in the middle stores nothing either.
+#[test]
+fn wrong_genotypes_in_the_middle_store_nothing() {
+    let lab = lab();
+    lab.konsil(&["geno", "panel", "all.bim", "--build", "GRCh38"]).exits(0);
+    let head =
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tp0\tp3\n";
+    let good = format!("{head}1\t100\t.\tA\tG\t.\t.\t.\tGT\t0/1\t1|1\n");
+    let import = |arguments: &[&str]| {
+        let start = ["lab", "geno", "lab", "--panel", "panel.tsv", "--centre", "ahorn", "x.vcf"];
+        lab.konsil(&[&start[..], arguments].concat())
+    };
+    let other = "2\t100\t.\tC\tT\t.\t.\t.\tGT\t";
+    for (text, code, words) in [
+        (format!("{good}{other}0/0/1\t0/0\n"), "K0126", "line 4: person 1"),
+        (format!("{good}{other}0/0\n"), "K0121", "line 4"),
+        (format!("{good}{other}0\t0/0\n"), "K0126", "one copy"),
+        (good.replace("=VCF", "=XCF"), "K0121", "line 1"),
+        (good.replace("\tp3", "\tp0"), "K0123", "person 2: the same id as in person 1"),
+        (good.replace("##f", "##contig=<ID=1,length=249250621>\n##f"), "K0121", "line 1"),
+        (good.replace("\n#C", "\n##contig=<ID=1,length=249250621>\n#C"), "K0125", "GRCh37"),
+        (good.replace("\tp0\tp3", "\tx\ty"), "K0124", "--id-map"),
+    ] {
+        lab.write("x.vcf", &text);
+        import(&[]).exits(10).says(&[code, words]);
+    }
+    lab.write("x.vcf", &format!("{good}{other}./1\t0/0\n"));
+    import(&["--half-call", "error"]).exits(10).says(&["K0126", "--half-call missing"]);
+    let left = files(lab.folder.path());
+    assert!(!left.iter().any(|it| it.to_string_lossy().contains("geno")), "{left:?}");
+    import(&["--half-call", "reference"]).exits(0).says(&["1 half calls", "2 variants kept"]);
+    assert_eq!(stored(&lab), 1);
+}
+
 // Whatever is wrong is named, and nothing is stored at any centre.
 #[test]
 fn wrong_genotype_files_store_nothing() {

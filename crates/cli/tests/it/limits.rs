@@ -32,6 +32,27 @@ fn an_import_on_a_full_disk_changes_nothing() {
     assert_eq!(status["centres"][0]["patients"], 20, "the earlier data set stands");
 }
 
+// The same for genotypes: the earlier ones stand, and nothing else is left.
+#[test]
+fn genotypes_on_a_full_disk_change_nothing() {
+    let lab = Lab::with_patients(60, 61);
+    lab.write("x.fam", &(0..60).map(|it| format!("0 p{it} 0 0 0 -9\n")).collect::<String>());
+    lab.write("x.bim", &(1..=6_000).map(|it| format!("1 . 0 {it} G A\n")).collect::<String>());
+    let bed = [&[0x6c, 0x1b, 1][..], &[0b10; 15 * 6_000]].concat();
+    std::fs::write(lab.path("x.bed"), bed).unwrap();
+    lab.konsil(&["geno", "panel", "x.bim"]).exits(0);
+    let import = ["lab", "geno", "lab", "--panel", "panel.tsv", "--centre", "ahorn", "x.bed"];
+    lab.konsil(&import).exits(0);
+    let before = files(lab.folder.path());
+    let mut command = limited(lab.folder.path(), 64);
+    let ran = start(command.args(import)).wait(Duration::from_secs(60));
+    ran.exits(1).says(&["K0701", "lab/centres/ahorn"]);
+    assert_eq!(files(lab.folder.path()), before);
+    let folder = lab.centre("ahorn");
+    let list = ["geno", "list", "-C", folder.to_str().unwrap()];
+    assert!(lab.konsil(&list).exits(0).out.contains("6000 of 6000"));
+}
+
 // A result that cannot be written is an error with the file's name, and no half a file.
 #[test]
 fn results_on_a_full_disk_are_named() {

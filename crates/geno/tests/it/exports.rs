@@ -69,6 +69,26 @@ fn exports_are_read_as_the_genotypes_that_they_are_of() {
     }
 }
 
+// Doses and probabilities near a whole number are plink2's hard calls with a threshold of 0.1.
+#[test]
+fn doses_and_probabilities_are_the_calls_of_plink2() {
+    let centre = Centre::new();
+    let panel = make_panel(&vector("dose.vcf"), RefAllele::Second, None).unwrap().0;
+    for name in ["dose.vcf", "dose8.bgen", "dose16.bgen"] {
+        let (store, report) = centre.import(&[&vector(name)], &panel, &ALL).unwrap();
+        let genotypes = genotypes(&store);
+        let mut missing = 0;
+        for (row, found) in table("dose.gcount").iter().zip(&genotypes) {
+            let wanted: Vec<usize> =
+                [4, 5, 6, 9].iter().map(|it| row[*it].parse().unwrap()).collect();
+            let count = |genotype: u8| found.iter().filter(|it| **it == genotype).count();
+            assert_eq!([0, 1, 2, 3].map(count), *wanted, "{name} {}", row[1]);
+            missing += wanted[3] as u64;
+        }
+        assert!(report.notes.unclear > 100 && report.notes.unclear < missing, "{name}");
+    }
+}
+
 // A file that is cut is named as such; none of its genotypes is stored.
 #[test]
 fn exports_that_are_cut_or_damaged_store_nothing() {

@@ -34,6 +34,25 @@ with open("small.bim", "w") as bim, open("small.bed", "wb") as bed:
         for at in range(0, len(codes), 4):
             bed.write(bytes([sum(code << 2 * i for i, code in enumerate(codes[at : at + 4]))]))
 PYTHON
+python3 - <<'PYTHON'
+import random
+numbers = random.Random(11)
+with open("dose.vcf", "w") as vcf:
+    vcf.write("##fileformat=VCFv4.2\n##contig=<ID=1>\n")
+    vcf.write('##FORMAT=<ID=DS,Number=A,Type=Float,Description="Dose">\n')
+    people = "\t".join(f"P{at:02}" for at in range(50))
+    vcf.write(f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{people}\n")
+    for at in range(40):
+        doses = []
+        for _ in range(50):
+            dose = numbers.choice([0, 1, 2]) + numbers.choice([0, 0.05, -0.06, 0.08, 0.13, -0.2, 0.5])
+            doses.append("." if numbers.random() < 0.05 else f"{min(max(dose, 0), 2):g}")
+        line = "\t".join(doses)
+        vcf.write(f"1\t{at + 1}\td{at}\tA\tG\t.\t.\t.\tDS\t{line}\n")
+PYTHON
+plink2 --vcf dose.vcf dosage=DS --hard-call-threshold 0.1 --geno-counts --out dose --silent
+plink2 --vcf dose.vcf dosage=DS --export bgen-1.2 bits=8 ref-first --out dose8 --silent
+plink2 --vcf dose.vcf dosage=DS --export bgen-1.3 bits=16 --out dose16 --silent
 plink() { plink2 --bfile small --allow-no-sex --silent "$@"; }
 plink --export vcf-4.2 bgz --out small
 plink --export bcf-4.2 --out small
@@ -42,5 +61,5 @@ plink --export bgen-1.2 bits=16 ref-first --out small16
 plink --export bgen-1.3 bits=8 ref-first --out small-zstd
 plink --freq counts cols=+pos --out small
 plink --missing variant-only --out small
-rm -f ./*.log small16.sample small-zstd.sample
+rm -f ./*.log dose*.sample small16.sample small-zstd.sample
 mv small8.sample small.sample
