@@ -287,7 +287,7 @@ pub const REGISTRY: &[Entry] = &[
             "which gene variants go along with a value or an event",
             "welche Genvarianten mit einem Wert oder Ereignis zusammenhängen",
         ],
-        example: "konsil gwas 'sbp ~ age + sex' --panel lab/panel.tsv",
+        example: "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv",
         options: &["axes", "family", "iterations", "maf", "missing_max", "panel", "variants"],
         reference: "plink2 --glm; R, score test of glm",
         digits: 8,

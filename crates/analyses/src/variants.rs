@@ -27,6 +27,18 @@ const fn variant(
 /// All of them.
 pub const VARIANTS: &[Variant] = &[
     variant(
+        "gwas",
+        "score tests of an event at all variants",
+        "konsil gwas --pheno died --covar age,sex --panel lab/panel.tsv --family binomial",
+        "R, score test of glm",
+    ),
+    variant(
+        "gwas",
+        "scan with principal axes of the genotypes as covariates",
+        "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv --axes 4",
+        "a pooled regression with the pooled axes",
+    ),
+    variant(
         "table1",
         "Table 1 with standardised differences and tests",
         "konsil table1 'arm ~ age + sex + stage' --smd --tests",

@@ -5,6 +5,8 @@
 
 use crate::arguments::DemoOptions;
 use crate::data::read_dictionary;
+use crate::demo_scan::DemoScan;
+use crate::example_import;
 use crate::failure::Failure;
 use crate::lab::Lab;
 use crate::results;
@@ -41,23 +43,26 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let lab = Lab::create(&place, &names, false)?;
     let data = folder.path().join("dialysis.csv");
     let dictionary = folder.path().join("dialysis-dictionary.csv");
-    for (path, text) in [(&data, PATIENTS), (&dictionary, DICTIONARY)] {
+    let scan = DemoScan::new(PATIENTS, DICTIONARY)?;
+    for (path, text) in [(&data, &scan.table), (&dictionary, &scan.dictionary)] {
         std::fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
     }
     let dictionary = read_dictionary(&dictionary)?;
     lab.import_split("centre", &[data], (&dictionary, &[]), screen)?;
+    let panel = example_import::put(&lab, &scan.people, &scan.genotypes)?;
     let run = lab.start()?;
     screen.note(&format!(
         "✓ six centres and a dealer started, a process each  {:.1} s",
         begin.elapsed().as_secs_f64()
     ));
-    let study = Study::parse(STUDY).map_err(konsil_node::NodeError::from)?;
+    let mut study = Study::parse(STUDY).map_err(konsil_node::NodeError::from)?;
+    study.analysis.push(DemoScan::request(&panel));
     let planned = run.researcher.plan(study, Topology::Star)?;
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
     drop(run);
     let elapsed = begin.elapsed();
     results::write(&planned, &outcome, (results::Place::new(&options.out), elapsed))?;
-    let methods = compare(&outcome)?;
+    let methods = compare(&outcome, &scan)?;
     show(&outcome, &methods, screen);
     let (planned_bytes, sent_bytes) = outcome.bytes();
     let report = options.out.join("report.html");
@@ -86,6 +91,7 @@ fn show(outcome: &Outcome, methods: &[(&str, f64)], screen: &Screen) {
     for analysis in &outcome.analyses {
         if let Ok(findings) = &analysis.findings {
             screen.table(&crate::render::findings(findings, screen.colour));
+            results::show_scans(findings, screen);
         }
     }
     screen.table("Same answer as pooling all patients?   largest relative difference\n");
@@ -103,7 +109,7 @@ fn show(outcome: &Outcome, methods: &[(&str, f64)], screen: &Screen) {
 }
 
 /// The largest relative difference of each method from the pooled answer.
-fn compare(outcome: &Outcome) -> Result<Vec<(&'static str, f64)>, Failure> {
+fn compare(outcome: &Outcome, scan: &DemoScan) -> Result<Vec<(&'static str, f64)>, Failure> {
     let reference: Value = serde_json::from_str(REFERENCE)
         .map_err(|_| Failure::process("the demo's reference cannot be read"))?;
     let findings = |id: &str| {
@@ -118,6 +124,7 @@ fn compare(outcome: &Outcome) -> Result<Vec<(&'static str, f64)>, Failure> {
         ("Kaplan-Meier", survival),
         ("Log-rank test", test),
         ("Logistic regression", logistic(findings("logistic")?, &reference)),
+        ("GWAS of made-up genotypes", scan.difference(findings("gwas")?)),
     ])
 }
 

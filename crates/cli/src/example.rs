@@ -3,6 +3,7 @@
 //! Not real, and not meant to be: a small generator with a fixed seed draws them, so that everybody
 //! sees the same numbers.
 
+use crate::example_import::Someone;
 use std::fmt::Write;
 
 /// Centres of the example; the last is small.
@@ -36,6 +37,7 @@ entry,Start of observation,integer,mo,,0,12,,,,clinical,
 months,End of observation,integer,mo,,1,60,,,,clinical,
 died,Died,integer,,,0,1,,,,clinical,
 cause,How observation ended,category,,alive|disease|other,,,,,,clinical,
+ldl,LDL cholesterol,number,mmol/L,,0.2,12,2,,,clinical,
 ";
 
 /// Numbers that look random, the same ones every time (Knuth's MMIX generator).
@@ -63,18 +65,34 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The patients of all centres, as CSV with a column for the centre.
-pub(crate) fn patients() -> String {
+/// Who they are: from the number a person's genotypes are drawn.
+pub(crate) fn people() -> Vec<Someone> {
+    let centres = CENTRES.into_iter().zip(SIZES);
+    let all = centres.flat_map(|(centre, size)| (0..size).map(move |_| centre));
+    let someone = |(number, centre): (u32, &str)| Someone {
+        centre: centre.to_owned(),
+        id: format!("p{number}"),
+        number,
+    };
+    (1..).zip(all).map(someone).collect()
+}
+
+/// The patients of all centres, as CSV with a column for the centre. `copies` are those of the allele
+/// that raises `ldl`.
+pub(crate) fn patients(copies: &[u8]) -> String {
     let mut numbers = Numbers(2026);
+    let mut blood = Numbers(1127);
     let mut text = format!(
         "{CENTRE},pid,age,sex,arm,stage,smoker,bmi,sbp,sbp_later,crp,visits,cost,pain,pain_later,\
-         response,entry,months,died,cause\n"
+         response,entry,months,died,cause,ldl\n"
     );
     let mut patient = 0;
     for (centre, size) in CENTRES.into_iter().zip(SIZES) {
         for _ in 0..size {
             patient += 1;
-            let _ok = writeln!(text, "{centre},p{patient},{}", line(&mut numbers));
+            let own = copies.get(patient - 1).copied().unwrap_or(0);
+            let ldl = (3.2 + 0.4 * f64::from(own) + 0.8 * blood.normal()).clamp(0.2, 12.0);
+            let _ok = writeln!(text, "{centre},p{patient},{},{ldl:.2}", line(&mut numbers));
         }
     }
     text

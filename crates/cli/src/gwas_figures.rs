@@ -132,6 +132,7 @@ mod tests {
             patients: 100.0,
             freedom: 90.0,
             rows: (0..200).map(row).collect(),
+            genotypes: Vec::new(),
         };
         let summary = Summary::of(&scan, &panel);
         let figures = of(&scan, &panel, &summary);

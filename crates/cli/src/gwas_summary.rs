@@ -148,7 +148,9 @@ fn in_words(scan: &Scan, panel: &Panel, row: &ScanRow) -> Option<(String, String
     let place = format!("{}:{} {}/{}", it.chromosome, it.position, it.reference, it.alternative);
     let effect = match scan.test {
         ScanTest::Linear => format!("BETA {}", number::estimate(row.beta, Medium::Terminal)),
-        ScanTest::Score => format!("OR {}", number::estimate(row.beta.exp(), Medium::Terminal)),
+        ScanTest::Score | ScanTest::Counts => {
+            format!("OR {}", number::estimate(row.beta.exp(), Medium::Terminal))
+        }
     };
     Some((format!("{name}{place}"), effect))
 }
@@ -201,7 +203,18 @@ mod tests {
         let panel = Panel::parse(panel).unwrap();
         let hash = panel.hash().to_owned();
         let response = "y".to_owned();
-        (Scan { response, test, panel: hash, patients: 500.0, freedom: 488.0, rows }, panel)
+        (
+            Scan {
+                response,
+                test,
+                panel: hash,
+                patients: 500.0,
+                freedom: 488.0,
+                rows,
+                genotypes: Vec::new(),
+            },
+            panel,
+        )
     }
 
     // Inflation says that centres or ancestries were mixed up; it must not be hidden or invented.

@@ -2,6 +2,7 @@
 
 use crate::arguments::{LabCommand, Topology};
 use crate::example;
+use crate::example_import;
 use crate::failure::Failure;
 use crate::processes::{self, Daemon, Role};
 use crate::request::desk;
@@ -94,15 +95,19 @@ pub(crate) fn lab(command: LabCommand, screen: &Screen) -> Result<(), Failure> {
 fn new_example(folder: &Path, by_hand: bool, screen: &Screen) -> Result<(), Failure> {
     let lab = Lab::create(folder, &example::CENTRES.map(str::to_owned), by_hand)?;
     let (data, dictionary) = (folder.join("example.csv"), folder.join("dictionary.csv"));
-    for (path, text) in
-        [(&data, example::patients()), (&dictionary, example::DICTIONARY.to_owned())]
-    {
+    let people = example::people();
+    let genotypes = example_import::drawn(&people)?;
+    for (path, text) in [
+        (&data, example::patients(&genotypes.copies)),
+        (&dictionary, example::DICTIONARY.to_owned()),
+    ] {
         fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
     }
     let read = crate::data::read_dictionary(&dictionary)?;
     lab.import_split(example::CENTRE, &[data], (&read, &[]), screen)?;
+    example_import::put(&lab, &people, &genotypes)?;
     screen.note(&format!(
-        "✓ lab {} with six centres and made-up patients\nNext: konsil lab up {}, then any example \
+        "✓ lab {} with six centres, made-up patients and made-up genotypes\nNext: konsil lab up {}, then any example \
          of the help with --network {}",
         folder.display(),
         folder.display(),

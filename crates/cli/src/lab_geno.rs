@@ -10,7 +10,7 @@ use konsil_node::open_key;
 use std::path::{Path, PathBuf};
 
 /// Name of the genotypes of a lab.
-const NAME: &str = "geno";
+pub(crate) const NAME: &str = "geno";
 
 #[derive(Debug, Args)]
 pub(crate) struct LabGenoOptions {

@@ -8,13 +8,14 @@ mod budget;
 mod consent;
 mod data;
 mod demo;
+mod demo_scan;
 mod dict;
 mod doctor;
 mod documents;
 mod dossier;
 mod example;
-#[cfg_attr(not(test), expect(dead_code, reason = "the demo and the example lab import them"))]
 mod example_genotypes;
+mod example_import;
 mod explain;
 mod failure;
 mod figures;

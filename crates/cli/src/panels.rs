@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 static KNOWN: Mutex<Vec<Arc<Panel>>> = Mutex::new(Vec::new());
 
 /// Reads a panel's file and keeps it for the results.
-fn read(path: &Path) -> Result<Arc<Panel>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Arc<Panel>, Failure> {
     let panel = Arc::new(Panel::read(path).map_err(GenoError::from)?);
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&panel));
     Ok(panel)

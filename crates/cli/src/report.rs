@@ -1,8 +1,11 @@
 //! The report: one self-contained page.
 
 use crate::figures;
+use crate::gwas_figures;
+use crate::gwas_summary::Summary;
+use crate::panels;
 use crate::render;
-use konsil_analyses::{Cell, Findings, Table};
+use konsil_analyses::{Cell, Findings, ScanTest, Table};
 use konsil_node::{Outcome, StudyRun};
 use konsil_plot::number::Medium;
 use konsil_plot::report::{Question, Report, Revealed, Section, Status};
@@ -132,6 +135,13 @@ fn section(id: &str, findings: &Findings) -> Section {
     let mut section = Section::new(format!("{}: {id}", findings.title));
     for note in &findings.notes {
         section = section.note(note.clone());
+    }
+    for scan in findings.scans.iter().filter(|it| it.test != ScanTest::Counts) {
+        let Some(panel) = panels::of_hash(&scan.panel) else { continue };
+        let summary = Summary::of(scan, &panel);
+        for (_, figure) in gwas_figures::of(scan, &panel, &summary) {
+            section = section.figure(figure);
+        }
     }
     for (_, figure) in figures::of(findings) {
         section = section.figure(figure);

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::figures;
+use crate::gwas_figures;
 use crate::gwas_files::{self, Dialect, Ssf, Wanted};
 use crate::gwas_summary::Summary;
 use crate::model::Model;
@@ -79,7 +80,7 @@ pub(crate) fn finish(
 }
 
 /// What scans found, in short.
-fn show_scans(findings: &Findings, screen: &Screen) {
+pub(crate) fn show_scans(findings: &Findings, screen: &Screen) {
     for scan in &findings.scans {
         let Some(panel) = panels::of_hash(&scan.panel) else { continue };
         if scan.test == ScanTest::Counts {
@@ -116,6 +117,10 @@ fn write_scans(
         };
         let Place { out, dialect } = place;
         gwas_files::write(scan, &panel, &Wanted { out, id, dialect, ssf: Some(ssf) })?;
+        for (name, figure) in gwas_figures::of(scan, &panel, &Summary::of(scan, &panel)) {
+            let path = out.join(format!("{id}.{name}.svg"));
+            write_private(&path, figure.to_svg().as_bytes())?;
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
         let (observed, statistic) = (number(8), number(11));
         let (beta, log10_p) = match test {
             ScanTest::Linear => (number(9), Student::new(observed - 12.0).tail(statistic)),
-            ScanTest::Score => (number(9).ln(), normal(statistic)),
+            ScanTest::Score | ScanTest::Counts => (number(9).ln(), normal(statistic)),
         };
         let alternative = (number(6) * 2.0 * observed).round();
         let error = number(10);
@@ -41,7 +41,18 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
     let panel = Panel::parse(panel).unwrap();
     let response = if test == ScanTest::Linear { "ldl" } else { "ad" }.to_owned();
     let hash = panel.hash().to_owned();
-    (Scan { response, test, panel: hash, patients: 6000.0, freedom, rows }, panel)
+    (
+        Scan {
+            response,
+            test,
+            panel: hash,
+            patients: 6000.0,
+            freedom,
+            rows,
+            genotypes: Vec::new(),
+        },
+        panel,
+    )
 }
 
 fn text(scan: &Scan, panel: &Panel, rows: Rows) -> String {
@@ -135,8 +146,15 @@ fn whole_genome() -> (Scan, Panel) {
     };
     let rows = (0..u32::try_from(panel.len()).unwrap()).map(row).collect();
     let (response, hash) = ("a\"d".to_owned(), panel.hash().to_owned());
-    let scan =
-        Scan { response, test: ScanTest::Score, panel: hash, patients: 1000.0, freedom: 0.0, rows };
+    let scan = Scan {
+        response,
+        test: ScanTest::Score,
+        panel: hash,
+        patients: 1000.0,
+        freedom: 0.0,
+        rows,
+        genotypes: Vec::new(),
+    };
     (scan, panel)
 }
 
