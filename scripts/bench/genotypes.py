@@ -61,7 +61,8 @@ def positions(source, options):
     begin = 0
     for number, end in enumerate(ends, 1):
         count = end - begin
-        span = int(lengths[number - 1] * 1_000_000)
+        # inside the chromosome in builds 37 and 38
+        span = int(lengths[number - 1] * 1_000_000) - 2_000_000
         if options.ld:
             span = min(span, count * LD_SPACING)
         place = np.sort(source.choice(span // 10, size=count, replace=False)) * 10 + 10_000

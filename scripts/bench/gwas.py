@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KONSIL = ROOT / "target" / "debug" / "konsil"
 TRAITS = {"linear": "ldl", "logistic": "ad"}
 
-# {konsil} {lab} {set} {out} {names} {covariates} {trait} {threads} are filled in.
+# {konsil} {lab} {set} {out} {names} {test} {trait} {threads} are filled in; {test}.toml is STUDY.
 COMMANDS = {
     "set up": [
         "{konsil} lab new {lab} --centres {names}",
@@ -35,12 +35,21 @@ COMMANDS = {
         "{konsil} geno panel {set}/all.bim --out {out}/panel.tsv --build GRCh38",
         "{konsil} lab geno {lab} --panel {out}/panel.tsv --split-by {set}/links.csv:centre {set}/all.bed",
     ],
-    "konsil": "{konsil} gwas --pheno {trait} --covar {covariates} --network {lab}/network.toml"
-              " --out {out}/konsil --json",
+    "konsil": "{konsil} lab run {lab} {out}/{test}.toml --out {out}/konsil --json",
     "plink": "plink2 --bfile {set}/all --pheno {set}/pheno.txt --pheno-name {trait}"
              " --covar {set}/covar.txt --covar-variance-standardize --threads {threads}"
              " --glm hide-covar no-firth omit-ref cols=+a1freq --out {out}/plink",
 }
+STUDY = """[study]
+id = "bench-{test}"
+[[analysis]]
+id = "gwas"
+kind = "gwas"
+panel = "panel.tsv"
+formula = "{trait} ~ {covariates}"
+{family}
+"""
+FAMILY = {"linear": "", "logistic": 'family = "binomial"'}
 TICK = os.sysconf("SC_CLK_TCK")
 INTERVAL = 0.05
 
@@ -183,8 +192,11 @@ def bench(options, folder):
     centres = sorted({line.split(",")[1] for line in (made / "clinical.csv").open()} - {"centre"})
     words = {
         "konsil": KONSIL, "lab": folder / "lab", "set": made, "out": folder, "names": ",".join(centres),
-        "covariates": ",".join(header), "threads": options.threads, "trait": "",
+        "threads": options.threads,
     }
+    for test, trait in TRAITS.items():
+        study = STUDY.format(test=test, trait=trait, covariates=" + ".join(header) or "1", family=FAMILY[test])
+        (folder / f"{test}.toml").write_text(study)
     programs = [options.only] if options.only else ["plink", "konsil"]
     if "konsil" in programs and not (folder / "lab").exists():
         for command in COMMANDS["set up"]:
@@ -194,7 +206,7 @@ def bench(options, folder):
     for _ in range(options.runs):
         for test in options.tests.split(","):
             for program in programs:
-                words["trait"] = TRAITS[test]
+                words["test"], words["trait"] = test, TRAITS[test]
                 said, took = measured(COMMANDS[program].format(**words), folder / "lab")
                 took["sent_bytes"] = sent_bytes(said) if program == "konsil" else None
                 runs.setdefault((test, program), []).append(took)
