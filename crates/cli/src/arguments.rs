@@ -347,7 +347,8 @@ pub(crate) enum DataCommand {
         #[arg(long)]
         allow_missing_columns: bool,
     },
-    /// Make a data set, as its file is now, the one that studies use. Import does so by itself.
+    /// Make a data set, or genotypes, as they are now, those that studies use. Imports do so by
+    /// themselves.
     Freeze {
         /// Name of the data set.
         name: String,

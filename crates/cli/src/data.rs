@@ -4,7 +4,10 @@ use crate::arguments::{DataCommand, DictCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use konsil_cohort::{Dictionary, ImportOptions, Snapshot, dataset_names, import, load, save};
-use konsil_node::{Clock, State, freeze, freeze_with, open_key, open_or_make_key};
+use konsil_geno::geno_names;
+use konsil_node::{
+    Clock, State, freeze, freeze_genotypes, freeze_with, open_key, open_or_make_key,
+};
 use std::fs;
 use std::path::Path;
 
@@ -74,12 +77,31 @@ pub(crate) fn data(command: DataCommand, screen: &Screen) -> Result<(), Failure>
             screen.result(report.to_text().trim_end());
             Ok(())
         }
+        DataCommand::Freeze { name, dir } if is_genotypes(&dir, &name)? => {
+            let key = open_key(&dir)?;
+            let digest = freeze_genotypes((&dir, &name), &key, &Clock::system())?;
+            let short = digest.get(..12).unwrap_or_default();
+            let what =
+                format!("✓ {name}  frozen as {short}…; studies use these genotypes and no other");
+            screen.note(&what);
+            let json = serde_json::json!({"schema": "konsil.frozen-genotypes.v1", "name": name,
+                "digest": digest});
+            screen.json_line(&json);
+            Ok(())
+        }
         DataCommand::Freeze { name, dir } => {
             frozen(&freeze(&dir, &name, &Clock::system())?, screen);
             Ok(())
         }
         DataCommand::List { dir } => list(&dir, screen),
     }
+}
+
+/// Whether a name is that of genotypes, and of no data set.
+fn is_genotypes(dir: &Path, name: &str) -> Result<bool, Failure> {
+    let data = dir.join("data");
+    let among = |names: Vec<String>| names.iter().any(|it| it == name);
+    Ok(among(geno_names(&data)?) && !among(dataset_names(&data)?))
 }
 
 fn frozen(snapshot: &Snapshot, screen: &Screen) {

@@ -8,7 +8,7 @@ use konsil_geno::{
     Build, Builder, GenoError, HalfCall, ImportOptions, ImportReport, Linked, Links, OpenOptions,
     Panel, Progress, RefAllele, Source, Store, geno_names, import, make_panel, open,
 };
-use konsil_node::{NodeConfig, open_key, read_toml};
+use konsil_node::{Clock, NodeConfig, freeze_genotypes, open_key, read_toml};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -202,8 +202,7 @@ fn run(files: &GenoFiles, name: Option<&str>, screen: &Screen) -> Result<(), Fai
     let known = known(&files.dir, files.dataset.as_deref(), &key)?;
     let links = files.id_map.as_deref().map(|it| Links::read(it, None)).transpose()?;
     let who = Who { links: links.as_ref(), known: known.as_ref(), key: &key };
-    let place = name.map(|name| (files.dir.join("data"), name));
-    let place = place.as_ref().map(|(data, name)| (data.as_path(), *name));
+    let place = name.map(|name| (files.dir.as_path(), name));
     let read = read_files(&files.files, &rules, &who, place, screen)?;
     screen.note(read.text.trim_end());
     match read.store {
@@ -238,12 +237,14 @@ pub(crate) struct ReadFiles {
 /// A store that is written and waits for its place.
 pub(crate) struct Waiting {
     builder: Builder,
-    data: PathBuf,
+    /// The centre's folder.
+    dir: PathBuf,
     name: String,
     json: serde_json::Value,
 }
 
-/// Reads files, and writes a store that waits for its place if one is wanted.
+/// Reads files, and writes a store that waits for its place if one is wanted: the centre's folder, and
+/// a name.
 pub(crate) fn read_files(
     files: &[PathBuf],
     rules: &Rules,
@@ -259,7 +260,9 @@ pub(crate) fn read_files(
     let linked = Linked::new(first.file(), first.samples(), who.links, who.known, who.key)?;
     let panel = &rules.panel;
     let shape = (panel.hash(), panel.len());
-    let begin = |(data, name)| Builder::create(data, name, shape, linked.pseudonyms());
+    let begin = |(dir, name): (&Path, &str)| {
+        Builder::create(&dir.join("data"), name, shape, linked.pseudonyms())
+    };
     let mut builder = place.map(begin).transpose().map_err(GenoError::from)?;
     let begun = Instant::now();
     let mut shown = begun;
@@ -274,9 +277,9 @@ pub(crate) fn read_files(
     screen.progress("");
     let people = linked.pseudonyms().len();
     let json = json(&report, people);
-    let store = builder.zip(place).map(|(builder, (data, name))| Waiting {
+    let store = builder.zip(place).map(|(builder, (dir, name))| Waiting {
         builder,
-        data: data.to_owned(),
+        dir: dir.to_owned(),
         name: name.to_owned(),
         json,
     });
@@ -284,13 +287,16 @@ pub(crate) fn read_files(
 }
 
 impl Waiting {
-    /// Puts a store, and the panel beside it, in their places.
+    /// Puts a store, and the panel beside it, in their places, and freezes it.
     pub(crate) fn finish(self, panel: &Panel, key: &Key, screen: &Screen) -> Result<(), Failure> {
-        let Self { builder, data, name, json } = self;
-        panel.write(&data.join(format!("{name}.panel.tsv"))).map_err(GenoError::from)?;
+        let Self { builder, dir, name, json } = self;
+        panel
+            .write(&dir.join("data").join(format!("{name}.panel.tsv")))
+            .map_err(GenoError::from)?;
         let stored = builder.finish(key).map_err(GenoError::from)?;
+        freeze_genotypes((&dir, &name), key, &Clock::system())?;
         screen.note(&format!(
-            "✓ {name}  {} variants, {} bytes, encrypted, {}…",
+            "✓ {name}  {} variants, {} bytes, encrypted; frozen as {}…, studies use these and no other",
             stored.variants,
             stored.bytes,
             stored.digest.get(..12).unwrap_or_default()

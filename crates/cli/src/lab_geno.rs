@@ -106,8 +106,7 @@ fn read_part(
             _ => failure,
         })?;
     let who = Who { links, known: known.as_ref(), key: &key };
-    let data = folder.join("data");
-    let read = read_files(&options.files, rules, &who, Some((&data, NAME)), screen);
+    let read = read_files(&options.files, rules, &who, Some((&folder, NAME)), screen);
     let read = read.map_err(named)?;
     screen.note(&format!("{centre}\n{}", read.text.trim_end()));
     read.store.ok_or_else(|| Failure::usage("nothing was read"))

@@ -12,12 +12,10 @@ use crate::error::NodeError;
 use crate::keys::open_key;
 use crate::state::State;
 use konsil_cohort::{CohortError, Dataset, Key, Snapshot, dataset_names, settle, snapshot_root};
-use konsil_geno::{Store, geno_names};
 use konsil_governance::audit::Event;
 use rusqlite::{OptionalExtension, params};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub(crate) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS snapshots (
@@ -170,15 +168,6 @@ impl Desk {
             None => konsil_cohort::load(&folder, name, &key),
         };
         self.with_genotypes(dataset.map_err(missing(name))?, &key)
-    }
-
-    /// The patients with their genotypes, where the centre has imported some.
-    fn with_genotypes(&self, dataset: Dataset, key: &Key) -> Result<Dataset, NodeError> {
-        let (folder, name) = (self.data_folder(), self.config.genotypes.as_str());
-        if name.is_empty() || !geno_names(&folder)?.iter().any(|it| it == name) {
-            return Ok(dataset);
-        }
-        Ok(dataset.with_genotypes(Arc::new(Store::open(&folder, name, key)?)))
     }
 
     /// Root of the patients that were frozen last, if any were.

@@ -1,6 +1,7 @@
 //! Genotypes of a centre and of a lab, from files to blocks.
 
 use crate::lab::{CENTRES, Lab, files, patients};
+use crate::studies::SHORT;
 use std::fs;
 
 /// Genotypes in a store's folder.
@@ -151,4 +152,32 @@ fn wrong_genotype_files_store_nothing() {
     }
     let arguments = [&["lab", "geno", "lab", "--panel", "panel.tsv"][..], &split].concat();
     empty.konsil(&arguments).exits(10).says(&["K0313", "no patients"]);
+}
+
+// Studies use the genotypes that were frozen: an earlier import that is put back, and one that was never
+// imported here, stop them until they are frozen on purpose.
+#[test]
+fn genotypes_that_are_not_the_frozen_ones_are_refused() {
+    let lab = lab();
+    lab.konsil(&["geno", "panel", "all.bim"]).exits(0);
+    let split = ["lab", "geno", "lab", "--panel", "panel.tsv", "--split-by", "links.csv:centre"];
+    let import = || lab.konsil(&[&split[..], &["all.bed"]].concat()).exits(0);
+    import();
+    lab.write("study.toml", SHORT);
+    let run = |out: &str| lab.konsil(&["lab", "run", "lab", "study.toml", "--out", out]);
+    run("first").exits(0);
+    let folder = lab.centre("birke");
+    let (now, before) = (folder.join("data/geno.geno"), lab.path("before"));
+    fs::rename(&now, &before).unwrap();
+    import();
+    run("second").exits(0);
+    fs::remove_dir_all(&now).unwrap();
+    fs::rename(&before, &now).unwrap();
+    run("third").exits(9).says(&["K0314"]);
+    let freeze = ["data", "freeze", "geno", "-C", folder.to_str().unwrap()];
+    lab.konsil(&freeze).exits(0).says(&["frozen as"]);
+    run("fourth").exits(0);
+    let log = lab.konsil(&["audit", "log", "-C", folder.to_str().unwrap()]).exits(0);
+    assert_eq!(log.out.matches("genotypes").count(), 3, "{log:?}");
+    lab.konsil(&["audit", "verify", "-C", folder.to_str().unwrap()]).exits(0);
 }

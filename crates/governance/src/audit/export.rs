@@ -50,7 +50,9 @@ fn coded(kind: &str) -> Coded {
     match kind {
         "start" => (activity, Some(("110120", "Application Start")), "E"),
         "stop" => (activity, Some(("110121", "Application Stop")), "E"),
-        "import" | "dataset" | "freeze" | "consent" => (("110107", "Import"), None, "C"),
+        "import" | "dataset" | "freeze" | "genotypes" | "consent" => {
+            (("110107", "Import"), None, "C")
+        }
         "release" => (("110106", "Export"), None, "R"),
         "run" | "analysis" | "open" | "end" | "abort" => (("110112", "Query"), None, "E"),
         _ => (("110113", "Security Alert"), None, "E"),
