@@ -68,7 +68,7 @@ pub(crate) fn find(panel: &Panel, record: &Record<'_>) -> Match {
 
 /// An allele that a file leaves open: nobody has it.
 fn is_unknown(allele: &[u8]) -> bool {
-    matches!(allele, b"0" | b"." | b"")
+    matches!(allele, b"0" | b".")
 }
 
 fn is_ambiguous(variant: &Variant<'_>) -> bool {
@@ -161,6 +161,7 @@ mod tests {
             (30, "0", "C", "OtherAlleles"),
             (30, "T", "0", "3"),
             (10, "0", "0", "NoAlleles"),
+            (10, "", "A", "OtherAlleles"),
         ] {
             assert_eq!(found(position, counted, other), wanted, "{position} {counted} {other}");
         }

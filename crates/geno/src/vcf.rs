@@ -102,7 +102,7 @@ impl Vcf {
         let Some(position) = number(field(&position)) else {
             return Err(self.wrong("the position is no whole number"));
         };
-        if field(&reference).is_empty() || field(&alternatives).is_empty() {
+        if field(&reference).is_empty() {
             return Err(self.wrong("an allele is empty"));
         }
         let mut names = field(&format).split(|it| *it == b':');
@@ -114,6 +114,9 @@ impl Vcf {
         self.alternatives.clear();
         let mut begin = alternatives.start;
         for allele in field(&alternatives).split(|it| *it == b',') {
+            if allele.is_empty() {
+                return Err(self.wrong("an allele is empty"));
+            }
             self.alternatives.push(begin..begin + allele.len());
             begin += allele.len() + 1;
         }

@@ -104,6 +104,7 @@ fn what_cannot_be_read_is_named_with_its_line() {
         ("1\t5\t.\tA".to_owned(), "K0121", "nine fields"),
         ("1\tx\t.\tA\tG\t.\t.\t.\tGT\t0/0\t0/0\t0/0".to_owned(), "K0121", "position"),
         ("1\t5\t.\t\tG\t.\t.\t.\tGT\t0/0\t0/0\t0/0".to_owned(), "K0121", "empty"),
+        ("1\t5\t.\tA\tG,\t.\t.\t.\tGT\t0/0\t0/0\t0/0".to_owned(), "K0121", "empty"),
         (String::new(), "K0121", "nine fields"),
     ] {
         let error = read(&format!("{line}\n")).unwrap_err();
