@@ -159,12 +159,20 @@ pub fn prepare(
         return Err(error("takes at most 10 axes"));
     }
     let names: Vec<String> = (1..=axes).map(|axis| format!("axis{axis}")).collect();
+    // an event is one, whether said or not
+    let mut request = request.clone();
+    if request.family.is_none()
+        && matches!(Model::new(&request, dictionary)?.design.response, Response::Binary)
+    {
+        request.family = Some("binomial".to_owned());
+    }
+    let request = &request;
     let null = match request.family.as_deref() {
         None | Some("gaussian") => {
             let model = Model::new(request, dictionary)?;
             let response = match &model.design.response {
                 Response::Numeric { centre, scale } => (*centre, *scale),
-                _ => return Err(error("has an event as trait; add family binomial")),
+                _ => return Err(error("has an event as trait; take family binomial")),
             };
             let whole = model.with_names(&names);
             Null::Linear(Box::new([model, whole]), response)

@@ -172,14 +172,15 @@ fn subcommand(entry: &'static Entry) -> Command {
         let traits = several(TRAITS, "traits, one scan each, instead of a formula");
         let covariates = several(COVARIATES, "covariates of each trait; PC1-PC4 stands for four");
         let covariates = covariates.requires(TRAITS);
-        command =
-            command.mut_arg("what", |arg| arg.required(false).required_unless_present(TRAITS));
+        command = command.mut_arg("what", |arg| arg.required(false));
         let dialect = Arg::new(DIALECT)
             .long(DIALECT)
             .value_parser(["plink", "regenie"])
             .default_value("plink")
             .help("whose columns the result file has");
-        command = command.arg(traits).arg(covariates).arg(dialect);
+        if entry.options.contains(&"family") {
+            command = command.arg(traits).arg(covariates).arg(dialect);
+        }
     }
     choices(entry).fold(command, |command, choice| {
         let flag = choice.name.replace('_', "-");

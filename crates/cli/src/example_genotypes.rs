@@ -35,6 +35,7 @@ pub(crate) struct ExampleGenotypes {
     /// Copies that each person has of the allele that acts, none of them missing.
     pub(crate) copies: Vec<u8>,
     /// The variant that acts: number in the panel.
+    #[cfg(test)]
     pub(crate) causal: usize,
 }
 
@@ -70,7 +71,13 @@ pub(crate) fn genotypes(people: &[u32]) -> Option<ExampleGenotypes> {
         }
     }
     let block = Packed::new(people.len(), words)?;
-    Some(ExampleGenotypes { panel: pool.panel, block, copies, causal: CAUSAL })
+    Some(ExampleGenotypes {
+        panel: pool.panel,
+        block,
+        copies,
+        #[cfg(test)]
+        causal: CAUSAL,
+    })
 }
 
 /// The same pool every time.

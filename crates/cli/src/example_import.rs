@@ -8,7 +8,7 @@ use crate::panels;
 use konsil_cohort::pseudonym_of;
 use konsil_geno::{Builder, GenoError, Panel};
 use konsil_kernels::{PEOPLE_OF_WORD, Packed};
-use konsil_node::open_key;
+use konsil_node::{Clock, freeze_genotypes, open_key};
 use std::sync::Arc;
 
 /// One made-up person: centre, identifier, number from which the genotypes are drawn.
@@ -51,6 +51,7 @@ pub(crate) fn put(
             store.put(variant, &words)?;
         }
         store.finish(&key)?;
+        freeze_genotypes((&folder, NAME), &key, &Clock::system())?;
     }
     let path = lab.folder().join("panel.tsv");
     panel.write(&path).map_err(GenoError::from)?;
