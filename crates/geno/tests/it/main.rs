@@ -5,4 +5,6 @@ mod exports;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod people;
