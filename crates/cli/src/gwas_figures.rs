@@ -8,11 +8,13 @@ use konsil_plot::svg::{ManhattanPlot, NamedSpot, QuantilePlot, RegionPlot, Regio
 
 /// Loci that get a regional plot.
 const REGIONS: usize = 3;
+/// Variants without which a regional plot shows no more than the table.
+const POINTS_MIN: usize = 5;
 /// Bases on each side of a regional plot.
 const AROUND: u32 = 2 * DISTANCE;
 
 /// All figures of a scan, each under the name that its file gets: `TRAIT.manhattan`, `TRAIT.qq`,
-/// `TRAIT.locus1` and so on.
+/// `TRAIT.1.locus` and so on.
 pub(crate) fn of(scan: &Scan, panel: &Panel, summary: &Summary) -> Vec<(String, Figure)> {
     let name = |what: &str| format!("{}.{what}", scan.response);
     let title = |what: &str| format!("{}: {what}", scan.response);
@@ -30,10 +32,10 @@ pub(crate) fn of(scan: &Scan, panel: &Panel, summary: &Summary) -> Vec<(String, 
         (name("manhattan"), Figure::Manhattan(manhattan)),
         (name("qq"), Figure::Quantiles(quantiles)),
     ];
-    for (number, at) in (1..).zip(summary.top.iter().take(REGIONS)) {
-        if let Some(plot) = region(scan, panel, *at) {
-            figures.push((name(&format!("locus{number}")), Figure::Region(plot)));
-        }
+    let regions = summary.loci.iter().filter_map(|at| region(scan, panel, *at));
+    let regions = regions.filter(|it| it.points.len() >= POINTS_MIN);
+    for (number, plot) in (1..).zip(regions.take(REGIONS)) {
+        figures.push((name(&format!("{number}.locus")), Figure::Region(plot)));
     }
     figures
 }
@@ -137,7 +139,7 @@ mod tests {
         let summary = Summary::of(&scan, &panel);
         let figures = of(&scan, &panel, &summary);
         let names: Vec<&str> = figures.iter().map(|it| it.0.as_str()).collect();
-        assert_eq!(names, ["ldl.manhattan", "ldl.qq", "ldl.locus1", "ldl.locus2"]);
+        assert_eq!(names, ["ldl.manhattan", "ldl.qq", "ldl.1.locus", "ldl.2.locus"]);
         let svg = figures[0].1.to_svg();
         assert!(svg.contains(">rs40</text>") && svg.contains(">2:2550000</text>"), "{svg}");
         assert!(svg.contains("rs40, 1:2050000 A/G, p 1.0e-9"));

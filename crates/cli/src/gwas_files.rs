@@ -17,6 +17,18 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// How names of a scan's files and figures end, behind the trait.
+pub(crate) const ENDS: [&str; 8] = [
+    "glm.linear",
+    "glm.logistic",
+    "regenie",
+    "ssf.tsv.gz",
+    "ssf.tsv.gz-meta.yaml",
+    "manhattan.svg",
+    "qq.svg",
+    ".locus.svg",
+];
+
 /// Whose columns the main file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Dialect {

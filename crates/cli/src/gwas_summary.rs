@@ -4,8 +4,8 @@ use konsil_analyses::log_tails::chi_squared_of;
 use konsil_analyses::{Scan, ScanRow, ScanTest, Skipped};
 use konsil_geno::{Hit, Panel, clump};
 use konsil_plot::number::{self, Medium};
-use konsil_plot::table::{Cell, Column};
-use konsil_plot::terminal::{self, TerminalStyle};
+use konsil_plot::table::{Cell, Column, Table};
+use serde_json::{Value, json};
 
 /// `-log10` of 5e-8, below which a locus is taken to be real.
 pub(crate) const GENOME_WIDE: f64 = 7.301_029_995_663_981;
@@ -34,7 +34,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// Looks through a scan.
     pub(crate) fn of(scan: &Scan, panel: &Panel) -> Self {
-        let tested: Vec<&ScanRow> = scan.rows.iter().filter(|it| it.skipped.is_none()).collect();
+        let tested = || scan.rows.iter().filter(|it| it.skipped.is_none());
         let mut skipped = Vec::new();
         for reason in [Skipped::Rare, Skipped::Missing, Skipped::Collinear] {
             let count = scan.rows.iter().filter(|it| it.skipped == Some(reason)).count();
@@ -42,16 +42,21 @@ impl Summary {
                 skipped.push((reason.code(), count));
             }
         }
+        let best = tested().map(|it| it.log10_p).fold(0.0, f64::max);
+        // where nothing is genome-wide a few of the best are shown
+        let least = (best - 3.0).clamp(0.0, 5.0);
+        let strong = tested().filter(|it| it.log10_p >= least);
         let (rows, hits): (Vec<u32>, Vec<Hit<'_>>) =
-            tested.iter().filter_map(|row| hit(row, panel)).unzip();
+            strong.filter_map(|row| hit(row, panel)).unzip();
         let numbers = |threshold: f64| {
             let found = clump(&hits, threshold, DISTANCE).into_iter();
             found.filter_map(|at| rows.get(at).copied()).collect::<Vec<u32>>()
         };
         let loci = numbers(GENOME_WIDE);
-        let top = if loci.is_empty() { numbers(suggestive(&hits)) } else { loci.clone() };
+        let top = if loci.is_empty() { numbers(least) } else { loci.clone() };
         let top = top.into_iter().take(SHOWN).collect();
-        Self { tested: tested.len(), skipped, lambda: lambda(&tested), loci, top }
+        let tails: Vec<f64> = tested().map(|it| it.log10_p).collect();
+        Self { tested: tails.len(), skipped, lambda: lambda(tails), loci, top }
     }
 
     /// The first lines on the screen: `5,214,880 variants (887,568 LOW_MAF)`, then what was found.
@@ -75,36 +80,59 @@ impl Summary {
         vec![format!("{} variants{skipped}", count(self.tested)), found]
     }
 
-    /// The loci as a table for the terminal.
-    pub(crate) fn table(&self, scan: &Scan, panel: &Panel, colour: bool) -> String {
+    /// The best variants as a table.
+    pub(crate) fn table(&self, scan: &Scan, panel: &Panel) -> Table {
         let effect = if scan.test == ScanTest::Linear { "BETA" } else { "OR" };
         let words = ["#CHROM", "POS", "ID", "REF", "ALT"].map(Column::words);
         let numbers = ["A1_FREQ", "OBS_CT", effect, "SE", "P"].map(Column::numbers);
-        let columns: Vec<Column> = words.into_iter().chain(numbers).collect();
-        let rows: Vec<Vec<Cell>> = self
-            .top
-            .iter()
-            .filter_map(|at| {
-                let row = row(scan, *at)?;
-                let variant = panel.variant(usize::try_from(*at).ok()?)?;
-                let beta = if scan.test == ScanTest::Linear { row.beta } else { row.beta.exp() };
-                let texts = [
-                    variant.chromosome.to_owned(),
-                    variant.position.to_string(),
-                    variant.id.to_owned(),
-                    variant.reference.to_owned(),
-                    variant.alternative.to_owned(),
-                    format!("{:.4}", row.alternative / (2.0 * row.observed)),
-                    format!("{:.0}", row.observed),
-                    format!("{beta:.4}"),
-                    format!("{:.4}", row.error),
-                    p_text(row.log10_p),
-                ];
-                Some(texts.map(Cell::new).to_vec())
-            })
-            .collect();
-        terminal::table(&columns, &rows, &TerminalStyle { width: 100, colour })
+        let columns = words.into_iter().chain(numbers).collect();
+        let rows = self.top.iter().filter_map(|at| {
+            let row = row(scan, *at)?;
+            let variant = panel.variant(usize::try_from(*at).ok()?)?;
+            let texts = [
+                variant.chromosome.to_owned(),
+                variant.position.to_string(),
+                variant.id.to_owned(),
+                variant.reference.to_owned(),
+                variant.alternative.to_owned(),
+                format!("{:.4}", row.alternative / (2.0 * row.observed)),
+                format!("{:.0}", row.observed),
+                format!("{:.4}", effect_of(scan, row)),
+                format!("{:.4}", row.error),
+                p_text(row.log10_p),
+            ];
+            Some(texts.map(Cell::new).to_vec())
+        });
+        let found = if self.loci.is_empty() { "nothing below 5e-8" } else { "loci below 5e-8" };
+        let caption = format!("{}: best variants, {found}", scan.response);
+        Table { caption, columns, rows: rows.collect() }
     }
+
+    /// For scripts: counts, genomic control, the best variants.
+    pub(crate) fn json(&self, scan: &Scan, panel: &Panel) -> Value {
+        let skipped: serde_json::Map<String, Value> =
+            self.skipped.iter().map(|(code, count)| ((*code).to_owned(), json!(count))).collect();
+        let top = self.top.iter().filter_map(|at| {
+            let row = row(scan, *at)?;
+            let variant = panel.variant(usize::try_from(*at).ok()?)?;
+            Some(json!({
+                "chromosome": variant.chromosome, "position": variant.position, "id": variant.id,
+                "reference": variant.reference, "alternative": variant.alternative,
+                "observed": row.observed, "frequency": row.alternative / (2.0 * row.observed),
+                "beta": row.beta, "error": row.error, "log10_p": row.log10_p,
+            }))
+        });
+        json!({
+            "response": scan.response, "patients": scan.patients, "tested": self.tested,
+            "skipped": skipped, "lambda": self.lambda, "loci": self.loci.len(),
+            "top": top.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The effect as result files have it: of events an odds ratio.
+fn effect_of(scan: &Scan, row: &ScanRow) -> f64 {
+    if scan.test == ScanTest::Linear { row.beta } else { row.beta.exp() }
 }
 
 /// A variant's place, and where its result stands.
@@ -114,15 +142,9 @@ fn hit<'a>(row: &ScanRow, panel: &'a Panel) -> Option<(u32, Hit<'a>)> {
     Some((row.variant, Hit { chromosome, position, log10_p: row.log10_p }))
 }
 
-/// A threshold that a few variants reach where none is genome-wide: the thousandth best, or 1e-5.
-fn suggestive(hits: &[Hit<'_>]) -> f64 {
-    let best = hits.iter().map(|it| it.log10_p).fold(0.0, f64::max);
-    (best - 3.0).clamp(0.0, 5.0)
-}
-
 /// Genomic control of the tests.
-fn lambda(tested: &[&ScanRow]) -> f64 {
-    let mut tails: Vec<f64> = tested.iter().map(|it| it.log10_p).filter(|it| *it >= 0.0).collect();
+fn lambda(mut tails: Vec<f64>) -> f64 {
+    tails.retain(|it| *it >= 0.0);
     if tails.is_empty() {
         return f64::NAN;
     }
@@ -146,11 +168,10 @@ fn in_words(scan: &Scan, panel: &Panel, row: &ScanRow) -> Option<(String, String
     let it = panel.variant(usize::try_from(row.variant).ok()?)?;
     let name = if it.id == "." { String::new() } else { format!("{} ", it.id) };
     let place = format!("{}:{} {}/{}", it.chromosome, it.position, it.reference, it.alternative);
+    let effect = number::estimate(effect_of(scan, row), Medium::Terminal);
     let effect = match scan.test {
-        ScanTest::Linear => format!("BETA {}", number::estimate(row.beta, Medium::Terminal)),
-        ScanTest::Score | ScanTest::Counts => {
-            format!("OR {}", number::estimate(row.beta.exp(), Medium::Terminal))
-        }
+        ScanTest::Linear => format!("BETA {effect}"),
+        ScanTest::Score | ScanTest::Counts => format!("OR {effect}"),
     };
     Some((format!("{name}{place}"), effect))
 }
@@ -249,8 +270,14 @@ mod tests {
             "{}",
             lines[1]
         );
-        let table = summary.table(&scan, &panel, false);
-        assert!(table.contains("rs11") && table.contains("2.2e-88"), "{table}");
+        let table = summary.table(&scan, &panel);
+        assert_eq!((table.rows.len(), table.columns.len()), (3, 10));
+        let json = summary.json(&scan, &panel);
+        assert_eq!(
+            (json["loci"].as_u64(), json["skipped"]["LOW_MAF"].as_u64()),
+            (Some(3), Some(2))
+        );
+        assert_eq!(json["top"][1]["id"], "rs11");
         let none = Scan { rows: Vec::new(), ..scan };
         assert!(Summary::of(&none, &panel).lambda.is_nan());
     }

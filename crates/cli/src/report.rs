@@ -139,9 +139,13 @@ fn section(id: &str, findings: &Findings) -> Section {
     for scan in findings.scans.iter().filter(|it| it.test != ScanTest::Counts) {
         let Some(panel) = panels::of_hash(&scan.panel) else { continue };
         let summary = Summary::of(scan, &panel);
+        for line in summary.lines(scan, &panel) {
+            section = section.note(format!("{}: {line}.", scan.response));
+        }
         for (_, figure) in gwas_figures::of(scan, &panel, &summary) {
             section = section.figure(figure);
         }
+        section = section.table(summary.table(scan, &panel));
     }
     for (_, figure) in figures::of(findings) {
         section = section.figure(figure);

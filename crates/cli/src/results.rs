@@ -14,6 +14,7 @@ use crate::variant_files;
 use konsil_analyses::{Findings, ScanTest, Table};
 use konsil_node::{Clock, Outcome, StudyRun, write_private};
 use konsil_plot::number::{self, Medium};
+use konsil_plot::terminal::{self, TerminalStyle};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -88,7 +89,10 @@ pub(crate) fn show_scans(findings: &Findings, screen: &Screen) {
         }
         let summary = Summary::of(scan, &panel);
         let lines = summary.lines(scan, &panel).join("\n");
-        screen.table(&format!("{lines}\n{}", summary.table(scan, &panel, screen.colour)));
+        let table = summary.table(scan, &panel);
+        let style = TerminalStyle { width: 100, colour: screen.colour };
+        let table = terminal::table(&table.columns, &table.rows, &style);
+        screen.table(&format!("{lines}\n{table}"));
     }
 }
 
@@ -135,8 +139,16 @@ pub(crate) fn write(
     for analysis in &outcome.analyses {
         let Ok(findings) = &analysis.findings else {
             remove_tables(out, &analysis.id)?;
+            let request = run.study.analysis.iter().find(|it| it.id == analysis.id);
+            let formula = request.and_then(|it| it.formula.as_deref()).unwrap_or_default();
+            let response = formula.split('~').next().unwrap_or_default().trim();
+            remove_scan(out, &analysis.id, response)?;
             continue;
         };
+        for scan in &findings.scans {
+            // an earlier one may have had more loci, or another dialect
+            remove_scan(out, &analysis.id, &scan.response)?;
+        }
         for table in &findings.tables {
             let path = out.join(format!("{}.{}.csv", analysis.id, table.name));
             write_private(&path, csv_text(table)?.as_bytes())?;
@@ -231,6 +243,21 @@ fn remove_tables(out: &Path, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An earlier scan's files and figures of the same trait, likewise.
+fn remove_scan(out: &Path, id: &str, response: &str) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| Failure::file(out, &error);
+    let begin = format!("{id}.{response}.");
+    for entry in std::fs::read_dir(out).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let rest = name.strip_prefix(&begin);
+        if rest.is_some_and(|rest| gwas_files::ENDS.iter().any(|end| rest.ends_with(end))) {
+            std::fs::remove_file(&path).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
 /// A table as CSV. Texts that a spreadsheet would take for a formula get an apostrophe.
 fn csv_text(table: &Table) -> Result<String, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -279,8 +306,15 @@ fn summary(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Value {
             Ok(findings) => (json!(findings.tables), json!(findings.notes), Value::Null),
             Err((code, text)) => (json!([]), json!([]), json!({"code": code, "text": text})),
         };
+        let scans = it.findings.as_ref().map_or(&[][..], |findings| &findings.scans);
+        let tested = scans.iter().filter(|scan| scan.test != ScanTest::Counts);
+        let scans = tested.filter_map(|scan| {
+            let panel = panels::of_hash(&scan.panel)?;
+            Some(Summary::of(scan, &panel).json(scan, &panel))
+        });
         json!({
             "id": it.id, "kind": it.kind, "tables": tables, "notes": notes, "withheld": withheld,
+            "scans": scans.collect::<Vec<_>>(),
             "rounds": it.rounds, "elapsed_seconds": it.elapsed.as_secs_f64(),
         })
     });
