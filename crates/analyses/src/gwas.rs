@@ -33,7 +33,7 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::design::{Model, Rows};
 use crate::fit::{check_apart, reals, sound_inverse};
 use crate::glm::{self, Glm};
-use crate::gwas_axes::Axes;
+use crate::gwas_axes::{Axes, eigenvalue_table};
 use crate::gwas_local::{Linked, Target, have_genotypes};
 use crate::gwas_steps::{Floors, Part, Step, Verdict, score_lift, square_bits};
 use crate::local_fit::{cholesky, solve_with};
@@ -428,18 +428,6 @@ impl Gwas {
         }
         row
     }
-}
-
-/// Eigenvalues of the matrix of relationships, as PLINK's `eigenval` has them.
-fn eigenvalue_table(values: &[f64]) -> Vec<Table> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    let mut table = Table::new("axes", &["axis", "eigenvalue"]);
-    for (at, value) in (1_u32..).zip(values) {
-        table.rows.push(vec![Cell::Count(f64::from(at)), Cell::Number(*value)]);
-    }
-    vec![table]
 }
 
 /// What all rows of a scan share.

@@ -18,6 +18,7 @@ use crate::gwas::AXES;
 use crate::gwas_local::{Linked, Target};
 use crate::gwas_steps::{Floors, Step};
 use crate::public_numbers::PublicNumbers;
+use crate::table::{Cell, Table};
 use konsil_kernels::{Dose, PEOPLE_OF_WORD, Packed, SCAN_BITS, Scanner};
 use konsil_mpc::{Session, Shared};
 use konsil_ring::{decode_scaled, encode_count};
@@ -283,4 +284,16 @@ impl Standardised<'_> {
         }
         returned
     }
+}
+
+/// Eigenvalues of the matrix of relationships, as PLINK's `eigenval` has them.
+pub(crate) fn eigenvalue_table(values: &[f64]) -> Vec<Table> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new("axes", &["axis", "eigenvalue"]);
+    for (at, value) in (1_u32..).zip(values) {
+        table.rows.push(vec![Cell::Count(f64::from(at)), Cell::Number(*value)]);
+    }
+    vec![table]
 }

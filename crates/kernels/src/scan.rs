@@ -357,15 +357,4 @@ mod tests {
         let scanner = Scanner::new(&rows, &values, &[Dose::Copies; 2]);
         assert!(scanner.scan(&block).counts.is_empty());
     }
-
-    // Run by hand: time of a scan of 1,000 people, 100,000 variants, 12 columns.
-    #[test]
-    #[ignore = "a measurement"]
-    fn speed() {
-        let (block, values, rows) = made(1000, 8192, 12);
-        let scanner = Scanner::new(&rows, &values, &[Dose::Copies; 12]);
-        let begin = std::time::Instant::now();
-        let done: usize = (0..12).map(|_| scanner.scan(&block).counts.len()).sum();
-        eprintln!("{done} variants in {:?}", begin.elapsed());
-    }
 }
