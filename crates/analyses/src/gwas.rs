@@ -269,6 +269,12 @@ fn full(triangle: &[f64], order: usize) -> Vec<f64> {
 }
 
 impl Gwas {
+    /// The target of nobody, while planning.
+    fn planned(&self, eigenvalues: Vec<Word>) -> (Target, Vec<Word>) {
+        let target = Target::nobody(self.null.covariates(), self.null.is_weighted());
+        (target, [vec![0], eigenvalues].concat())
+    }
+
     /// The target of a linear scan, with the residual sum of squares.
     fn linear(
         &self,
@@ -294,10 +300,7 @@ impl Gwas {
         let all = Shared::concat([&products, &with_response]);
         let opened = reals(&session.open(COVARIATES, &all)?);
         let Some(linked) = linked else {
-            return Ok((
-                Target::nobody(self.null.covariates(), false),
-                [vec![0], eigenvalues].concat(),
-            ));
+            return Ok(self.planned(eigenvalues));
         };
         let (triangle, with_response) = opened.split_at(opened.len().saturating_sub(order));
         let information = full(triangle, order);
@@ -350,10 +353,7 @@ impl Gwas {
         let information = session.input(&sums.information)?;
         let information = full(&reals(&session.open(COVARIATES, &information)?), order);
         let Some(linked) = linked else {
-            return Ok((
-                Target::nobody(self.null.covariates(), true),
-                [vec![0], eigenvalues].concat(),
-            ));
+            return Ok(self.planned(eigenvalues));
         };
         let (rest, weights) = scores(Family::Binomial, rows.observed(), &beta);
         let rest = lifted(rest, setting);

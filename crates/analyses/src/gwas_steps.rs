@@ -267,7 +267,7 @@ impl Step<'_> {
 }
 
 /// The sums of `[row][len]` over the rows.
-fn over_rows(cells: &Shared, len: usize) -> Shared {
+pub(crate) fn over_rows(cells: &Shared, len: usize) -> Shared {
     let rows = cells.len().checked_div(len).unwrap_or(0);
     let row = |at: usize| cells.slice(at * len, (at + 1) * len);
     (0..rows).fold(Shared::zeros(len), |sum, at| sum.plus(&row(at)))

@@ -23,7 +23,7 @@
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::gwas::{BLOCK, floors_of, panel_of};
 use crate::gwas_local::{Linked, Target, have_genotypes};
-use crate::gwas_steps::{Floors, Step, Verdict};
+use crate::gwas_steps::{Floors, Step, Verdict, over_rows};
 use crate::hardy_weinberg::hardy_weinberg;
 use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
 use crate::table::{Cell, Table};
@@ -93,15 +93,11 @@ impl VariantQc {
         let few = step.few_people(session, &groups)?;
         let few = session.to_integers(&few)?;
         session.narrow(1);
-        let some = few.slice(0, counts.len());
-        let some = some.plus(&few.slice(counts.len(), 2 * counts.len()));
-        let some = some.plus(&few.slice(2 * counts.len(), 3 * counts.len()));
-        let some = linear::reaches(session, &some, 1)?;
+        let some = linear::reaches(session, &over_rows(&few, counts.len()), 1)?;
         let few = session.open(GROUPS, &some)?;
         session.narrow(16);
         let first = session.party() == 0;
-        let word = |(((it, verdict), few), at): (((&GenotypeCounts, &Verdict), &Word), usize)| {
-            debug_assert!(at < counts.len());
+        let word = |((it, verdict), few): ((&GenotypeCounts, &Verdict), &Word)| {
             if !verdict.passes() {
                 return if first { verdict.word() } else { 0 };
             }
@@ -109,7 +105,7 @@ impl VariantQc {
             let copies = it.one + 2 * it.two;
             Word::from(step.known(it)) + (Word::from(copies) << 32) + (Word::from(one) << 64)
         };
-        let mine: Vec<Word> = counts.iter().zip(&verdicts).zip(&few).zip(0..).map(word).collect();
+        let mine: Vec<Word> = counts.iter().zip(&verdicts).zip(&few).map(word).collect();
         let shared = session.input(&mine)?;
         Ok(session.release(COUNTS, &shared)?)
     }
@@ -118,19 +114,6 @@ impl VariantQc {
 fn row(variant: u32, word: Word) -> GenotypeRow {
     let field = |at: u32| u32::try_from(word >> at & 0xffff_ffff).unwrap_or(0);
     let (known, copies, one) = (f64::from(field(0)), f64::from(field(32)), f64::from(field(64)));
-    if known == 0.0 {
-        let skipped = Some(Verdict::of_word(word).skipped());
-        let nothing = f64::NAN;
-        return GenotypeRow {
-            variant,
-            observed: 0.0,
-            alternative: nothing,
-            one: nothing,
-            two: nothing,
-            log10_p: nothing,
-            skipped,
-        };
-    }
     let mut row = GenotypeRow {
         variant,
         observed: known,
@@ -140,6 +123,11 @@ fn row(variant: u32, word: Word) -> GenotypeRow {
         log10_p: f64::NAN,
         skipped: None,
     };
+    if known == 0.0 {
+        row.alternative = f64::NAN;
+        row.skipped = Some(Verdict::of_word(word).skipped());
+        return row;
+    }
     if one > 0.0 {
         row.one = one;
         row.two = (copies - one) / 2.0;
