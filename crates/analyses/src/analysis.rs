@@ -162,6 +162,39 @@ pub struct Request {
     /// Principal axes of the genotypes that are covariates too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub axes: Option<u32>,
+    /// `additive`, `dominant` or `recessive`: how genotypes count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coding: Option<String>,
+    /// Smallest p value of Hardy-Weinberg proportions at which a variant is tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hwe: Option<f64>,
+    /// The region of the genome that is tested, for people: `19:44900000-45500000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The region's variants: number of the first, and of the one after the last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub range: Vec<u32>,
+    /// Variants that are covariates too, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub condition: Vec<String>,
+    /// Their numbers in the panel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub condition_at: Vec<u32>,
+    /// Further measured traits that are tested with the same covariates in the same patients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traits: Vec<String>,
+    /// `spa` or `firth`: how hits are tested once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correct: Option<String>,
+    /// Largest p value of a hit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below: Option<f64>,
+    /// Most hits that are corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hits_max: Option<u32>,
+    /// `all` or `hits`: which variants are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show: Option<String>,
 }
 
 /// What is fixed for a run besides the request. Public.

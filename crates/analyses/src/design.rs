@@ -42,6 +42,8 @@ pub(crate) struct Rows {
     pub(crate) weights: Vec<f64>,
     /// Number of each patient's cluster within the centre; empty without clusters.
     pub(crate) clusters: Vec<usize>,
+    /// Values of further variables in which patients are complete, see [`Model::also_complete_in`].
+    pub(crate) also: Vec<Vec<f64>>,
     /// Which patients the columns pick out.
     pub(crate) supports: Supports,
     /// Which rows of the data set they are; as read, whatever weights leave out.
@@ -183,7 +185,8 @@ impl Model {
                 numbered(besides.next().unwrap_or_default().iter().map(|it| it.to_bits()))
             }
         };
-        let mut rows = Rows { x, y, offset, weights, clusters, kept, ..Rows::default() };
+        let also = besides.collect();
+        let mut rows = Rows { x, y, offset, weights, clusters, also, kept, ..Rows::default() };
         rows.keep_weighted(self.order());
         rows.supports = self.supports(&rows.x);
         self.scale(&mut rows.x);
@@ -348,9 +351,8 @@ impl Rows {
             });
         };
         by(&mut self.x, order);
-        for all in [&mut self.y, &mut self.offset, &mut self.weights] {
-            by(all, 1);
-        }
+        let single = [&mut self.y, &mut self.offset, &mut self.weights];
+        single.into_iter().chain(&mut self.also).for_each(|all| by(all, 1));
         let mut kept = keep.iter();
         self.clusters.retain(|_| kept.next().copied().unwrap_or(false));
         self.clusters = numbered(self.clusters.iter().copied());

@@ -30,14 +30,13 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::design::{Clusters, Model, Rows};
 use crate::families::{Kind, kind};
 use crate::fit::{check_apart, inverse_again, reals, sound_inverse, variances};
+use crate::glm_theta::{first_theta, theta_sums};
 use crate::sandwich::{Robust, clusters, counts, sandwich};
 use crate::sealed::{Ends, Theta, sealed_fit};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
-use konsil_kernels::{
-    Family, FitSums, Link, fit_sums, scores, start_sums, start_weights, theta_terms,
-};
+use konsil_kernels::{Family, FitSums, Link, fit_sums, scores, start_sums, start_weights};
 use konsil_mpc::linear::Inverse;
 use konsil_mpc::{Audience, Opening, Session, Shared, fixed, normalise};
 use konsil_ring::{Word, decode, encode};
@@ -269,28 +268,7 @@ impl Glm {
         rows: &Rows,
     ) -> Result<Ends, AnalysisError> {
         let observed = rows.observed();
-        let order = self.model.order();
-        let mut steps = Steps { beta: vec![0; order], ..Steps::default() };
-        let mut scales = None;
-        for step in 0..self.iterations {
-            let family = self.family_at(session, step, rows, &mut steps)?;
-            let sums = if step == 0 {
-                start_sums(family, observed, order)?
-            } else {
-                fit_sums(family, observed, &reals(&steps.beta))?
-            };
-            let pooled = Self::pooled(session, &sums)?;
-            let inverse = if step == 0 {
-                let first = self.first_inverse(session, setting, rows, &pooled.information)?;
-                scales = self.lasting_scales(&first);
-                first
-            } else {
-                inverse_again(session, &self.model, &pooled.information, scales.as_ref())?
-            };
-            let change = inverse.times(session, &pooled.gradient)?;
-            steps.take(&session.open(STEP, &change)?);
-            self.check_bounds(&steps)?;
-        }
+        let steps = self.steps(session, setting, (rows, self.iterations, 0))?;
         steps.check_settled(self.iterations, self.kind)?;
         let family = match steps.theta {
             Some(theta) => Family::NegativeBinomial { theta },
@@ -312,7 +290,58 @@ impl Glm {
         let coefficients = session.constant(&steps.beta);
         let last = session.constant(&[encode(steps.last)?]);
         let Pooled { deviance, pearson, .. } = pooled;
-        Ok(Ends { coefficients, known: steps.beta, last, variances, deviance, pearson, theta })
+        Ok(Ends { coefficients, last, variances, deviance, pearson, theta })
+    }
+
+    /// The coefficients, in units of the scaled columns, after so many Newton steps and as many more as
+    /// are `alike`: with the last inverse, so that they cost little; and the size of the last step.
+    pub(crate) fn found(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        (rows, newton, alike): (&Rows, u32, u32),
+    ) -> Result<(Vec<f64>, f64), AnalysisError> {
+        let steps = self.steps(session, setting, (rows, newton, alike))?;
+        steps.check_settled(newton + alike, self.kind)?;
+        Ok((reals(&steps.beta), steps.last))
+    }
+
+    fn steps(
+        &self,
+        session: &mut dyn Session,
+        setting: &Setting,
+        (rows, newton, alike): (&Rows, u32, u32),
+    ) -> Result<Steps, AnalysisError> {
+        let observed = rows.observed();
+        let order = self.model.order();
+        let mut steps = Steps { beta: vec![0; order], ..Steps::default() };
+        let mut scales = None;
+        let mut last: Option<Inverse> = None;
+        for step in 0..newton + alike {
+            let family = self.family_at(session, step, rows, &mut steps)?;
+            let sums = if step == 0 {
+                start_sums(family, observed, order)?
+            } else {
+                fit_sums(family, observed, &reals(&steps.beta))?
+            };
+            let pooled = Self::pooled(session, &sums)?;
+            let inverse = match last.take() {
+                None => {
+                    let first = self.first_inverse(session, setting, rows, &pooled.information)?;
+                    scales = self.lasting_scales(&first);
+                    first
+                }
+                Some(last) if step >= newton => last,
+                Some(_) => {
+                    inverse_again(session, &self.model, &pooled.information, scales.as_ref())?
+                }
+            };
+            let change = inverse.times(session, &pooled.gradient)?;
+            last = Some(inverse);
+            steps.take(&session.open(STEP, &change)?);
+            self.check_bounds(&steps)?;
+        }
+        Ok(steps)
     }
 
     /// The family at a step; a negative binomial model starts as Poisson's, and steps theta.
@@ -404,38 +433,6 @@ impl Steps {
         }
     }
 }
-
-/// Score and information of theta, per relative change, and the log likelihood, over all centres.
-fn theta_sums(
-    session: &mut dyn Session,
-    rows: &Rows,
-    beta: &[f64],
-    theta: f64,
-) -> Result<Shared, AnalysisError> {
-    let mut sums = [0; 3];
-    for (row, y, offset, weight) in rows.observed().patients(beta.len()) {
-        let terms = theta_terms(y, konsil_kernels::predictor(row, beta, offset), theta);
-        konsil_kernels::add_rounded(&mut sums, &terms.map(|term| weight * term))?;
-    }
-    Ok(session.input(&sums)?)
-}
-
-/// The moment estimate of theta at Poisson means: `n / sum (y / mu - 1)^2`.
-fn first_theta(session: &mut dyn Session, rows: &Rows, beta: &[f64]) -> Result<f64, AnalysisError> {
-    let mut sums = [0; 2];
-    for (row, y, offset, weight) in rows.observed().patients(beta.len()) {
-        let apart = y / konsil_kernels::predictor(row, beta, offset).exp() - 1.0;
-        konsil_kernels::add_rounded(&mut sums, &[weight, weight * apart * apart])?;
-    }
-    let sums = session.input(&sums)?;
-    let apart = fixed::add_public(session, &sums.slice(1, 2), LITTLE);
-    let theta = normalise::divide(session, &sums.slice(0, 1), &apart)?;
-    let opened = session.open(THETA_STEP, &theta)?;
-    Ok(opened.first().map_or(1.0, |it| decode(*it)))
-}
-
-/// A millionth, so that nothing is divided by 0.
-const LITTLE: Word = 1 << 20;
 
 impl Glm {
     /// The inverse of the first step's information, with the verdicts on columns and patients.

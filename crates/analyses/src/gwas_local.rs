@@ -2,9 +2,8 @@
 
 use crate::analysis::{AnalysisError, Patients};
 use crate::design::Rows;
-use crate::local_fit::cholesky;
 use konsil_cohort::{Dataset, Genotypes};
-use konsil_kernels::{BlockSums, Dose, GenotypeCounts, Packed, SCAN_BITS, Scanner};
+use konsil_kernels::{BlockSums, Coding, Dose, GenotypeCounts, Packed, SCAN_BITS, Scanner};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -96,17 +95,31 @@ pub(crate) struct Target {
     weighted: bool,
     /// Covariates that are projected out.
     pub(crate) covariates: usize,
-    /// Traits: 1, or 0 where genotypes are only counted.
-    traits: usize,
+    /// Traits; none where genotypes are only counted.
+    pub(crate) traits: usize,
+    /// Bits by which the traits were moved up before they were rounded.
+    lift: u32,
 }
 
-/// The sums of one variant, moved by the pooled mean of its genotypes, which stands for missing ones.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Moved {
-    /// `sum r (g - mean)`.
-    pub(crate) score: f64,
-    /// `sum w (g - mean)^2`.
-    pub(crate) square: f64,
+/// The columns of a target, `[row]` or `[row][covariate]`. Patient data.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    /// What each trait's products with genotypes are made of.
+    pub(crate) traits: &'a [Vec<f64>],
+    /// The patients' own weights; empty for 1.
+    pub(crate) weights: &'a [f64],
+    /// The covariates, the intercept first. Without weights it needs no column: genotypes are moved by
+    /// their mean.
+    pub(crate) covariates: &'a [f64],
+    pub(crate) order: usize,
+    /// Bits by which traits are moved up before they are rounded.
+    pub(crate) lift: u32,
+}
+
+/// Sums of a block, and the genotypes as they are, however they count.
+pub(crate) struct Coded {
+    pub(crate) counts: Vec<GenotypeCounts>,
+    pub(crate) sums: BlockSums,
 }
 
 impl Target {
@@ -114,48 +127,43 @@ impl Target {
     pub(crate) fn counting(places: Option<&[Option<usize>]>, patients: usize) -> Self {
         let scanner = places.map(|places| Scanner::new(places, &[], &[]));
         let patients = u64::try_from(patients).unwrap_or(u64::MAX);
-        Self { scanner, patients, totals: Vec::new(), weighted: false, covariates: 0, traits: 0 }
+        let (totals, weighted) = (Vec::new(), false);
+        Self { scanner, patients, totals, weighted, covariates: 0, traits: 0, lift: 0 }
     }
 
     /// While planning: nobody.
-    pub(crate) fn nobody(covariates: usize, weighted: bool) -> Self {
-        Self { scanner: None, totals: Vec::new(), patients: 0, weighted, covariates, traits: 1 }
+    pub(crate) fn nobody(covariates: usize, traits: usize, weighted: bool) -> Self {
+        let (scanner, totals) = (None, Vec::new());
+        Self { scanner, totals, patients: 0, weighted, covariates, traits, lift: 0 }
     }
 
-    /// `rest` is the trait without what the covariates say of it, `weights` are the patients' own,
-    /// empty for 1; `information` the pooled `X'WX`, whose first column is the intercept. Without
-    /// weights the intercept needs no column: genotypes are moved by their mean.
-    pub(crate) fn new(
-        linked: &Linked,
-        rows: &Rows,
-        (rest, weights): (&[f64], &[f64]),
-        (information, order): (&[f64], usize),
-    ) -> Result<Self, AnalysisError> {
-        let unsound = AnalysisError::Collinear { columns: vec!["a covariate".to_owned()] };
-        let lower = cholesky(information, order).ok_or(unsound)?;
+    /// Puts the columns beside each other.
+    pub(crate) fn new(linked: &Linked, rows: &Rows, columns: Columns<'_>) -> Self {
+        let Columns { traits, weights, order, lift, .. } = columns;
         let weighted = !weights.is_empty();
         let first = usize::from(!weighted);
-        let mut doses = vec![Dose::Copies];
+        let mut doses = vec![Dose::Copies; traits.len()];
         if weighted {
             doses.extend([Dose::Copies, Dose::Squares]);
         }
         let covariates = order - first;
         doses.resize(doses.len() + covariates, Dose::Copies);
-        let mut values = Vec::with_capacity(doses.len() * rest.len());
-        for (at, row) in rows.x.chunks(order).enumerate() {
+        let patients = rows.y.len();
+        let mut values = Vec::with_capacity(doses.len() * patients);
+        let up = f64::from(lift).exp2();
+        for (at, row) in columns.covariates.chunks(order).enumerate() {
             let weight = weights.get(at).copied().unwrap_or(1.0);
-            values.push(rest.get(at).copied().unwrap_or(0.0));
+            values.extend(traits.iter().map(|it| it.get(at).map_or(0.0, |it| it * up)));
             if weighted {
                 values.extend([weight; 2]);
             }
-            let turned = forward(&lower, row);
-            // columns at right angles under the weights, and the weight of the product with genotypes
-            values.extend(turned.iter().skip(first).map(|it| it * weight));
+            values.extend(row.iter().skip(first).map(|it| it * weight));
         }
         let scanner = Scanner::new(&linked.places(rows), &values, &doses);
         let totals = scanner.totals().iter().map(|it| *it as f64 * UNIT).collect();
-        let patients = u64::try_from(rest.len()).unwrap_or(u64::MAX);
-        Ok(Self { scanner: Some(scanner), totals, patients, weighted, covariates, traits: 1 })
+        let patients = u64::try_from(patients).unwrap_or(u64::MAX);
+        let (scanner, traits) = (Some(scanner), traits.len());
+        Self { scanner, totals, patients, weighted, covariates, traits, lift }
     }
 
     /// Patients who take part.
@@ -174,6 +182,37 @@ impl Target {
             None => None,
         };
         self.sums_of(block.as_ref(), count)
+    }
+
+    /// The sums of `count` variants from `first`, genotypes counting as the model of inheritance says;
+    /// of nothing while planning.
+    pub(crate) fn coded(
+        &self,
+        genotypes: Option<&Arc<dyn Genotypes>>,
+        (first, count): (usize, usize),
+        coding: Coding,
+    ) -> Result<Coded, AnalysisError> {
+        let block = match genotypes.filter(|_| self.scanner.is_some()) {
+            Some(genotypes) => Some(genotypes.read(first, count)?),
+            None => None,
+        };
+        self.coded_of(block.as_ref(), count, coding)
+    }
+
+    /// As [`Target::coded`], of a block that was read.
+    pub(crate) fn coded_of(
+        &self,
+        block: Option<&Packed>,
+        count: usize,
+        coding: Coding,
+    ) -> Result<Coded, AnalysisError> {
+        if coding == Coding::Additive {
+            let sums = self.sums_of(block, count)?;
+            return Ok(Coded { counts: sums.counts.clone(), sums });
+        }
+        let own = self.scanner.as_ref().zip(block).map(|(scanner, block)| scanner.counts(block));
+        let sums = self.sums_of(block.map(|it| it.coded(coding)).as_ref(), count)?;
+        Ok(Coded { counts: own.unwrap_or_else(|| sums.counts.clone()), sums })
     }
 
     /// The sums of a block of `count` variants; of nothing while planning.
@@ -203,16 +242,18 @@ impl Target {
     }
 
     fn columns(&self) -> usize {
-        self.traits + if self.weighted { 2 } else { 0 } + self.covariates
+        self.traits + 2 * usize::from(self.weighted) + self.covariates
     }
 
-    /// Variant `at` of a block, moved by `mean`; `into` takes `sum w x (g - mean)` of each covariate.
+    /// Variant `at` of a block, moved by `mean`, which stands for missing genotypes: gives
+    /// `sum w (g - mean)^2`; `scores` takes `sum r (g - mean)` of each trait, `into` takes
+    /// `sum w x (g - mean)` of each covariate.
     pub(crate) fn moved(
         &self,
         (sums, at): (&BlockSums, usize),
         mean: f64,
-        into: &mut [f64],
-    ) -> Moved {
+        (scores, into): (&mut [f64], &mut [f64]),
+    ) -> f64 {
         let columns = self.columns();
         let place = at * columns..(at + 1) * columns;
         let observed = sums.observed.get(place.clone()).unwrap_or_default();
@@ -223,18 +264,25 @@ impl Target {
         };
         let seen = |column: usize| observed.get(column).map_or(0.0, |it| *it as f64 * UNIT);
         let moved = |column: usize| seen(column) - mean * known(column);
+        let down = (-f64::from(self.lift)).exp2();
+        scores.iter_mut().enumerate().for_each(|(at, into)| *into = moved(at) * down);
         let first = columns - self.covariates;
         into.iter_mut().enumerate().for_each(|(at, into)| *into = moved(first + at));
-        let square = if self.weighted {
-            seen(2) - mean * (2.0 * seen(1) - mean * known(1))
+        if self.weighted {
+            let (copies, squares) = (self.traits, self.traits + 1);
+            seen(squares) - mean * (2.0 * seen(copies) - mean * known(copies))
         } else {
             let counts = sums.counts.get(at).copied().unwrap_or_default();
             let (one, two) = (f64::from(counts.one), f64::from(counts.two));
             let people = self.patients as f64 - f64::from(counts.missing);
             one + 4.0 * two - mean * (2.0 * (one + 2.0 * two) - mean * people)
-        };
-        Moved { score: moved(0), square }
+        }
     }
+}
+
+/// Rows of covariates at right angles to each other, `[row][order]`: `L z = row`.
+pub(crate) fn turned(rows: &[f64], lower: &[f64], order: usize) -> Vec<f64> {
+    rows.chunks(order.max(1)).flat_map(|row| forward(lower, row)).collect()
 }
 
 /// Solves `L z = row`.

@@ -1,16 +1,13 @@
 //! The secure step of a genome-wide scan, block by block.
 
-use crate::analysis::{AnalysisError, Setting};
-use crate::gwas::{ALLELES, FLOORS, STATISTICS};
+use crate::analysis::Setting;
+use crate::gwas::{ALLELES, FLOORS};
 use crate::gwas_local::Target;
 use crate::scan::Skipped;
 use konsil_disclosure::Residual;
-use konsil_kernels::{BlockSums, GenotypeCounts, SCAN_BITS};
-use konsil_mpc::{Bits, MpcError, Session, Shared, linear};
+use konsil_kernels::GenotypeCounts;
+use konsil_mpc::{Bits, Gate, MpcError, Session, Shared};
 use konsil_ring::Word;
-
-/// Fractional bits of covariates' sums for which seven bytes are enough, so that eight are not sent.
-const SUM_BITS_MIN: u32 = 24;
 
 /// A limit such as 0.05, as a fraction of whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl Part {
 }
 
 /// Which variants are tested.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Floors {
     pub(crate) maf: Part,
     pub(crate) missing: Part,
@@ -48,25 +45,45 @@ pub(crate) struct Floors {
 pub(crate) struct Verdict {
     pub(crate) rare: bool,
     pub(crate) missing: bool,
+    /// Genotypes are not in the proportions that chance gives.
+    pub(crate) uneven: bool,
+    /// It is no hit, and nothing else is shown.
+    pub(crate) hidden: bool,
 }
 
 impl Verdict {
     pub(crate) fn passes(self) -> bool {
-        !self.rare && !self.missing
+        !self.rare && !self.missing && !self.uneven
     }
 
     /// As it is released in place of counts, which begin with people who have a genotype, none here.
     pub(crate) fn word(self) -> Word {
-        Word::from(self.rare) << 32 | Word::from(self.missing) << 33
+        Word::from(self.code()) << 32
     }
 
     pub(crate) fn of_word(word: Word) -> Self {
-        Self { rare: word >> 32 & 1 != 0, missing: word >> 33 & 1 != 0 }
+        Self::of_code(u32::try_from(word >> 32 & 0xff).unwrap_or(0))
+    }
+
+    /// As a small number.
+    pub(crate) fn code(self) -> u32 {
+        let bits = [self.rare, self.missing, self.uneven, self.hidden].into_iter().zip(0..);
+        bits.map(|(bit, place)| u32::from(bit) << place).sum()
+    }
+
+    pub(crate) fn of_code(code: u32) -> Self {
+        let bit = |place: u32| code >> place & 1 != 0;
+        Self { rare: bit(0), missing: bit(1), uneven: bit(2), hidden: bit(3) }
     }
 
     /// What result files say.
     pub(crate) fn skipped(self) -> Skipped {
-        if self.missing { Skipped::Missing } else { Skipped::Rare }
+        match self {
+            Self { missing: true, .. } => Skipped::Missing,
+            Self { uneven: true, .. } => Skipped::Uneven,
+            Self { hidden: true, .. } => Skipped::Hidden,
+            _ => Skipped::Rare,
+        }
     }
 }
 
@@ -80,90 +97,37 @@ pub(crate) struct Step<'a> {
 }
 
 /// Bytes that hold numbers of a magnitude, with their sign.
-fn bytes_for(most: u128) -> usize {
+pub(crate) fn bytes_for(most: u128) -> usize {
     let bits = usize::try_from(u128::BITS - most.leading_zeros()).unwrap_or(usize::MAX) + 1;
     bits.div_ceil(8)
 }
 
-/// Bytes of the squares of covariates' sums, and fractional bits of the sums: the squares of a variant's
-/// deviations, at most one for each patient, have twice as many and still fit.
-fn square_width(setting: &Setting) -> (usize, u32) {
-    let people: usize = setting.rows_at_most.iter().sum();
-    let bits = usize::BITS - people.max(1).leading_zeros();
-    let fraction = |bytes: u32| (8 * bytes - 1).saturating_sub(bits) / 2;
-    if fraction(7) >= SUM_BITS_MIN { (7, fraction(7)) } else { (8, fraction(8)) }
-}
-
-/// Where the released sum of squares begins in its word.
-fn lift(bytes: usize) -> u32 {
-    u32::try_from(128 - 8 * bytes).unwrap_or(0)
-}
-
-/// Fractional bits of the released sum of squares.
-pub(crate) fn square_bits(setting: &Setting) -> u32 {
-    let (bytes, bits) = square_width(setting);
-    lift(bytes) + 2 * bits
-}
-
-/// Bits by which the trait's rest is moved up before it is rounded, so that its sums over a centre's
-/// people, at most 2 in magnitude each and times 2, just fit into 63 bits.
-pub(crate) fn score_lift(setting: &Setting) -> u32 {
-    let people = setting.rows_at_most.iter().copied().max().unwrap_or(1).max(1);
-    (60 - SCAN_BITS).saturating_sub(usize::BITS - people.leading_zeros())
-}
-
-fn word(real: f64, bits: u32) -> Word {
+/// A real in fixed point.
+pub(crate) fn word(real: f64, bits: u32) -> Word {
     #[expect(clippy::cast_possible_truncation, reason = "saturates; magnitudes are bounded by n")]
     let whole = (real * f64::from(bits).exp2()).round() as i128;
     whole.cast_unsigned()
 }
 
 impl Step<'_> {
-    /// Judges a block, opens verdicts and allele counts, releases what may be shown.
-    pub(crate) fn run(
-        &self,
-        session: &mut dyn Session,
-        sums: &BlockSums,
-    ) -> Result<(), AnalysisError> {
-        let verdicts = self.judge(session, &sums.counts)?;
-        let alleles = self.alleles(session, &sums.counts, &verdicts)?;
-        session.narrow(16);
-        let (bytes, bits) = square_width(self.setting);
-        let covariates = self.target.covariates;
-        let variants = verdicts.len();
-        let mut local = vec![0; covariates * variants];
-        let (mut squares, mut scores) = (vec![0; variants], vec![0; variants]);
-        let mut public = vec![0; variants];
-        let mut row = vec![0.0; covariates];
-        for (at, (verdict, (known, copies))) in verdicts.iter().zip(&alleles).enumerate() {
-            if !verdict.passes() {
-                public[at] = verdict.word();
-                continue;
-            }
-            public[at] = u128::from(*copies) << 32 | u128::from(*known);
-            let mean = *copies as f64 / (*known as f64).max(1.0);
-            let moved = self.target.moved((sums, at), mean, &mut row);
-            (scores[at], squares[at]) =
-                (word(moved.score, SCAN_BITS), word(moved.square, 2 * bits));
-            let into = local.get_mut(at * covariates..(at + 1) * covariates).unwrap_or_default();
-            into.iter_mut().zip(&row).for_each(|(into, it)| *into = word(*it, bits));
-        }
-        let shared = session.input(&local)?;
-        session.narrow(bytes);
-        let projected = session.square_raw(&shared)?;
-        session.narrow(16);
-        let rest = session.input(&squares)?.minus(&over_columns(&projected, covariates, variants));
-        // known in its lowest bytes only: these become the highest; below them stand public counts
-        let lifted = rest.times_integer(1 << lift(bytes)).plus(&session.constant(&public));
-        let scores = session.input(&scores)?;
-        Ok(session.release(STATISTICS, &Shared::concat([&lifted, &scores]))?)
-    }
-
     /// Which variants are too rare, or known in too few patients.
     pub(crate) fn judge(
         &self,
         session: &mut dyn Session,
         counts: &[GenotypeCounts],
+    ) -> Result<Vec<Verdict>, MpcError> {
+        let with_two = |it: &GenotypeCounts| it.one + it.two;
+        let others = |it: &GenotypeCounts| self.known(it).saturating_sub(it.two);
+        let groups = [counts.iter().map(with_two).collect(), counts.iter().map(others).collect()];
+        self.judge_groups(session, counts, &groups)
+    }
+
+    /// The same, with these groups of people, two or four, of which none may be small.
+    pub(crate) fn judge_groups(
+        &self,
+        session: &mut dyn Session,
+        counts: &[GenotypeCounts],
+        groups: &[Vec<u32>],
     ) -> Result<Vec<Verdict>, MpcError> {
         let Floors { maf, missing } = self.floors;
         let variants = counts.len();
@@ -182,35 +146,34 @@ impl Step<'_> {
         let most = 2 * people as u128 * maf.all.max(missing.all).unsigned_abs();
         session.narrow(bytes_for(most));
         let below = session.negative(&Shared::concat(&tests))?;
-        let few = self.few_carriers(session, counts)?;
-        let below = session.to_integers(&below)?;
-        let few = session.to_integers(&few)?;
-        let rare = below.slice(0, 2 * variants);
-        let rare = over_rows(&Shared::concat([&rare, &few]), variants);
+        let few = self.few_people(session, groups)?;
+        // common enough: no test and no group says otherwise
+        let (below, few) = (session.not(&below), session.not(&few));
+        let planes = |bits: &Bits, count: usize| -> Vec<Bits> {
+            (0..count).map(|at| bits.slice(at * variants, (at + 1) * variants)).collect()
+        };
+        let tests = planes(&below, 3);
+        let all = [tests.get(..2).unwrap_or_default(), &planes(&few, groups.len())].concat();
+        let common = every(session, all)?;
+        let missing = tests.into_iter().nth(2).unwrap_or(common.clone());
+        let fine = session.to_integers(&Bits::concat(&[common, missing]))?;
+        let (common, enough) = (fine.slice(0, variants), fine.slice(variants, 2 * variants));
         session.narrow(1);
-        let rare = linear::reaches(session, &rare, 1)?;
-        let missing = below.slice(2 * variants, 3 * variants);
-        let opened = session.open(FLOORS, &rare.plus(&missing.times_integer(2)))?;
+        let all = session.constant(&vec![3; variants]);
+        let flags = all.minus(&common).minus(&enough.times_integer(2));
+        let opened = session.open(FLOORS, &flags)?;
         session.narrow(16);
-        let verdict = |flags: &Word| Verdict { rare: flags & 1 != 0, missing: flags & 2 != 0 };
+        let verdict = |flags: &Word| Verdict {
+            rare: flags & 1 != 0,
+            missing: flags & 2 != 0,
+            ..Verdict::default()
+        };
         Ok(opened.iter().map(verdict).collect())
     }
 
     /// Patients of this centre whose genotype is known.
     pub(crate) fn known(&self, counts: &GenotypeCounts) -> u32 {
         u32::try_from(self.target.patients()).unwrap_or(u32::MAX).saturating_sub(counts.missing)
-    }
-
-    /// For each variant, whether too few people carry the alternative, then the reference allele.
-    fn few_carriers(
-        &self,
-        session: &mut dyn Session,
-        counts: &[GenotypeCounts],
-    ) -> Result<Bits, MpcError> {
-        let with_two = |it: &GenotypeCounts| it.one + it.two;
-        let others = |it: &GenotypeCounts| self.known(it).saturating_sub(it.two);
-        let groups = [counts.iter().map(with_two).collect(), counts.iter().map(others).collect()];
-        self.few_people(session, &groups)
     }
 
     /// For each group of people and variant, whether the group has too few (R1), also without those of
@@ -236,7 +199,9 @@ impl Step<'_> {
         let mine: Vec<Word> =
             groups.iter().flatten().map(|it| counted(*it).cast_unsigned()).collect();
         let shared = session.input(&mine)?;
-        let most = (least * parties * parties + least).unsigned_abs();
+        // only where no others make up for it the sum falls far below 0
+        let low = if policy.residual == Residual::AllButOne { least * parties } else { threshold };
+        let most = (low * parties + least).unsigned_abs();
         session.narrow(bytes_for(most));
         let shifted = vec![(-least).cast_unsigned(); shared.len()];
         let room = shared.plus(&session.constant(&shifted));
@@ -266,6 +231,18 @@ impl Step<'_> {
     }
 }
 
+/// Lane by lane, whether all of two, four or more bits are set.
+pub(crate) fn every(session: &mut dyn Session, mut bits: Vec<Bits>) -> Result<Bits, MpcError> {
+    while bits.len() > 1 {
+        let few = bits.len().min(4);
+        let rest = bits.split_off(few);
+        let gate = Gate::Prefix(u8::try_from(few).unwrap_or(4));
+        let product = session.gate(gate, &bits)?.pop();
+        bits = product.into_iter().chain(rest).collect();
+    }
+    bits.pop().ok_or(MpcError::Shape { left: 0, right: 1 })
+}
+
 /// The sums of `[row][len]` over the rows.
 pub(crate) fn over_rows(cells: &Shared, len: usize) -> Shared {
     let rows = cells.len().checked_div(len).unwrap_or(0);
@@ -274,6 +251,6 @@ pub(crate) fn over_rows(cells: &Shared, len: usize) -> Shared {
 }
 
 /// The sums of `[row][columns]` over the columns.
-fn over_columns(cells: &Shared, columns: usize, rows: usize) -> Shared {
+pub(crate) fn over_columns(cells: &Shared, columns: usize, rows: usize) -> Shared {
     over_rows(&cells.transposed(rows, columns), rows)
 }

@@ -14,16 +14,10 @@ const TIE: f64 = 1.0 + 1e-8;
 pub fn hardy_weinberg(one: f64, two: f64, none: f64) -> f64 {
     let people = one + two + none;
     let rare = 2.0 * two.min(none) + one;
-    let common = 2.0 * people - rare;
     if rare <= 0.0 {
         return 0.0;
     }
-    // the likeliest number of heterozygous people has the parity of the rare alleles
-    let mut middle = (rare * common / (2.0 * people)).floor();
-    if (middle - rare).rem_euclid(2.0) != 0.0 {
-        middle += 1.0;
-    }
-    let start = (middle, (rare - middle) / 2.0, (common - middle) / 2.0);
+    let (middle, start) = likeliest(people, rare);
     let down = walk(start, -1.0);
     let up = walk(start, 1.0);
     let at = ((one - middle) / 2.0).abs();
@@ -38,6 +32,56 @@ pub fn hardy_weinberg(one: f64, two: f64, none: f64) -> f64 {
     }
     // beyond the smallest numbers: the observed table's own term is nearly all of the tail
     (total.log10() - log10_of(start, (one - middle) / 2.0)).max(0.0)
+}
+
+/// The fewest and the most heterozygous people for which the p value is at least `limit`, of so many
+/// people with so many alternative alleles. Nobody and everybody where there is one allele only.
+#[must_use]
+pub fn heterozygous_within(people: u32, copies: u32, limit: f64) -> (i64, i64) {
+    let (people, copies) = (f64::from(people), f64::from(copies));
+    let rare = copies.min(2.0 * people - copies);
+    let whole = |number: f64| -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a count of people")]
+        let whole = number.round() as i64;
+        whole
+    };
+    if rare <= 0.0 {
+        return (0, whole(people));
+    }
+    let (middle, start) = likeliest(people, rare);
+    let (mut down, mut up) = (walk(start, -1.0), walk(start, 1.0));
+    let total: f64 = down.iter().chain(&up).sum::<f64>() + 1.0;
+    let mut tail = 0.0;
+    // the least likely tables go first, those that are equally likely together
+    loop {
+        let ends = [down.last(), up.last()].into_iter().flatten();
+        let Some(least) = ends.copied().reduce(f64::min) else { break };
+        let (before, equal) = ((down.len(), up.len()), least * TIE);
+        let mut taken = tail;
+        for side in [&mut down, &mut up] {
+            while let Some(term) = side.last().copied().filter(|term| *term <= equal) {
+                taken += term;
+                side.pop();
+            }
+        }
+        if taken / total >= limit {
+            let steps = |count: usize| 2.0 * count as f64;
+            return (whole(middle - steps(before.0)), whole(middle + steps(before.1)));
+        }
+        tail = taken;
+    }
+    (whole(middle), whole(middle))
+}
+
+/// The likeliest number of heterozygous people, and the table: those, and people with two of the rarer
+/// and two of the commoner allele. It has the parity of the rarer alleles.
+fn likeliest(people: f64, rare: f64) -> (f64, (f64, f64, f64)) {
+    let common = 2.0 * people - rare;
+    let mut middle = (rare * common / (2.0 * people)).floor();
+    if (middle - rare).rem_euclid(2.0) != 0.0 {
+        middle += 1.0;
+    }
+    (middle, (middle, (rare - middle) / 2.0, (common - middle) / 2.0))
 }
 
 /// Terms on one side of the likeliest table, relative to it, until they vanish.
@@ -106,6 +150,23 @@ mod tests {
             assert!((ours - wanted).abs() < 1e-9, "{one} {two} {none}: {ours} {wanted}");
         }
         assert_eq!(hardy_weinberg(0.0, 0.0, 50.0), 0.0);
+    }
+
+    #[test]
+    fn bounds_are_where_p_values_pass_the_limit() {
+        for (people, copies) in
+            [(50, 13), (50, 50), (60, 1), (200, 87), (40, 0), (33, 66), (500, 900)]
+        {
+            for limit in [1e-12, 1e-6, 0.001, 0.05, 0.3] {
+                let (low, high) = heterozygous_within(people, copies, limit);
+                for one in (copies % 2..=copies.min(2 * people - copies)).step_by(2) {
+                    let two = (copies - one) / 2;
+                    let p = hardy_weinberg(one.into(), two.into(), (people - one - two).into());
+                    let inside = (low..=high).contains(&i64::from(one));
+                    assert_eq!(inside, p <= -limit.log10(), "{people} {copies} {one} {limit}");
+                }
+            }
+        }
     }
 
     #[test]

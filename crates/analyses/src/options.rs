@@ -50,6 +50,11 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Nothing,
         help: "show the baseline's cumulative hazard",
     },
+    Choice {
+        name: "below",
+        takes: Takes::Number,
+        help: "largest p value of a hit, 1e-4 unless given",
+    },
     Choice { name: "bins", takes: Takes::Whole, help: "bins of a histogram, 20 unless given" },
     Choice { name: "by", takes: Takes::Text, help: "groups to compare: a variable with levels" },
     Choice {
@@ -63,6 +68,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "what makes patients belong together: a variable, within each centre, or centre",
     },
     Choice {
+        name: "coding",
+        takes: Takes::Text,
+        help: "how genotypes count: additive, dominant or recessive",
+    },
+    Choice {
         name: "coefficients",
         takes: Takes::Numbers,
         help: "the coefficients of a fitted model, in the order of its table",
@@ -73,9 +83,24 @@ pub const OPTIONS: &[Choice] = &[
         help: "compare pairs of patients: Harrell's concordance",
     },
     Choice {
+        name: "condition",
+        takes: Takes::Words,
+        help: "variants of the panel that are covariates too",
+    },
+    Choice {
+        name: "condition_at",
+        takes: Takes::Numbers,
+        help: "their numbers in the panel; follow from the panel's file",
+    },
+    Choice {
         name: "conf_type",
         takes: Takes::Text,
         help: "scale of a curve's limits: log, log-log or plain",
+    },
+    Choice {
+        name: "correct",
+        takes: Takes::Text,
+        help: "test hits of an event once more: by spa, the saddle point, or firth",
     },
     Choice {
         name: "corstr",
@@ -99,6 +124,16 @@ pub const OPTIONS: &[Choice] = &[
     },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
     Choice { name: "folds", takes: Takes::Whole, help: "folds of cross-validation" },
+    Choice {
+        name: "hits_max",
+        takes: Takes::Whole,
+        help: "most hits that are tested once more, 500 unless given",
+    },
+    Choice {
+        name: "hwe",
+        takes: Takes::Number,
+        help: "smallest p value of Hardy-Weinberg proportions of a variant that is tested",
+    },
     Choice { name: "imputations", takes: Takes::Whole, help: "how many completed sets to make" },
     Choice {
         name: "incomplete",
@@ -162,9 +197,19 @@ pub const OPTIONS: &[Choice] = &[
         help: "times at which a curve is shown, at most",
     },
     Choice {
+        name: "range",
+        takes: Takes::Numbers,
+        help: "the region's variants by number; follow from the panel's file",
+    },
+    Choice {
         name: "raw",
         takes: Takes::Nothing,
         help: "take the numbers as they are, not scaled to unit variance",
+    },
+    Choice {
+        name: "region",
+        takes: Takes::Text,
+        help: "part of the genome that is tested: 19, or 19:44900000-45500000",
     },
     Choice { name: "rmean", takes: Takes::Number, help: "time up to which the mean is taken" },
     Choice {
@@ -177,6 +222,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "seed",
         takes: Takes::Whole,
         help: "public number from which public random numbers are drawn",
+    },
+    Choice {
+        name: "show",
+        takes: Takes::Text,
+        help: "which variants are shown: all, or hits alone",
     },
     Choice {
         name: "smd",
@@ -194,6 +244,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "ties_max",
         takes: Takes::Whole,
         help: "for efron: most events at one time that it is prepared for; costs grow with it",
+    },
+    Choice {
+        name: "traits",
+        takes: Takes::Words,
+        help: "further measured traits, tested with the same covariates in one pass",
     },
     Choice {
         name: "trend",

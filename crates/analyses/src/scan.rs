@@ -1,5 +1,6 @@
 //! What a genome-wide scan finds: a row for each variant of the panel, too many for a table of cells.
 
+use konsil_kernels::Coding;
 use serde::Serialize;
 
 /// Results of one trait at all variants.
@@ -15,6 +16,9 @@ pub struct Scan {
     pub patients: f64,
     /// Residual degrees of freedom of the t test; 0 for z tests.
     pub freedom: f64,
+    /// How genotypes count.
+    #[serde(skip)]
+    pub coding: Coding,
     /// One for each variant, in the panel's order.
     #[serde(skip)]
     pub rows: Vec<ScanRow>,
@@ -72,6 +76,8 @@ pub struct ScanRow {
     pub log10_p: f64,
     /// Why it was not tested.
     pub skipped: Option<Skipped>,
+    /// Whether effect and p value are those of a test that was made once more, as for rare events.
+    pub corrected: bool,
 }
 
 /// Why a variant has no result.
@@ -83,6 +89,10 @@ pub enum Skipped {
     Missing,
     /// A combination of the covariates.
     Collinear,
+    /// Its genotypes are not in Hardy-Weinberg proportions.
+    Uneven,
+    /// No hit, where only hits are shown.
+    Hidden,
 }
 
 impl Skipped {
@@ -93,6 +103,8 @@ impl Skipped {
             Self::Rare => "LOW_MAF",
             Self::Missing => "MISSING",
             Self::Collinear => "VIF_TOO_HIGH",
+            Self::Uneven => "HWE",
+            Self::Hidden => "NOT_SHOWN",
         }
     }
 }

@@ -15,8 +15,6 @@ use konsil_ring::{FRACTION_BITS, ONE, Word, encode, encode_count};
 /// What a fit ends with, on shares.
 pub(crate) struct Ends {
     pub(crate) coefficients: Shared,
-    /// The same where the centres know them; nothing when sealed.
-    pub(crate) known: Vec<Word>,
     /// Size of the last step.
     pub(crate) last: Shared,
     pub(crate) variances: Shared,
@@ -81,7 +79,6 @@ pub(crate) fn sealed_fit(
     let sizes = fixed::maximum(session, &change, &change.negated())?;
     let last = fixed::largest(session, &sizes)?;
     Ok(Ends {
-        known: Vec::new(),
         coefficients: beta,
         last,
         variances,

@@ -21,8 +21,9 @@
 //! See `hardy_weinberg`; rarity: `docs/disclosure.md`, R1 and R2.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
-use crate::gwas::{BLOCK, floors_of, panel_of};
 use crate::gwas_local::{Linked, Target, have_genotypes};
+use crate::gwas_request::{floors_of, panel_of};
+use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Step, Verdict, over_rows};
 use crate::hardy_weinberg::hardy_weinberg;
 use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
@@ -30,7 +31,7 @@ use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
-use konsil_kernels::GenotypeCounts;
+use konsil_kernels::{Coding, GenotypeCounts};
 use konsil_mpc::{Audience, Opening, Session, linear};
 use konsil_ring::{Word, encode_count};
 
@@ -211,6 +212,7 @@ impl Analysis for VariantQc {
             panel: self.panel.clone(),
             patients: people,
             freedom: 0.0,
+            coding: Coding::Additive,
             rows: Vec::new(),
             genotypes: rows,
         };

@@ -126,8 +126,10 @@ mod tests {
             statistic: 1.0,
             log10_p: if variant == 40 || variant == 150 { 9.0 } else { 0.5 },
             skipped: (variant == 41).then_some(Skipped::Rare),
+            corrected: false,
         };
         let scan = Scan {
+            coding: konsil_kernels::Coding::Additive,
             response: "ldl".to_owned(),
             test: ScanTest::Linear,
             panel: panel.hash().to_owned(),

@@ -12,6 +12,7 @@ pub(crate) use ssf::Ssf;
 use crate::failure::Failure;
 use konsil_analyses::{Scan, ScanRow, ScanTest};
 use konsil_geno::{Panel, Variant};
+use konsil_kernels::Coding;
 use private::PrivateFile;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -102,6 +103,15 @@ fn frequency(row: &ScanRow) -> f64 {
     row.alternative / (2.0 * row.observed)
 }
 
+/// PLINK's name of a model of inheritance.
+fn test(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Additive => "ADD",
+        Coding::Dominant => "DOM",
+        Coding::Recessive => "REC",
+    }
+}
+
 /// PLINK 2's columns with `cols=+a1freq`; `A1` is always the alternative allele, as with `omit-ref`.
 /// The last column is ours: `P` may be too small for who reads it.
 fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
@@ -120,7 +130,9 @@ fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
             "{chromosome}\t{position}\t{id}\t{reference}\t{alternative}\t{alternative}\t"
         );
         digits::push(&mut line, frequency(row));
-        line.push_str("\tADD\t");
+        line.push('\t');
+        line.push_str(test(scan.coding));
+        line.push('\t');
         digits::push(&mut line, row.observed);
         let effect = if linear { row.beta } else { row.beta.exp() };
         let tested = row.skipped.is_none();

@@ -219,6 +219,7 @@ mod tests {
                 statistic: 5.0,
                 log10_p,
                 skipped: None,
+                corrected: false,
             });
         }
         let panel = Panel::parse(panel).unwrap();
@@ -233,6 +234,7 @@ mod tests {
                 freedom: 488.0,
                 rows,
                 genotypes: Vec::new(),
+                coding: konsil_kernels::Coding::Additive,
             },
             panel,
         )

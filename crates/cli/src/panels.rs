@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use konsil_analyses::Request;
-use konsil_geno::{GenoError, Panel};
+use konsil_geno::{Chromosome, GenoError, Panel};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,5 +38,57 @@ pub(crate) fn resolve(request: &mut Request, folder: &Path) -> Result<(), Failur
     }
     request.variants = Some(variants);
     request.panel = Some(panel.hash().to_owned());
+    if let Some(region) = &request.region {
+        let range = range_of(&panel, region)?;
+        request.range = [range.start, range.end].map(|it| u32::try_from(it).unwrap_or(0)).to_vec();
+    }
+    if !request.condition.is_empty() {
+        request.condition_at = numbers_of(&panel, &request.condition)?;
+    }
     Ok(())
+}
+
+/// The variants of a region such as `19` or `19:44900000-45500000`, ends included.
+fn range_of(panel: &Panel, region: &str) -> Result<Range<usize>, Failure> {
+    let wrong = || {
+        let what = format!(
+            "the region `{region}` is none; write a chromosome, or one with positions, as in \
+             19:44900000-45500000"
+        );
+        Failure::usage(what)
+    };
+    let (chromosome, positions) =
+        region.split_once(':').map_or((region, None), |(name, it)| (name, Some(it)));
+    let chromosome = Chromosome::parse(chromosome).ok_or_else(wrong)?;
+    let all = panel.range(chromosome);
+    let position = |text: &str| text.trim().replace([',', '_'], "").parse::<u32>().ok();
+    let range = match positions {
+        None => all,
+        Some(text) => {
+            let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+            let (from, to) = position(from).zip(position(to)).ok_or_else(wrong)?;
+            let below = |end: u32| {
+                let at = |at: &usize| panel.variant(*at).is_some_and(|it| it.position < end);
+                all.start + all.clone().take_while(at).count()
+            };
+            below(from)..below(to.saturating_add(1))
+        }
+    };
+    if range.is_empty() {
+        return Err(Failure::usage(format!("the panel has no variant in the region `{region}`")));
+    }
+    Ok(range)
+}
+
+/// Numbers of variants by name.
+fn numbers_of(panel: &Panel, names: &[String]) -> Result<Vec<u32>, Failure> {
+    let find = |name: &String| {
+        let at = panel.variants().position(|it| it.id == *name);
+        at.and_then(|it| u32::try_from(it).ok()).ok_or_else(|| {
+            Failure::usage(format!(
+                "the panel has no variant `{name}`; `grep` its file for how it writes names"
+            ))
+        })
+    };
+    names.iter().map(find).collect()
 }

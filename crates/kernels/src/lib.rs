@@ -23,7 +23,7 @@ pub use levels::{multinomial, proportional_odds};
 pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;
 pub use moments::{Moments, counts_at_most, moments};
-pub use packed::{MISSING, PEOPLE_OF_WORD, Packed};
+pub use packed::{Coding, MISSING, PEOPLE_OF_WORD, Packed};
 pub use regression::{
     FitSums, GramSums, Observed, fit_sums, gram_sums, predictor, scores, start_sums, start_weights,
     triangle,

@@ -17,6 +17,34 @@ impl std::fmt::Debug for Packed {
     }
 }
 
+/// How a genotype counts: by a model of inheritance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// Each alternative allele counts one.
+    #[default]
+    Additive,
+    /// One or two of them count one.
+    Dominant,
+    /// Only two of them count one.
+    Recessive,
+}
+
+/// The low bit of every genotype of a word.
+const LOW: u64 = 0x5555_5555_5555_5555;
+
+impl Coding {
+    /// The genotypes of a word, each replaced by what it counts.
+    fn of(self, word: u64) -> u64 {
+        let (low, high) = (word & LOW, word >> 1 & LOW);
+        let missing = low & high;
+        match self {
+            Self::Additive => word,
+            Self::Dominant => (low | high) | missing << 1,
+            Self::Recessive => high | missing << 1,
+        }
+    }
+}
+
 /// The genotype that nobody has called.
 pub const MISSING: u8 = 3;
 
@@ -45,6 +73,13 @@ impl Packed {
             }
         }
         Some(Self { people, words })
+    }
+
+    /// The same people at the same variants, each genotype replaced by what it counts.
+    #[must_use]
+    pub fn coded(&self, coding: Coding) -> Self {
+        let words = self.words.iter().map(|word| coding.of(*word)).collect();
+        Self { people: self.people, words }
     }
 
     /// People of each variant.
@@ -78,5 +113,28 @@ impl Packed {
         let word = self.variant(variant).get(person / PEOPLE_OF_WORD).copied();
         let bits = word.map_or(3, |word| word >> (2 * (person % PEOPLE_OF_WORD)) & 3);
         u8::try_from(bits).unwrap_or(MISSING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codings_count_one_or_nothing() {
+        // 0, 1, 2, missing, 2, 1
+        let packed = Packed::new(6, vec![0b01_10_11_10_01_00]).unwrap();
+        let coded = |coding| {
+            let coded = packed.coded(coding);
+            (0..6).map(|person| coded.genotype(0, person)).collect::<Vec<u8>>()
+        };
+        assert_eq!(coded(Coding::Additive), [0, 1, 2, MISSING, 2, 1]);
+        assert_eq!(coded(Coding::Dominant), [0, 1, 1, MISSING, 1, 1]);
+        assert_eq!(coded(Coding::Recessive), [0, 0, 1, MISSING, 1, 0]);
+        // nobody stands in the padding
+        assert_eq!(
+            packed.coded(Coding::Recessive).words().first().map(|it| it >> 12),
+            Some(u64::MAX >> 12)
+        );
     }
 }

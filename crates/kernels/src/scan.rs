@@ -145,6 +145,16 @@ impl Scanner {
         all
     }
 
+    /// Genotype counts of a block alone. Nothing for a block of other people.
+    #[must_use]
+    pub fn counts(&self, block: &Packed) -> Vec<GenotypeCounts> {
+        if block.people() != self.people {
+            return Vec::new();
+        }
+        let stride = self.mask.len().max(1);
+        block.words().chunks(stride).map(|words| self.count(words, &mut [])).collect()
+    }
+
     /// Sums of the values of everyone who takes part, for each column.
     #[must_use]
     pub fn totals(&self) -> Vec<i64> {

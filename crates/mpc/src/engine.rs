@@ -164,7 +164,7 @@ impl Session for SharedSession {
             let (number, mask) = (drawn.number, drawn.words);
             masked.push(Masked { number, owner: None, opened: Vec::new(), mask, shape: *shape });
         }
-        let opened = self.party.exchange(words, false)?;
+        let opened = self.party.exchange_narrow(words, self.width)?;
         let mut rest = opened.as_slice();
         for masked in masked.iter_mut().filter(|_| !self.party.is_dry()) {
             let (own, later) = rest.split_at(masked.shape.0 * masked.shape.1);

@@ -200,7 +200,7 @@ impl Session for IdealSession {
             if matrix.len() != shape.0 * shape.1 {
                 return Err(MpcError::Shape { left: matrix.len(), right: shape.0 * shape.1 });
             }
-            let opened = matrix.part.clone();
+            let opened = self.narrowed((*matrix).clone()).part;
             Ok(Masked { number: 0, owner: None, opened, mask: Vec::new(), shape: *shape })
         };
         matrices.iter().map(mask).collect()

@@ -142,8 +142,9 @@ pub trait Session {
     /// How many parties there are.
     fn parties(&self) -> usize;
 
-    /// From now on `multiply_raw`, `square_raw`, `dot_raw`, `negative` and `open` work modulo
-    /// `2^(8 bytes)` and send as many bytes for each number: cheaper where numbers are known to lie
+    /// From now on `multiply_raw`, `square_raw`, `dot_raw`, `masks`, `negative` and `open` work modulo
+    /// `2^(8 bytes)` and send as many bytes for each number (products of masked matrices are right in
+    /// as many as the narrower of both was masked with): cheaper where numbers are known to lie
     /// within `2^(8 bytes - 1)` on both sides of 0. What they give is right in its lowest bytes only;
     /// multiplied by `2^(128 - 8 bytes)` it is right as a whole again, for [`Session::release`] too.
     /// All other operations keep whole words and must not be given such numbers. Ends with the

@@ -200,6 +200,45 @@ impl Bits {
         (self.plane.chunks(words)).map(|plane| Self::from_plane(plane.to_vec(), lanes)).collect()
     }
 
+    /// The bits from place `from` to `to` (not included); none beyond the end. No messages.
+    #[must_use]
+    pub fn slice(&self, from: usize, to: usize) -> Self {
+        let to = to.min(self.lanes);
+        let lanes = to.saturating_sub(from);
+        let word = |at: usize| self.plane.get(at).copied().unwrap_or(0);
+        let (first, shift) = (from / LANES, from % LANES);
+        let mut plane: Vec<u128> = (first..first + lanes_to_words(lanes))
+            .map(|at| match shift {
+                0 => word(at),
+                _ => word(at) >> shift | word(at + 1) << (LANES - shift),
+            })
+            .collect();
+        if let Some(last) = plane.last_mut().filter(|_| !lanes.is_multiple_of(LANES)) {
+            *last &= (1 << (lanes % LANES)) - 1;
+        }
+        Self::from_plane(plane, lanes)
+    }
+
+    /// One after another, without gaps. No messages.
+    #[must_use]
+    pub fn concat(parts: &[Self]) -> Self {
+        let lanes = parts.iter().map(Self::len).sum();
+        let mut plane = vec![0_u128; lanes_to_words(lanes)];
+        let mut place = 0;
+        for part in parts {
+            let part = part.slice(0, part.lanes);
+            let shift = place % LANES;
+            for (at, word) in (place / LANES..).zip(&part.plane) {
+                plane[at] |= word << shift;
+                if let Some(next) = plane.get_mut(at + 1).filter(|_| shift > 0) {
+                    *next |= word >> (LANES - shift);
+                }
+            }
+            place += part.lanes;
+        }
+        Self::from_plane(plane, lanes)
+    }
+
     /// `self XOR other`, bit by bit. No messages.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Self {
@@ -227,4 +266,27 @@ pub(crate) fn planes(column: &[Word]) -> Vec<Vec<u128>> {
         }
     }
     planes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_cut_and_joined() {
+        let lanes = 300;
+        let bit = |at: usize| at * at % 7 < 3;
+        let mut plane = vec![0_u128; lanes_to_words(lanes)];
+        (0..lanes).filter(|at| bit(*at)).for_each(|at| plane[at / LANES] |= 1 << (at % LANES));
+        let bits = Bits::from_plane(plane, lanes);
+        for (from, to) in [(0, 300), (0, 128), (1, 2), (5, 5), (100, 299), (128, 300), (77, 400)] {
+            let part = bits.slice(from, to);
+            assert_eq!(part.len(), to.min(lanes) - from);
+            let set = |at: usize| part.plane[at / LANES] >> (at % LANES) & 1 == 1;
+            assert!((0..part.len()).all(|at| set(at) == bit(from + at)), "{from} {to}");
+        }
+        let parts = [(0, 7), (7, 7), (7, 140), (140, 300)].map(|(from, to)| bits.slice(from, to));
+        let joined = Bits::concat(&parts);
+        assert_eq!((joined.plane, joined.lanes), (bits.plane, lanes));
+    }
 }

@@ -49,11 +49,12 @@ impl Genotypes for InMemory {
 }
 
 /// A person: centre, values of the dictionary's columns, genotypes.
+#[derive(Clone)]
 pub(crate) struct Person {
     centre: usize,
     id: String,
-    values: Vec<String>,
-    numbers: Vec<f64>,
+    pub(crate) values: Vec<String>,
+    pub(crate) numbers: Vec<f64>,
 }
 
 /// Numbers that look random, from 0 to 1.
@@ -72,7 +73,7 @@ pub(crate) const DICTIONARY: &str = "name,label,type,unit,levels,min,max,decimal
     pc,Component,number,,,-5,5,,,,,\n";
 
 /// Made-up people, with values and genotypes that go along with them.
-fn made(sizes: &[usize], variants: usize) -> (Vec<Person>, Vec<Vec<u8>>) {
+pub(crate) fn made(sizes: &[usize], variants: usize) -> (Vec<Person>, Vec<Vec<u8>>) {
     let mut next = random(11);
     let mut people = Vec::new();
     for (centre, size) in sizes.iter().enumerate() {
@@ -114,13 +115,22 @@ fn made(sizes: &[usize], variants: usize) -> (Vec<Person>, Vec<Vec<u8>>) {
 }
 
 /// A network of these people, each centre's genotypes in an order of their own.
-fn network(people: &[Person], genotypes: &[Vec<u8>]) -> Network {
-    let dictionary = Dictionary::parse("genes", DICTIONARY).unwrap();
+pub(crate) fn network(people: &[Person], genotypes: &[Vec<u8>]) -> Network {
+    network_of(people, genotypes, (DICTIONARY, "pid,y,ill,age,pc"))
+}
+
+/// The same with another dictionary and its columns.
+pub(crate) fn network_of(
+    people: &[Person],
+    genotypes: &[Vec<u8>],
+    (dictionary, columns): (&str, &str),
+) -> Network {
+    let dictionary = Dictionary::parse("genes", dictionary).unwrap();
     let centres = people.iter().map(|it| it.centre).max().unwrap() + 1;
     let own = |centre: usize| people.iter().enumerate().filter(move |(_, it)| it.centre == centre);
     let file = |centre: usize| {
         let lines = own(centre).map(|(_, it)| it.values.join(",") + "\n");
-        "pid,y,ill,age,pc\n".to_owned() + &lines.collect::<String>()
+        format!("{columns}\n") + &lines.collect::<String>()
     };
     let files: Vec<String> = (0..centres).map(file).collect();
     let mut network = Network::new(dictionary, &files);
@@ -169,6 +179,13 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     right
 }
 
+/// Coefficients of a weighted regression.
+pub(crate) fn weighted_fit(rows: &[Vec<f64>], weights: &[f64], right: &[f64]) -> Vec<f64> {
+    let right: Vec<f64> = weights.iter().zip(right).map(|(w, it)| w * it).collect();
+    let (gram, sums) = weighted(rows, weights, &right);
+    solve(gram, sums)
+}
+
 fn weighted(rows: &[Vec<f64>], weights: &[f64], right: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let p = rows[0].len();
     let mut gram = vec![vec![0.0; p]; p];
@@ -184,12 +201,12 @@ fn weighted(rows: &[Vec<f64>], weights: &[f64], right: &[f64]) -> (Vec<Vec<f64>>
     (gram, sums)
 }
 
-fn times(left: &[f64], right: &[f64]) -> f64 {
+pub(crate) fn times(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 /// The genotypes of a variant of those who take part, missing ones replaced by their mean.
-fn imputed(row: &[u8], taking: &[usize]) -> Vec<f64> {
+pub(crate) fn imputed(row: &[u8], taking: &[usize]) -> Vec<f64> {
     let known = taking.iter().map(|at| row[*at]).filter(|it| *it < 3);
     let (sum, count) = known.fold((0.0, 0.0), |(sum, n), it| (sum + f64::from(it), n + 1.0));
     let value = |at: &usize| if row[*at] < 3 { f64::from(row[*at]) } else { sum / count };
@@ -197,7 +214,7 @@ fn imputed(row: &[u8], taking: &[usize]) -> Vec<f64> {
 }
 
 /// Effect and standard error of each variant by a regression of all patients.
-fn pooled_linear(rows: &[Vec<f64>], y: &[f64], g: &[f64]) -> (f64, f64) {
+pub(crate) fn pooled_linear(rows: &[Vec<f64>], y: &[f64], g: &[f64]) -> (f64, f64) {
     let with: Vec<Vec<f64>> =
         rows.iter().zip(g).map(|(row, g)| [row.as_slice(), &[*g]].concat()).collect();
     let (gram, sums) = weighted(&with, &vec![1.0; y.len()], y);
@@ -210,7 +227,7 @@ fn pooled_linear(rows: &[Vec<f64>], y: &[f64], g: &[f64]) -> (f64, f64) {
 }
 
 /// The score statistic of a variant, and its variance, at the model without it.
-fn pooled_score(rows: &[Vec<f64>], y: &[f64], g: &[f64], beta: &[f64]) -> (f64, f64) {
+pub(crate) fn pooled_score(rows: &[Vec<f64>], y: &[f64], g: &[f64], beta: &[f64]) -> (f64, f64) {
     let mean = |row: &Vec<f64>| 1.0 / (1.0 + (-times(row, beta)).exp());
     let means: Vec<f64> = rows.iter().map(mean).collect();
     let weights: Vec<f64> = means.iter().map(|it| it * (1.0 - it)).collect();
@@ -221,7 +238,7 @@ fn pooled_score(rows: &[Vec<f64>], y: &[f64], g: &[f64], beta: &[f64]) -> (f64, 
     (times(&rest, g), times(&with_g, g) - times(&sums, &explained))
 }
 
-fn logistic(rows: &[Vec<f64>], y: &[f64]) -> Vec<f64> {
+pub(crate) fn logistic(rows: &[Vec<f64>], y: &[f64]) -> Vec<f64> {
     let mut beta = vec![0.0; rows[0].len()];
     for _ in 0..25 {
         let mean = |row: &Vec<f64>| 1.0 / (1.0 + (-times(row, &beta)).exp());
@@ -235,7 +252,7 @@ fn logistic(rows: &[Vec<f64>], y: &[f64]) -> Vec<f64> {
     beta
 }
 
-fn far(one: f64, other: f64) -> f64 {
+pub(crate) fn far(one: f64, other: f64) -> f64 {
     ((one - other) / other).abs()
 }
 

@@ -30,6 +30,8 @@ mod gusto1_models;
 #[cfg(test)]
 mod gwas;
 #[cfg(test)]
+mod gwas_more;
+#[cfg(test)]
 mod gwas_sets;
 #[cfg(test)]
 mod impute;

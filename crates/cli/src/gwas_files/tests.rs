@@ -36,6 +36,7 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
             statistic,
             log10_p,
             skipped: None,
+            corrected: false,
         });
     }
     let panel = Panel::parse(panel).unwrap();
@@ -50,6 +51,7 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
             freedom,
             rows,
             genotypes: Vec::new(),
+            coding: Coding::Additive,
         },
         panel,
     )
@@ -143,6 +145,7 @@ fn whole_genome() -> (Scan, Panel) {
         statistic: 25.0,
         log10_p: 1.0 + 20.0 * f64::from(variant),
         skipped: (variant == 2).then_some(Skipped::Missing),
+        corrected: false,
     };
     let rows = (0..u32::try_from(panel.len()).unwrap()).map(row).collect();
     let (response, hash) = ("a\"d".to_owned(), panel.hash().to_owned());
@@ -154,6 +157,7 @@ fn whole_genome() -> (Scan, Panel) {
         freedom: 0.0,
         rows,
         genotypes: Vec::new(),
+        coding: Coding::Additive,
     };
     (scan, panel)
 }

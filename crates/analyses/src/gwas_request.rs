@@ -1,0 +1,216 @@
+//! What a genome-wide scan is asked for: which variants, by which model of inheritance, what is shown.
+
+use crate::analysis::{AnalysisError, Request};
+use crate::gwas_steps::{Floors, Part};
+use konsil_kernels::Coding;
+
+/// Floors unless the request says otherwise.
+pub(crate) const MAF: f64 = 0.01;
+const MISSING_MAX: f64 = 0.05;
+/// Most variants of a panel.
+const VARIANTS_MAX: u32 = 1 << 26;
+/// Most variants that a scan is conditioned on.
+const CONDITIONS_MAX: usize = 10;
+/// Largest p value of a hit unless the request says otherwise.
+const BELOW: f64 = 1e-4;
+/// Most hits that are corrected unless the request says otherwise, and at all.
+const HITS: u32 = 500;
+const HITS_MAX: u32 = 5000;
+
+/// How hits are tested once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Correct {
+    /// p values by the saddle point.
+    Saddle,
+    /// Effects and p values by Firth's penalty.
+    Firth,
+}
+
+/// Variants that stand out: which, and what is done with them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hits {
+    /// Largest p value.
+    pub(crate) below: f64,
+    /// Whether nothing is shown of all others.
+    pub(crate) alone: bool,
+    pub(crate) correct: Option<Correct>,
+    /// Most of them that are corrected.
+    pub(crate) most: usize,
+}
+
+/// What is asked besides the model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) panel: String,
+    /// Variants of the panel.
+    pub(crate) size: usize,
+    /// The first variant that is tested, and the one after the last.
+    pub(crate) range: (usize, usize),
+    pub(crate) floors: Floors,
+    pub(crate) coding: Coding,
+    /// Smallest p value of Hardy-Weinberg proportions.
+    pub(crate) hardy_weinberg: Option<f64>,
+    /// Variants that are covariates too, by number, rising, with their names.
+    pub(crate) conditions: Vec<(usize, String)>,
+    pub(crate) hits: Option<Hits>,
+    pub(crate) sealed: bool,
+}
+
+/// Hash and size of the panel that a request names.
+///
+/// # Errors
+/// [`AnalysisError::Request`].
+pub(crate) fn panel_of(request: &Request) -> Result<(String, usize), AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let (Some(panel), Some(variants)) = (&request.panel, request.variants) else {
+        return Err(error("needs a panel: --panel FILE, or `panel` in a study file"));
+    };
+    if panel.len() != 64 || !panel.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return Err(error("has a `panel` that is no SHA-256; give the panel's file by --panel"));
+    }
+    if !(1..=VARIANTS_MAX).contains(&variants) {
+        return Err(error("needs a panel of 1 to 67,108,864 variants"));
+    }
+    Ok((panel.clone(), usize::try_from(variants).unwrap_or(usize::MAX)))
+}
+
+/// The floors that a request sets.
+///
+/// # Errors
+/// [`AnalysisError::Request`].
+pub(crate) fn floors_of(request: &Request) -> Result<Floors, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let maf = request.maf.unwrap_or(MAF);
+    let missing = request.missing_max.unwrap_or(MISSING_MAX);
+    if !(0.0..0.5).contains(&maf) || !(0.0..=0.5).contains(&missing) {
+        return Err(error("needs `maf` from 0 to 0.5 and `missing_max` from 0 to 0.5"));
+    }
+    let fits = Part::of(maf).zip(Part::of(missing));
+    let (maf, missing) =
+        fits.ok_or_else(|| error("takes `maf` and `missing_max` with at most six decimals"))?;
+    Ok(Floors { maf, missing })
+}
+
+impl Asked {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Request`].
+    pub(crate) fn of(request: &Request) -> Result<Self, AnalysisError> {
+        let error = |what: &str| AnalysisError::request(request, what);
+        let (panel, size) = panel_of(request)?;
+        let coding = match request.coding.as_deref() {
+            None | Some("additive") => Coding::Additive,
+            Some("dominant") => Coding::Dominant,
+            Some("recessive") => Coding::Recessive,
+            Some(_) => return Err(error("takes coding additive, dominant or recessive")),
+        };
+        if request.hwe.is_some_and(|it| !(1e-200..=0.1).contains(&it)) {
+            return Err(error("needs `hwe`, the smallest p value, from 1e-200 to 0.1"));
+        }
+        let hits = hits_of(request)?;
+        if request.sealed && hits.is_some_and(|it| it.correct.is_some()) {
+            return Err(error("corrects hits only when it is not sealed"));
+        }
+        Ok(Self {
+            panel,
+            size,
+            range: range_of(request, size)?,
+            floors: floors_of(request)?,
+            coding,
+            hardy_weinberg: request.hwe,
+            conditions: conditions_of(request, size)?,
+            hits,
+            sealed: request.sealed,
+        })
+    }
+
+    /// Variants that are tested.
+    pub(crate) fn variants(&self) -> usize {
+        self.range.1 - self.range.0
+    }
+
+    /// What is said of it in a plan, line by line.
+    pub(crate) fn understood(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.variants() < self.size {
+            lines.push(format!("variants {} to {} of the panel", self.range.0 + 1, self.range.1));
+        }
+        match self.coding {
+            Coding::Additive => {}
+            Coding::Dominant => lines.push("one alternative allele counts as two do".to_owned()),
+            Coding::Recessive => lines.push("only two alternative alleles count".to_owned()),
+        }
+        if !self.conditions.is_empty() {
+            let names: Vec<&str> = self.conditions.iter().map(|(_, name)| name.as_str()).collect();
+            lines.push(format!("variants as covariates: {}", names.join(", ")));
+        }
+        lines
+    }
+}
+
+/// The run of variants that is tested.
+fn range_of(request: &Request, size: usize) -> Result<(usize, usize), AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+    match request.range.as_slice() {
+        [] if request.region.is_some() => {
+            Err(error("has a region but no `range`: give the panel's file by --panel"))
+        }
+        [] => Ok((0, size)),
+        [first, end] if first < end && place(*end) <= size => Ok((place(*first), place(*end))),
+        _ => Err(error(
+            "needs a `range` of two numbers, the first variant and the one after the last",
+        )),
+    }
+}
+
+fn conditions_of(request: &Request, size: usize) -> Result<Vec<(usize, String)>, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    if request.condition.len() != request.condition_at.len() {
+        return Err(error("has variants to condition on without numbers: give --panel its file"));
+    }
+    let place = |at: &u32| usize::try_from(*at).unwrap_or(usize::MAX);
+    let numbers = request.condition_at.iter().map(place);
+    let mut conditions: Vec<(usize, String)> =
+        numbers.zip(request.condition.iter().cloned()).collect();
+    conditions.sort();
+    conditions.dedup_by_key(|(number, _)| *number);
+    if conditions.len() > CONDITIONS_MAX || conditions.iter().any(|(number, _)| *number >= size) {
+        return Err(error("takes at most 10 variants of the panel to condition on"));
+    }
+    Ok(conditions)
+}
+
+fn hits_of(request: &Request) -> Result<Option<Hits>, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let correct = match request.correct.as_deref() {
+        None => None,
+        Some("spa") => Some(Correct::Saddle),
+        Some("firth") => Some(Correct::Firth),
+        Some(_) => return Err(error("corrects hits by spa or firth")),
+    };
+    let alone = match request.show.as_deref() {
+        None | Some("all") => false,
+        Some("hits") => true,
+        Some(_) => return Err(error("shows all or hits")),
+    };
+    let below = request.below.unwrap_or(BELOW);
+    if !(1e-100..=0.05).contains(&below) {
+        return Err(error("needs `below`, the largest p value of a hit, from 1e-100 to 0.05"));
+    }
+    let most = request.hits_max.unwrap_or(HITS);
+    if !(1..=HITS_MAX).contains(&most) {
+        return Err(error("corrects 1 to 5000 hits"));
+    }
+    if correct.is_none() && !alone {
+        let given = request.below.is_some() || request.hits_max.is_some();
+        return if given {
+            Err(error("needs show = hits or a correction for `below` and `hits_max`"))
+        } else {
+            Ok(None)
+        };
+    }
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    Ok(Some(Hits { below, alone, correct, most }))
+}
