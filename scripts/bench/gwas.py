@@ -25,7 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KONSIL = ROOT / "target" / "debug" / "konsil"
-TRAITS = {"linear": "ldl", "logistic": "ad"}
+TRAITS = {"linear": "ldl", "logistic": "ad", "sealed": "ldl", "sealed-logistic": "ad", "spa": "ad", "firth": "ad"}
 
 # {konsil} {lab} {set} {out} {names} {test} {trait} {threads} are filled in; {test}.toml is STUDY.
 COMMANDS = {
@@ -49,7 +49,11 @@ panel = "panel.tsv"
 formula = "{trait} ~ {covariates}"
 {family}
 """
-FAMILY = {"linear": "", "logistic": 'family = "binomial"'}
+EVENT = 'family = "binomial"'
+FAMILY = {
+    "linear": "", "logistic": EVENT, "sealed": "sealed = true", "sealed-logistic": EVENT + "\nsealed = true",
+    "spa": EVENT + '\ncorrect = "spa"', "firth": EVENT + '\ncorrect = "firth"',
+}
 TICK = os.sysconf("SC_CLK_TCK")
 INTERVAL = 0.05
 
@@ -206,6 +210,8 @@ def bench(options, folder):
     for _ in range(options.runs):
         for test in options.tests.split(","):
             for program in programs:
+                if program == "plink" and test not in ("linear", "logistic"):
+                    continue
                 words["test"], words["trait"] = test, TRAITS[test]
                 said, took = measured(COMMANDS[program].format(**words), folder / "lab")
                 took["sent_bytes"] = sent_bytes(said) if program == "konsil" else None
