@@ -183,6 +183,9 @@ pub struct Request {
     /// Further measured traits that are tested with the same covariates in the same patients.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub traits: Vec<String>,
+    /// Whether centres are fitted alone, and their effects combined.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub meta: bool,
     /// `spa` or `firth`: how hits are tested once more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correct: Option<String>,

@@ -12,7 +12,8 @@
 //! for those that pass, allele counts; squares of the covariates' sums, subtracted from the variant's
 //! own sum of squares. What the covariates say is thereby projected out, and nothing is divided:
 //! effect and error of a variant follow from two numbers. `sealed`: the covariates are put at right
-//! angles, and taken out of the traits, on shares.
+//! angles, and taken out of the traits, on shares. `meta`: nothing is pooled but the centres' effects,
+//! see `gwas_alone`.
 //!
 //! # Opens
 //! To the centres: whether the cohort is large enough; which covariates cannot be told apart; whether
@@ -45,7 +46,7 @@ use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Part, Step};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::Release;
+use konsil_disclosure::{Release, Scans};
 use konsil_kernels::Coding;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{encode, encode_count};
@@ -344,6 +345,7 @@ impl Analysis for Gwas {
         )];
         let products = order * (order + 1) / 2;
         lines.extend(match &self.null {
+            _ if self.asked.meta => None,
             Null::Linear(..) if self.asked.sealed => None,
             Null::Linear(_, traits) => Some(format!(
                 "to the centres: {products} sums of products of the {order} covariates, {} with the \
@@ -415,6 +417,12 @@ impl Analysis for Gwas {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
+        let alone = self.asked.hits.is_some_and(|it| it.alone);
+        if setting.policy.scans == Scans::Hits && !alone {
+            let what = "shows all variants, and a centre's policy shows hits alone (R11): ask with \
+                        show = \"hits\", or ask the centre for `scans = \"all\"` in its policy";
+            return Err(AnalysisError::Request { id: "gwas".to_owned(), what: what.to_owned() });
+        }
         let linked = Linked::new(patients, (&self.asked.panel, self.asked.size))?;
         let linked = linked.as_ref();
         let frame = Frame { asked: &self.asked, axes: &self.axes, setting, linked };
@@ -435,6 +443,7 @@ impl Analysis for Gwas {
             layout: fitted.layout,
             turn: fitted.turn,
             hits: self.asked.hits.map(|hits| (hits, fitted.threshold)),
+            alone: fitted.alone,
         };
         let found = self.scan(session, &block, linked)?;
         let basis = linked.zip(fitted.basis.as_ref());

@@ -2,6 +2,7 @@
 
 use crate::analysis::{AnalysisError, Setting};
 use crate::gwas::{HARDY_WEINBERG, HITS, STATISTICS};
+use crate::gwas_alone::Alone;
 use crate::gwas_local::Coded;
 use crate::gwas_request::Hits;
 use crate::gwas_steps::{Step, Verdict, bytes_for, every, over_columns, word};
@@ -91,7 +92,19 @@ impl Layout {
         [squares, self.score_bits, self.count_bits, lift].map(Word::from)
     }
 
-    /// Counts of `each` variant in a word.
+    /// Counts `[field][variant]` in as few words as they need.
+    pub(crate) fn packed_counts(&self, counts: &[Vec<u32>]) -> Vec<Word> {
+        let each = Self::in_word(self.count_bits, self.counts).max(1);
+        let variants = counts.first().map_or(0, Vec::len);
+        let at = |variant: usize| counts.iter().map(move |it| it[variant]);
+        let all: Vec<u32> = (0..variants).flat_map(at).collect();
+        let word = |some: &[u32]| {
+            some.iter().rev().fold(0, |word, it| word << self.count_bits | Word::from(*it))
+        };
+        all.chunks(each * self.counts).map(word).collect()
+    }
+
+    /// Variants whose counts stand in a word.
     pub(crate) fn in_word(count_bits: u32, counts: usize) -> usize {
         usize::try_from(u128::BITS / count_bits.max(1)).unwrap_or(1) / counts.max(1)
     }
@@ -115,6 +128,8 @@ pub(crate) struct Block<'a> {
     pub(crate) turn: Option<Turn>,
     /// Which variants stand out, and the size of a score over the root of its square from which on.
     pub(crate) hits: Option<(Hits, f64)>,
+    /// Where centres are fitted alone.
+    pub(crate) alone: Option<Alone>,
 }
 
 /// A variant that stands out: its number in the block, and the mean of its doses.
@@ -142,6 +157,10 @@ impl Block<'_> {
         session: &mut dyn Session,
         coded: &Coded,
     ) -> Result<Vec<Hit>, AnalysisError> {
+        if let Some(alone) = &self.alone {
+            self.run_alone(session, coded, alone)?;
+            return Ok(Vec::new());
+        }
         let groups = self.groups(coded);
         let mut verdicts = self.step.judge_groups(session, &coded.counts, &groups)?;
         let alleles = self.step.alleles(session, &coded.counts, &verdicts)?;
@@ -180,7 +199,7 @@ impl Block<'_> {
     }
 
     /// People of whom none may be few: who have each allele, and who count anything or nothing.
-    fn groups(&self, coded: &Coded) -> Vec<Vec<u32>> {
+    pub(crate) fn groups(&self, coded: &Coded) -> Vec<Vec<u32>> {
         let known = |it: &GenotypeCounts| self.step.known(it);
         let some = |it: &GenotypeCounts| it.one + it.two;
         let of = |counts: &[GenotypeCounts], group: &dyn Fn(&GenotypeCounts) -> u32| {
@@ -378,13 +397,7 @@ impl Block<'_> {
             parts.push(lifted);
             parts.push(scores.clone());
         }
-        let each = Layout::in_word(layout.count_bits, layout.counts).max(1);
-        let at = |variant: usize| counts.iter().map(move |it| it[variant]);
-        let all: Vec<u32> = (0..variants).flat_map(at).collect();
-        let packed = all.chunks(each * layout.counts).map(|some| {
-            some.iter().rev().fold(0, |word, it| word << layout.count_bits | Word::from(*it))
-        });
-        parts.push(session.constant(&packed.collect::<Vec<Word>>()));
+        parts.push(session.constant(&layout.packed_counts(counts)));
         Ok(session.release(STATISTICS, &Shared::concat(&parts))?)
     }
 }

@@ -5,6 +5,7 @@ use crate::design::{Model, Rows};
 use crate::fit::{check_apart, inverse_again, reals, sound_inverse};
 use crate::glm::Glm;
 use crate::gwas::{ADMITTED, APART, COVARIATES, RESIDUAL, UNSOUND};
+use crate::gwas_alone::{Alone, fit_alone};
 use crate::gwas_axes::Axes;
 use crate::gwas_block::{Layout, TURN_BITS, Turn, score_lift};
 use crate::gwas_conditions::doses_of;
@@ -64,6 +65,8 @@ pub(crate) struct Fitted {
     pub(crate) eigenvalues: Vec<f64>,
     /// Size of a score, over the root of its square, from which on a variant is a hit.
     pub(crate) threshold: f64,
+    /// Where centres are fitted alone.
+    pub(crate) alone: Option<Alone>,
     /// What corrections of hits need.
     pub(crate) basis: Option<Basis>,
 }
@@ -133,7 +136,17 @@ impl Null {
         let target = Target::nobody(self.covariates(), self.traits(), self.is_weighted());
         let squares = Shared::zeros(self.traits());
         let layout = self.layout(frame);
-        Fitted { target, layout, turn: None, squares, eigenvalues, threshold: 1.0, basis: None }
+        let turn = None;
+        Fitted {
+            target,
+            layout,
+            turn,
+            squares,
+            eigenvalues,
+            threshold: 1.0,
+            alone: None,
+            basis: None,
+        }
     }
 
     fn linear(
@@ -166,7 +179,10 @@ impl Null {
         let layout = self.layout(frame);
         let mut fitted = self.planned(frame, eigenvalues);
         let lift = score_lift(setting);
-        if frame.asked.sealed {
+        if frame.asked.meta {
+            let alone = frame.linked.map(|it| fit_alone(it, (&rows, order), (&ys, false), lift));
+            fitted.take(alone);
+        } else if frame.asked.sealed {
             let mut effects = Vec::new();
             let mut squares = Vec::new();
             for (with, own) in with_traits.iter().zip(&own_squares) {
@@ -250,6 +266,13 @@ impl Null {
         }
         let eigenvalues = put_beside(session, frame, (&mut rows, given.model.order()))?;
         let order = glm.model.order();
+        let lift = score_lift(setting);
+        if frame.asked.meta {
+            let mut fitted = self.planned(frame, eigenvalues);
+            let alone = frame.linked.map(|it| fit_alone(it, (&rows, order), (&[], true), lift));
+            fitted.take(alone);
+            return Ok(fitted);
+        }
         let (beta, last) = glm.found(session, setting, (&rows, glm.iterations, STEPS_ALIKE))?;
         if last > SETTLED {
             return Err(AnalysisError::Unsettled {
@@ -260,7 +283,7 @@ impl Null {
         let information = session.input(&sums.information)?;
         let mut fitted = self.planned(frame, eigenvalues);
         let (rest, weights) = scores(Family::Binomial, rows.observed(), &beta);
-        let (traits, lift) = ([rest], score_lift(setting));
+        let traits = [rest];
         let (traits, weights) = (traits.as_slice(), weights.as_slice());
         if frame.asked.sealed {
             let inverse = inverse_again(session, &glm.model, &information, None)?;
@@ -285,6 +308,16 @@ impl Null {
         }
         fitted.threshold = self.threshold(session, frame, &fitted)?;
         Ok(fitted)
+    }
+}
+
+impl Fitted {
+    /// Takes a centre's own model; adds nothing while planning.
+    fn take(&mut self, alone: Option<(Target, Alone)>) {
+        self.alone = Some(Alone::default());
+        if let Some((target, alone)) = alone {
+            (self.target, self.alone) = (target, Some(alone));
+        }
     }
 }
 

@@ -26,6 +26,16 @@ pub(crate) enum Correct {
     Firth,
 }
 
+impl Correct {
+    /// As result files say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Saddle => "SPA",
+            Self::Firth => "FIRTH",
+        }
+    }
+}
+
 /// Variants that stand out: which, and what is done with them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hits {
@@ -54,6 +64,8 @@ pub(crate) struct Asked {
     pub(crate) conditions: Vec<(usize, String)>,
     pub(crate) hits: Option<Hits>,
     pub(crate) sealed: bool,
+    /// Whether centres are fitted alone and their effects combined.
+    pub(crate) meta: bool,
 }
 
 /// Hash and size of the panel that a request names.
@@ -112,6 +124,11 @@ impl Asked {
         if request.sealed && hits.is_some_and(|it| it.correct.is_some()) {
             return Err(error("corrects hits only when it is not sealed"));
         }
+        if request.meta && (request.sealed || hits.is_some() || request.hwe.is_some()) {
+            return Err(error(
+                "combines centres by meta without sealed, hwe, and what is for hits",
+            ));
+        }
         Ok(Self {
             panel,
             size,
@@ -122,6 +139,7 @@ impl Asked {
             conditions: conditions_of(request, size)?,
             hits,
             sealed: request.sealed,
+            meta: request.meta,
         })
     }
 
@@ -140,6 +158,9 @@ impl Asked {
             Coding::Additive => {}
             Coding::Dominant => lines.push("one alternative allele counts as two do".to_owned()),
             Coding::Recessive => lines.push("only two alternative alleles count".to_owned()),
+        }
+        if self.meta {
+            lines.push("each centre is fitted alone; effects by inverse variances".to_owned());
         }
         if !self.conditions.is_empty() {
             let names: Vec<&str> = self.conditions.iter().map(|(_, name)| name.as_str()).collect();

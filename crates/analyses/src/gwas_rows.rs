@@ -2,9 +2,11 @@
 
 use crate::analysis::{AnalysisError, Findings};
 use crate::gwas::{CORRECTED, Gwas, STATISTICS, TOTALS};
+use crate::gwas_alone::{Combined, EACH, combined, words_of};
 use crate::gwas_axes::eigenvalue_table;
 use crate::gwas_block::Layout;
 use crate::gwas_null::{Null, Trait};
+use crate::gwas_request::Correct;
 use crate::gwas_steps::Verdict;
 use crate::log_tails::{Student, normal};
 use crate::scan::{Scan, ScanRow, ScanTest, Skipped};
@@ -34,18 +36,22 @@ struct Totals {
     eigenvalues: Vec<f64>,
     freedom: f64,
     student: Student,
+    /// Whether centres were fitted alone.
+    meta: bool,
 }
 
 /// One variant's numbers.
 struct Numbers {
     square: f64,
     scores: Vec<f64>,
+    /// Where centres were fitted alone, one for each trait.
+    combined: Vec<Combined>,
     known: u32,
     copies: u32,
 }
 
 impl Totals {
-    fn of(words: &[Word], (traits, order): (usize, usize)) -> Self {
+    fn of(words: &[Word], (traits, order): (usize, usize), meta: bool) -> Self {
         let at = |at: usize| words.get(at).copied().unwrap_or_default();
         let bits = |place: usize| u32::try_from(at(place)).unwrap_or(0);
         let reals = |from: usize| words.iter().skip(from).map(|it| decode_scaled(*it, 40));
@@ -61,11 +67,15 @@ impl Totals {
             eigenvalues: reals(5 + traits).collect(),
             freedom,
             student: Student::new(freedom),
+            meta,
         }
     }
 
     /// Words of a block of so many variants.
     fn words(&self, variants: usize, (traits, counts): (usize, usize)) -> usize {
+        if self.meta {
+            return words_of(variants, traits, (self.count_bits, counts));
+        }
         let numbers = if self.lift > 0 { 1 + (traits - 1).div_ceil(2) } else { 1 + traits };
         let each = Layout::in_word(self.count_bits, counts).max(1);
         numbers * variants + variants.div_ceil(each)
@@ -91,6 +101,19 @@ impl Totals {
             u32::try_from(count).unwrap_or(0)
         };
         let one = |at: usize| {
+            if self.meta {
+                let sums =
+                    |number: usize| combined([0, 1, 2].map(|it| word(EACH * number + it, at)));
+                let combined = (0..traits).map(sums).collect();
+                let (square, scores) = (f64::NAN, Vec::new());
+                return Numbers {
+                    square,
+                    scores,
+                    combined,
+                    known: count(at, 0),
+                    copies: count(at, 1),
+                };
+            }
             let first = word(0, at);
             let (square, scores) = if self.lift > 0 {
                 let own = low(first, self.lift);
@@ -106,7 +129,8 @@ impl Totals {
                 (first, (1..=traits).map(|column| score(word(column, at))).collect())
             };
             let square = decode_scaled(square, self.square_bits);
-            Numbers { square, scores, known: count(at, 0), copies: count(at, 1) }
+            let combined = Vec::new();
+            Numbers { square, scores, combined, known: count(at, 0), copies: count(at, 1) }
         };
         (0..variants).map(one).collect()
     }
@@ -131,10 +155,22 @@ fn row(
         log10_p: f64::NAN,
         skipped: None,
         corrected: false,
+        heterogeneity: f64::NAN,
     };
     if numbers.known == 0 {
         row.alternative = f64::NAN;
         row.skipped = Some(Verdict::of_code(numbers.copies).skipped());
+        return row;
+    }
+    if let Some(combined) = numbers.combined.get(number) {
+        let scale = measured.map_or(1.0, |it| it.scale);
+        if !combined.beta.is_finite() {
+            row.skipped = Some(Skipped::Collinear);
+            return row;
+        }
+        (row.beta, row.error) = (combined.beta * scale, combined.error * scale);
+        row.statistic = combined.beta / combined.error;
+        (row.log10_p, row.heterogeneity) = (combined.log10_p, combined.heterogeneity);
         return row;
     }
     if square <= EXPLAINED * row.alternative.min(2.0 * row.observed - row.alternative) {
@@ -210,8 +246,10 @@ impl Gwas {
             test: if linear { ScanTest::Linear } else { ScanTest::Score },
             panel: self.asked.panel.clone(),
             patients: totals.patients,
-            freedom: if linear { totals.freedom } else { 0.0 },
+            freedom: if linear && !self.asked.meta { totals.freedom } else { 0.0 },
             coding: self.asked.coding,
+            meta: self.asked.meta,
+            corrected: self.asked.hits.and_then(|it| it.correct).map(Correct::name),
             rows,
             genotypes: Vec::new(),
         };
@@ -220,7 +258,7 @@ impl Gwas {
 
     pub(crate) fn findings(&self, release: &Release) -> Result<Findings, AnalysisError> {
         let sizes = (self.null.traits(), self.null.model().order());
-        let totals = Totals::of(release.words(TOTALS)?, sizes);
+        let totals = Totals::of(release.words(TOTALS)?, sizes, self.asked.meta);
         let mut scans = self.scans(release, &totals)?;
         let mut notes = Vec::new();
         let mut corrected = 0;

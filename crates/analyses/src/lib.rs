@@ -41,6 +41,7 @@ mod glm_release;
 mod glm_theta;
 mod grid;
 pub mod gwas;
+mod gwas_alone;
 mod gwas_axes;
 mod gwas_block;
 mod gwas_conditions;

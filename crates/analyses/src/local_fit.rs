@@ -30,27 +30,9 @@ impl LocalFit {
     /// runs to infinity, or there are no more patients than columns.
     pub(crate) fn new(model: &Model, family: Family, rows: &Rows) -> Option<Self> {
         let order = model.order();
-        if rows.y.len() <= order {
-            return None;
-        }
-        let mut beta = solve(&start(family, rows, order))?;
-        for step in 0.. {
-            let sums = sums_at(family, rows, &beta);
-            let change = solve(&sums)?;
-            beta.iter_mut().zip(&change).for_each(|(beta, change)| *beta += change);
-            let largest = |all: &[f64]| all.iter().fold(0.0, |most: f64, it| most.max(it.abs()));
-            if !largest(&beta).is_finite() || step > STEPS_MAX {
-                return None;
-            }
-            if largest(&change) <= SETTLED * (1.0 + largest(&beta)) {
-                break;
-            }
-        }
+        let (beta, information) = at_maximum(family, rows, order)?;
         let bounded = matches!(family, Family::Gaussian(_));
-        if !bounded && beta.iter().any(|it| it.abs() > DIVERGED) {
-            return None;
-        }
-        let covariance = inverse(&sums_at(family, rows, &beta).information, order)?;
+        let covariance = inverse(&information, order)?;
         let dispersion = if bounded { dispersion(family, rows, &beta) } else { 1.0 };
         let raw = model.raw(&beta);
         let mut variances: Vec<f64> = model
@@ -69,6 +51,36 @@ impl LocalFit {
         (sound && variances.iter().all(|it| *it > 0.0))
             .then_some(Self { estimates: raw, variances })
     }
+}
+
+/// Coefficients of the scaled columns and their information, the full matrix; nothing as above.
+pub(crate) fn at_maximum(
+    family: Family,
+    rows: &Rows,
+    order: usize,
+) -> Option<(Vec<f64>, Vec<f64>)> {
+    if rows.y.len() <= order {
+        return None;
+    }
+    let mut beta = solve(&start(family, rows, order))?;
+    for step in 0.. {
+        let sums = sums_at(family, rows, &beta);
+        let change = solve(&sums)?;
+        beta.iter_mut().zip(&change).for_each(|(beta, change)| *beta += change);
+        let largest = |all: &[f64]| all.iter().fold(0.0, |most: f64, it| most.max(it.abs()));
+        if !largest(&beta).is_finite() || step > STEPS_MAX {
+            return None;
+        }
+        if largest(&change) <= SETTLED * (1.0 + largest(&beta)) {
+            break;
+        }
+    }
+    let bounded = matches!(family, Family::Gaussian(_));
+    if !bounded && beta.iter().any(|it| it.abs() > DIVERGED) {
+        return None;
+    }
+    let information = sums_at(family, rows, &beta).information;
+    Some((beta, information))
 }
 
 impl LocalFit {

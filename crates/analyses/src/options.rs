@@ -162,6 +162,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "smallest frequency of the rarer allele at which a variant is tested, 0.01 unless given",
     },
     Choice {
+        name: "meta",
+        takes: Takes::Nothing,
+        help: "fit each centre alone and combine effects by inverse variances, to compare with",
+    },
+    Choice {
         name: "missing_max",
         takes: Takes::Number,
         help: "largest part of patients without genotype at which a variant is tested, 0.05 unless given",

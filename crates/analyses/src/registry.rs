@@ -300,6 +300,7 @@ pub const REGISTRY: &[Entry] = &[
             "hwe",
             "iterations",
             "maf",
+            "meta",
             "missing_max",
             "panel",
             "range",

@@ -19,6 +19,12 @@ pub struct Scan {
     /// How genotypes count.
     #[serde(skip)]
     pub coding: Coding,
+    /// How hits were tested once more: `SPA` or `FIRTH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<&'static str>,
+    /// Whether centres were fitted alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub meta: bool,
     /// One for each variant, in the panel's order.
     #[serde(skip)]
     pub rows: Vec<ScanRow>,
@@ -78,6 +84,8 @@ pub struct ScanRow {
     pub skipped: Option<Skipped>,
     /// Whether effect and p value are those of a test that was made once more, as for rare events.
     pub corrected: bool,
+    /// Where centres were fitted alone: `-log10 p` that their effects are the same; else NaN.
+    pub heterogeneity: f64,
 }
 
 /// Why a variant has no result.

@@ -30,7 +30,7 @@ use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{Applicants, Release, admit};
+use konsil_disclosure::{Applicants, Release, Scans, admit};
 use konsil_kernels::{Coding, GenotypeCounts};
 use konsil_mpc::{Audience, Opening, Session, linear};
 use konsil_ring::{Word, encode_count};
@@ -168,6 +168,14 @@ impl Analysis for VariantQc {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
+        if setting.policy.scans == Scans::Hits {
+            let what = "shows counts of all variants, and a centre's policy shows hits of scans alone \
+                        (R11): ask the centre for `scans = \"all\"` in its policy";
+            return Err(AnalysisError::Request {
+                id: "variant_qc".to_owned(),
+                what: what.to_owned(),
+            });
+        }
         let linked = Linked::new(patients, (&self.panel, self.variants))?;
         let linked = linked.as_ref();
         let people = linked.map_or(0, |it| it.patients.rows());
@@ -213,6 +221,8 @@ impl Analysis for VariantQc {
             patients: people,
             freedom: 0.0,
             coding: Coding::Additive,
+            corrected: None,
+            meta: false,
             rows: Vec::new(),
             genotypes: rows,
         };

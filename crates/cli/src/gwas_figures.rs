@@ -1,6 +1,6 @@
 //! The figures of a scan, from what was released of it.
 
-use crate::gwas_summary::{DISTANCE, Summary, p_text, row};
+use crate::gwas_summary::{DISTANCE, Summary, hits_alone, p_text, row};
 use konsil_analyses::{Scan, ScanRow};
 use konsil_geno::{Panel, Variant};
 use konsil_plot::report::Figure;
@@ -28,10 +28,11 @@ pub(crate) fn of(scan: &Scan, panel: &Panel, summary: &Summary) -> Vec<(String, 
     let tails = scan.rows.iter().filter(|it| it.skipped.is_none()).map(|it| it.log10_p);
     let against = title("p values against chance");
     let quantiles = QuantilePlot::new(against, tails.collect(), summary.lambda);
-    let mut figures = vec![
-        (name("manhattan"), Figure::Manhattan(manhattan)),
-        (name("qq"), Figure::Quantiles(quantiles)),
-    ];
+    let mut figures = vec![(name("manhattan"), Figure::Manhattan(manhattan))];
+    // hits alone cannot be compared with what chance gives
+    if !hits_alone(scan) {
+        figures.push((name("qq"), Figure::Quantiles(quantiles)));
+    }
     let regions = summary.loci.iter().filter_map(|at| region(scan, panel, *at));
     let regions = regions.filter(|it| it.points.len() >= POINTS_MIN);
     for (number, plot) in (1..).zip(regions.take(REGIONS)) {
@@ -127,9 +128,12 @@ mod tests {
             log10_p: if variant == 40 || variant == 150 { 9.0 } else { 0.5 },
             skipped: (variant == 41).then_some(Skipped::Rare),
             corrected: false,
+            heterogeneity: f64::NAN,
         };
         let scan = Scan {
             coding: konsil_kernels::Coding::Additive,
+            corrected: None,
+            meta: false,
             response: "ldl".to_owned(),
             test: ScanTest::Linear,
             panel: panel.hash().to_owned(),

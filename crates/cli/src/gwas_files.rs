@@ -113,13 +113,17 @@ fn test(coding: Coding) -> &'static str {
 }
 
 /// PLINK 2's columns with `cols=+a1freq`; `A1` is always the alternative allele, as with `omit-ref`.
-/// The last column is ours: `P` may be too small for who reads it.
+/// Ours are the columns at the end: `P` may be too small for who reads it; which hits were tested once
+/// more, and how; of centres fitted alone, whether their effects are the same.
 fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
     let linear = scan.test == ScanTest::Linear;
+    let again = scan.corrected;
     let effects = if linear { "BETA\tSE\tT_STAT" } else { "OR\tLOG(OR)_SE\tZ_STAT" };
     writeln!(
         out,
-        "#CHROM\tPOS\tID\tREF\tALT\tA1\tA1_FREQ\tTEST\tOBS_CT\t{effects}\tP\tERRCODE\tNEG_LOG10_P"
+        "#CHROM\tPOS\tID\tREF\tALT\tA1\tA1_FREQ\tTEST\tOBS_CT\t{effects}\tP\tERRCODE\tNEG_LOG10_P{}{}",
+        if again.is_some() { "\tCORRECTED" } else { "" },
+        if scan.meta { "\tHET_NEG_LOG10_P" } else { "" },
     )?;
     let mut line = String::new();
     for (row, variant) in rows(scan, panel) {
@@ -146,6 +150,14 @@ fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
         line.push_str(row.skipped.map_or(".", |it| it.code()));
         line.push('\t');
         digits::push(&mut line, if tested { row.log10_p } else { f64::NAN });
+        if let Some(how) = again {
+            line.push('\t');
+            line.push_str(if row.corrected { how } else { "." });
+        }
+        if scan.meta {
+            line.push('\t');
+            digits::push(&mut line, row.heterogeneity);
+        }
         line.push('\n');
         out.write_all(line.as_bytes())?;
     }
@@ -164,14 +176,16 @@ fn regenie(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
         digits::push(&mut line, frequency(row));
         line.push(' ');
         digits::push(&mut line, row.observed);
-        line.push_str(" ADD");
+        line.push(' ');
+        line.push_str(test(scan.coding));
         let tested = row.skipped.is_none();
         for value in [row.beta, row.error, row.statistic * row.statistic, row.log10_p] {
             line.push(' ');
             digits::push(&mut line, if tested { value } else { f64::NAN });
         }
         line.push(' ');
-        line.push_str(row.skipped.map_or("NA", |it| it.code()));
+        let corrected = scan.corrected.filter(|_| row.corrected);
+        line.push_str(row.skipped.map_or(corrected.unwrap_or("NA"), |it| it.code()));
         line.push('\n');
         out.write_all(line.as_bytes())?;
     }

@@ -13,6 +13,9 @@ pub(crate) const GENOME_WIDE: f64 = 7.301_029_995_663_981;
 pub(crate) const DISTANCE: u32 = 250_000;
 /// The median of a chi-squared variable with one degree of freedom.
 const MEDIAN: f64 = 0.454_936_423_119_572_7;
+/// Why variants have no result.
+const REASONS: [Skipped; 5] =
+    [Skipped::Rare, Skipped::Missing, Skipped::Collinear, Skipped::Uneven, Skipped::Hidden];
 /// Loci that the screen shows.
 const SHOWN: usize = 10;
 
@@ -36,7 +39,7 @@ impl Summary {
     pub(crate) fn of(scan: &Scan, panel: &Panel) -> Self {
         let tested = || scan.rows.iter().filter(|it| it.skipped.is_none());
         let mut skipped = Vec::new();
-        for reason in [Skipped::Rare, Skipped::Missing, Skipped::Collinear] {
+        for reason in REASONS {
             let count = scan.rows.iter().filter(|it| it.skipped == Some(reason)).count();
             if count > 0 {
                 skipped.push((reason.code(), count));
@@ -56,7 +59,10 @@ impl Summary {
         let top = if loci.is_empty() { numbers(least) } else { loci.clone() };
         let top = top.into_iter().take(SHOWN).collect();
         let tails: Vec<f64> = tested().map(|it| it.log10_p).collect();
-        Self { tested: tails.len(), skipped, lambda: lambda(tails), loci, top }
+        let tested = tails.len();
+        // hits alone say nothing of the many where nothing acts
+        let lambda = if hits_alone(scan) { f64::NAN } else { lambda(tails) };
+        Self { tested, skipped, lambda, loci, top }
     }
 
     /// The first lines on the screen: `5,214,880 variants (887,568 LOW_MAF)`, then what was found.
@@ -66,11 +72,13 @@ impl Summary {
         let skipped = skipped.collect::<Vec<_>>().join(", ");
         let skipped = if skipped.is_empty() { skipped } else { format!(" ({skipped})") };
         let mut found = format!(
-            "λ {:.3} · {} loci below 5e-8, by distance of {} kb",
-            self.lambda,
+            "{} loci below 5e-8, by distance of {} kb",
             count(self.loci.len()),
             DISTANCE / 1000
         );
+        if self.lambda.is_finite() {
+            found = format!("λ {:.3} · {found}", self.lambda);
+        }
         let best = self.top.first().and_then(|it| row(scan, *it));
         if let Some((row, (name, effect))) =
             best.and_then(|row| Some((row, in_words(scan, panel, row)?)))
@@ -128,6 +136,11 @@ impl Summary {
             "top": top.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Whether a scan shows its hits only.
+pub(crate) fn hits_alone(scan: &Scan) -> bool {
+    scan.rows.iter().any(|it| it.skipped == Some(Skipped::Hidden))
 }
 
 /// The effect as result files have it: of events an odds ratio.
@@ -220,6 +233,7 @@ mod tests {
                 log10_p,
                 skipped: None,
                 corrected: false,
+                heterogeneity: f64::NAN,
             });
         }
         let panel = Panel::parse(panel).unwrap();
@@ -235,6 +249,8 @@ mod tests {
                 rows,
                 genotypes: Vec::new(),
                 coding: konsil_kernels::Coding::Additive,
+                corrected: None,
+                meta: false,
             },
             panel,
         )

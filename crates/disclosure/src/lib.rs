@@ -17,7 +17,7 @@ pub use attack::{Described, FOUND_PER_MILLE, attack};
 pub use columns::{Candidates, Supports, stand_apart};
 pub use differences::{DIFFERENCES, Overlaps, PAIRS_MAX, compare_cohorts};
 pub use noise::{Mechanism, NANO, Noise, NoiseError, PART_DEVIATION_MIN, Query};
-pub use policy::{Policy, PolicyError, Refusal, Residual, Rounding};
+pub use policy::{Policy, PolicyError, Refusal, Residual, Rounding, Scans};
 pub use release::{Release, ReleaseError, SealedPart};
 pub use rounding::midpoints;
 pub use tables::{FILLER, protect_rows, protect_table};

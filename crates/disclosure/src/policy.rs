@@ -32,6 +32,18 @@ pub enum Rounding {
     Midpoint6,
 }
 
+/// What is shown of a scan of all variants of a genome; later ones are stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Scans {
+    /// All variants that are common enough.
+    All,
+    /// Only variants whose p value is small.
+    #[default]
+    Hits,
+}
+
 /// The numbers of the disclosure rules in force. Part of what is approved.
 ///
 /// The rules have the numbers of the project's catalogue (`docs/disclosure.md`).
@@ -67,6 +79,9 @@ pub struct Policy {
     pub found_percent_max: u64,
     /// R9: rounding of the counts of survival curves.
     pub rounding: Rounding,
+    /// R11: what is shown of a scan. Numbers of a hundred thousand variants tell who was among a few
+    /// thousand patients to whoever knows a genome.
+    pub scans: Scans,
     /// How many centres may put their parts of the noise together without taking it away.
     pub noise_colluders: u64,
 }
@@ -86,6 +101,7 @@ impl Default for Policy {
             exposure_percent_max: 7,
             found_percent_max: 5,
             rounding: Rounding::None,
+            scans: Scans::Hits,
             noise_colluders: 1,
         }
     }
@@ -167,6 +183,7 @@ impl Policy {
             && self.exposure_percent_max <= other.exposure_percent_max
             && self.found_percent_max <= other.found_percent_max
             && self.rounding >= other.rounding
+            && self.scans >= other.scans
             && self.noise_colluders >= other.noise_colluders
     }
 
@@ -186,6 +203,7 @@ impl Policy {
             exposure_percent_max: self.exposure_percent_max.min(other.exposure_percent_max),
             found_percent_max: self.found_percent_max.min(other.found_percent_max),
             rounding: self.rounding.max(other.rounding),
+            scans: self.scans.max(other.scans),
             noise_colluders: self.noise_colluders.max(other.noise_colluders),
         }
     }
@@ -202,10 +220,14 @@ impl Policy {
             Rounding::None => "",
             Rounding::Midpoint6 => "; counts of survival curves to midpoints of six",
         };
+        let scanned = match self.scans {
+            Scans::All => "",
+            Scans::Hits => "; of scans of a genome hits alone",
+        };
         format!(
             "at least {} patients{without} and {} centres behind a number; no centre above {} % of a \
              cohort, no patient above {} % of a sum; {} patients for a parameter; leverage at most \
-             {} %; {} patients for a described number, of whom an attack finds {} % at most{rounded}",
+             {} %; {} patients for a described number, of whom an attack finds {} % at most{rounded}{scanned}",
             self.threshold,
             self.centres_min,
             self.centre_percent_max,
@@ -311,6 +333,7 @@ mod tests {
             Policy { parameters_percent_max: 11, ..policy.clone() },
             Policy { leverage_percent_max: 11, ..policy.clone() },
             Policy { exposure_percent_max: 8, ..policy.clone() },
+            Policy { scans: Scans::All, ..policy.clone() },
             Policy { noise_colluders: 0, ..policy },
         ];
         for looser in looser {

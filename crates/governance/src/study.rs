@@ -2,7 +2,7 @@
 
 use konsil_analyses::Request;
 use konsil_cohort::suggest;
-use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError, Rounding};
+use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError, Rounding, Scans};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -211,6 +211,8 @@ impl Study {
             centres_min: self.study.min_centres.unwrap_or(Policy::default().centres_min),
             zero_cells: self.release.zero_cells,
             rounding: self.release.rounding,
+            // what a scan shows is for the centres to limit
+            scans: Scans::All,
             ..Policy::default()
         };
         self.release.rules.as_ref().map_or_else(|| own.clone(), |rules| own.strictest(rules))

@@ -57,6 +57,12 @@ pub(crate) struct Person {
     pub(crate) numbers: Vec<f64>,
 }
 
+impl Person {
+    pub(crate) fn centre(&self) -> usize {
+        self.centre
+    }
+}
+
 /// Numbers that look random, from 0 to 1.
 pub(crate) fn random(mut seed: u64) -> impl FnMut() -> f64 {
     move || {

@@ -9,6 +9,7 @@ use crate::support::{Network, Run};
 use konsil_analyses::hardy_weinberg::hardy_weinberg;
 use konsil_analyses::log_tails::{chi_squared, normal};
 use konsil_analyses::{AnalysisError, Request, ScanRow, Skipped, prepare};
+use konsil_disclosure::Scans;
 use konsil_kernels::MISSING;
 
 const VARIANTS: usize = 60;
@@ -459,4 +460,78 @@ fn requests_that_make_no_sense_are_refused() {
         let code = refused.as_ref().map(AnalysisError::code);
         assert_eq!(code, Some("K0220"), "{wrong:?}");
     }
+}
+
+/// Centres fitted alone, combined by inverse variances: as from each centre's own regressions.
+#[test]
+fn centres_are_combined_by_inverse_variances() {
+    for sizes in [&[150, 220, 180][..], &[90, 3, 110, 70, 80, 120, 60]] {
+        let world = world(sizes);
+        let (y, ill) = (world.column(0), world.column(1));
+        for (formula, family) in [("y ~ age + pc", "gaussian"), ("ill ~ age + pc", "binomial")] {
+            let request = Request { meta: true, ..scan(formula, family, VARIANTS) };
+            let mut worst: f64 = 0.0;
+            for run in world.both(&request) {
+                assert!(!opened(&run, "gwas.covariates"));
+                for (row, genotypes) in of(run.found()).rows.iter().zip(&world.genotypes) {
+                    if row.skipped.is_some() {
+                        continue;
+                    }
+                    let mut sums = [0.0; 4];
+                    for centre in 0..sizes.len() {
+                        let own = |at: &usize| world.people[world.taking[*at]].centre() == centre;
+                        let places: Vec<usize> = (0..world.taking.len()).filter(own).collect();
+                        let pick = |all: &[f64]| -> Vec<f64> {
+                            places.iter().map(|at| all[*at]).collect()
+                        };
+                        let rows: Vec<Vec<f64>> =
+                            places.iter().map(|at| world.rows[*at].clone()).collect();
+                        let taking: Vec<usize> =
+                            places.iter().map(|at| world.taking[*at]).collect();
+                        if rows.len() < 8 {
+                            continue;
+                        }
+                        let g = imputed(genotypes, &taking);
+                        if g.iter().all(|it| (it - g[0]).abs() < 1e-12) {
+                            continue;
+                        }
+                        let (beta, error) = if family == "gaussian" {
+                            pooled_linear(&rows, &pick(&y), &g)
+                        } else {
+                            let cases = pick(&ill);
+                            let null = logistic(&rows, &cases);
+                            let (score, variance) = pooled_score(&rows, &cases, &g, &null);
+                            (score / variance, variance.sqrt().recip())
+                        };
+                        let weight = error.powi(-2);
+                        let terms = [weight, weight * beta, weight * beta * beta, 1.0];
+                        sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+                    }
+                    let (beta, error) = (sums[1] / sums[0], sums[0].sqrt().recip());
+                    worst = worst.max(apart(row, (beta, error)));
+                    let apart = chi_squared(sums[2] - sums[1] * beta, sums[3] - 1.0);
+                    worst = worst.max((row.heterogeneity - apart).abs() / 10.0);
+                }
+            }
+            let centres = sizes.len();
+            say(&format!("gwas meta {family} {centres} centres: {:.1} digits", -worst.log10()));
+            assert!(worst < 1e-7, "{family} {worst}");
+        }
+    }
+}
+
+/// R11: a policy that shows hits alone is not got round.
+#[test]
+fn policies_limit_scans_to_hits() {
+    let mut world = world(&[150, 220, 180]);
+    world.network.policy.scans = Scans::Hits;
+    let all = scan("y ~ age + pc", "gaussian", VARIANTS);
+    let text = |request: &Request| {
+        world.network.on_shares(request).findings.err().map(|it| it.to_string())
+    };
+    assert!(text(&all).is_some_and(|it| it.contains("R11") && it.contains("hits")));
+    let quality = crate::gwas::quality(VARIANTS);
+    assert!(text(&quality).is_some_and(|it| it.contains("R11")));
+    let hits = Request { show: Some("hits".to_owned()), ..all };
+    assert_eq!(text(&hits), None);
 }

@@ -3,7 +3,7 @@
 
 use konsil_analyses::{Analysis, AnalysisError, Cell, Findings, Request, Setting, Table, prepare};
 use konsil_cohort::{Dataset, Dictionary, ImportOptions, import, split_by};
-use konsil_disclosure::{Noise, Policy, Release, Residual, SealedPart};
+use konsil_disclosure::{Noise, Policy, Release, Residual, Scans, SealedPart};
 use konsil_mpc::{Cost, Ledger, MpcError, Session, Topology};
 use konsil_ring::Word;
 use konsil_testing::{Outcome, dry, ideal, shared};
@@ -46,8 +46,12 @@ impl Network {
         let centres = files.iter().map(AsRef::as_ref).enumerate().map(read);
         let centres = centres.collect();
         // what R shows is compared where only the pooled counts are judged
-        let policy =
-            Policy { residual: Residual::None, exposure_percent_max: 100, ..Policy::default() };
+        let policy = Policy {
+            residual: Residual::None,
+            exposure_percent_max: 100,
+            scans: Scans::All,
+            ..Policy::default()
+        };
         Self { dictionary, centres, policy, noise: None }
     }
 

@@ -121,15 +121,21 @@ fn listed(list: &[String]) -> String {
     if list.is_empty() { "all".to_owned() } else { list.join(", ") }
 }
 
+/// A rule's word as files write it.
+fn word(rule: impl serde::Serialize) -> String {
+    let value = serde_json::to_value(rule).ok();
+    value.and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 pub(super) fn rules(facts: &Facts<'_>) -> Part {
     let (policy, rules) = (&facts.policy, &facts.policy.rules);
-    let residual = serde_json::to_value(rules.residual).ok();
-    let residual = residual.and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default();
+    let (scans, residual) = (word(rules.scans), word(rules.residual));
     let mut rows = vec![
         rule("threshold", rules.threshold, "fewest patients behind any released number"),
         rule("centres_min", rules.centres_min, "fewest centres that must contribute"),
         rule("zero_cells", rules.zero_cells, "whether a count of 0 may be shown"),
         rule("residual", residual, "whose own patients are subtracted before judging"),
+        rule("scans", scans, "what is shown of a scan of a genome: all variants, or hits"),
         rule("centre_percent_max", rules.centre_percent_max, "largest part of one centre"),
         rule("patient_percent_max", rules.patient_percent_max, "largest part of one patient"),
         rule("freedom_min", rules.freedom_min, "fewest patients beyond a model's parameters"),

@@ -37,6 +37,7 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
             log10_p,
             skipped: None,
             corrected: false,
+            heterogeneity: f64::NAN,
         });
     }
     let panel = Panel::parse(panel).unwrap();
@@ -52,6 +53,8 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
             rows,
             genotypes: Vec::new(),
             coding: Coding::Additive,
+            corrected: None,
+            meta: false,
         },
         panel,
     )
@@ -146,6 +149,7 @@ fn whole_genome() -> (Scan, Panel) {
         log10_p: 1.0 + 20.0 * f64::from(variant),
         skipped: (variant == 2).then_some(Skipped::Missing),
         corrected: false,
+        heterogeneity: f64::NAN,
     };
     let rows = (0..u32::try_from(panel.len()).unwrap()).map(row).collect();
     let (response, hash) = ("a\"d".to_owned(), panel.hash().to_owned());
@@ -158,6 +162,8 @@ fn whole_genome() -> (Scan, Panel) {
         rows,
         genotypes: Vec::new(),
         coding: Coding::Additive,
+        corrected: None,
+        meta: false,
     };
     (scan, panel)
 }
