@@ -183,6 +183,12 @@ pub struct Request {
     /// Further measured traits that are tested with the same covariates in the same patients.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub traits: Vec<String>,
+    /// Sets of variants that are tested together: their file, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<String>,
+    /// Each set: its name, then numbers of variants in the panel, with weights as in `12*0.5`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_list: Vec<String>,
     /// Whether centres are fitted alone, and their effects combined.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub meta: bool,

@@ -202,7 +202,7 @@ pub fn prepare(
 }
 
 /// The model without variants.
-fn null_of(
+pub(crate) fn null_of(
     request: &Request,
     dictionary: &Dictionary,
     (asked, axes): (&Asked, u32),

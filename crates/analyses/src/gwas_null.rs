@@ -71,10 +71,14 @@ pub(crate) struct Fitted {
     pub(crate) basis: Option<Basis>,
 }
 
-/// The rows of the model of an event: means, traits, covariates at right angles. Patient data.
+/// The rows of the model: what it leaves of the trait, covariates at right angles. Patient data.
 pub(crate) struct Basis {
     pub(crate) rows: Rows,
-    /// Linear predictors.
+    /// What the model leaves of the first trait.
+    pub(crate) rest: Vec<f64>,
+    /// The patients' weights; empty for 1.
+    pub(crate) weights: Vec<f64>,
+    /// Linear predictors of an event; empty for a measured trait.
     pub(crate) predictors: Vec<f64>,
     /// `[row][order]`.
     pub(crate) turned: Vec<f64>,
@@ -183,18 +187,8 @@ impl Null {
             let alone = frame.linked.map(|it| fit_alone(it, (&rows, order), (&ys, false), lift));
             fitted.take(alone);
         } else if frame.asked.sealed {
-            let mut effects = Vec::new();
-            let mut squares = Vec::new();
-            for (with, own) in with_traits.iter().zip(&own_squares) {
-                let beta = inverse.times(session, with)?;
-                squares.push(residual_squares(session, (own, with), &beta)?);
-                effects.push(beta);
-            }
-            fitted.squares = Shared::concat(&squares);
-            // without covariates the intercept alone is taken out, by the genotypes' mean
-            if order > 1 {
-                fitted.turn = Some(turn(session, &inverse, (order, 1), &effects)?);
-            }
+            let sums = (with_traits.as_slice(), own_squares.as_slice());
+            (fitted.squares, fitted.turn) = sealed_traits(session, &inverse, order, sums)?;
             if let Some(linked) = frame.linked {
                 let (traits, covariates) = (ys.as_slice(), rows.x.as_slice());
                 let columns = Columns { traits, weights: &[], covariates, order, lift: 0 };
@@ -220,6 +214,10 @@ impl Null {
                 let (traits, covariates) = (rests.as_slice(), covariates.as_slice());
                 let columns = Columns { traits, weights: &[], covariates, order, lift };
                 fitted.target = Target::new(linked, &rows, columns);
+                let turned = covariates.to_vec();
+                let rest = rests.into_iter().next().unwrap_or_default();
+                let (weights, predictors) = (Vec::new(), Vec::new());
+                fitted.basis = Some(Basis { rows, rest, weights, predictors, turned, order });
             }
             fitted.squares = session.input(&squares)?;
         }
@@ -303,7 +301,8 @@ impl Null {
                 fitted.target = Target::new(linked, &rows, columns);
                 let predictors = rows.x.chunks(order).map(|row| predictor(row, &beta, 0.0));
                 let predictors = predictors.collect();
-                fitted.basis = Some(Basis { rows, predictors, turned, order });
+                let (rest, weights) = (traits.concat(), weights.to_vec());
+                fitted.basis = Some(Basis { rows, rest, weights, predictors, turned, order });
             }
         }
         fitted.threshold = self.threshold(session, frame, &fitted)?;
@@ -319,6 +318,25 @@ impl Fitted {
             (self.target, self.alone) = (target, Some(alone));
         }
     }
+}
+
+/// Residual sums of squares of traits whose covariates are sealed, and what turns their sums.
+fn sealed_traits(
+    session: &mut dyn Session,
+    inverse: &Inverse,
+    order: usize,
+    (with_traits, own_squares): (&[Shared], &[Shared]),
+) -> Result<(Shared, Option<Turn>), AnalysisError> {
+    let mut effects = Vec::new();
+    let mut squares = Vec::new();
+    for (with, own) in with_traits.iter().zip(own_squares) {
+        let beta = inverse.times(session, with)?;
+        squares.push(residual_squares(session, (own, with), &beta)?);
+        effects.push(beta);
+    }
+    // without covariates the intercept alone is taken out, by the genotypes' mean
+    let turn = if order > 1 { Some(turn(session, inverse, (order, 1), &effects)?) } else { None };
+    Ok((Shared::concat(&squares), turn))
 }
 
 /// Puts principal axes and variants beside the covariates of the formula; the axes' eigenvalues.

@@ -229,6 +229,16 @@ pub const OPTIONS: &[Choice] = &[
         help: "public number from which public random numbers are drawn",
     },
     Choice {
+        name: "set_list",
+        takes: Takes::Words,
+        help: "sets of variants by number; follow from the file of sets",
+    },
+    Choice {
+        name: "sets",
+        takes: Takes::Text,
+        help: "file of the sets: lines of set, variant and, if not 1, weight",
+    },
+    Choice {
         name: "show",
         takes: Takes::Text,
         help: "which variants are shown: all, or hits alone",

@@ -2,8 +2,8 @@
 
 use crate::analysis::{Analysis, AnalysisError, Prepare, Request};
 use crate::{
-    anova, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm, gwas,
-    histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed,
+    anova, burden, chisq, cmh, concordance, cor, cox, cuminc, elastic_net, firth, fisher, gee, glm,
+    gwas, histogram, impute, km, kmeans, kruskal, ks, leave_out, levene, lm, mcnemar, meta, mixed,
     multinom, oneway, options, ordinal, pca, roc, signed_rank, spearman, summary, survreg, t_test,
     table1, validate, variant_qc, wilcox,
 };
@@ -314,6 +314,20 @@ pub const REGISTRY: &[Entry] = &[
         digits: 8,
         openings: &gwas::OPENINGS,
         prepare: gwas::prepare,
+    },
+    Entry {
+        kind: "burden",
+        title: "rare variants of a gene together: burden test, SKAT, SKAT-O",
+        says: [
+            "whether rare variants of a gene go along with a value or an event",
+            "ob seltene Varianten eines Gens mit einem Wert oder Ereignis zusammenhängen",
+        ],
+        example: "konsil burden 'ldl ~ age + sex' --panel lab/panel.tsv --sets lab/genes.tsv",
+        options: &["family", "iterations", "panel", "set_list", "sets", "variants"],
+        reference: "R, eigenvalues and integrate, by the formulas of SKAT-O",
+        digits: 6,
+        openings: &burden::OPENINGS,
+        prepare: burden::prepare,
     },
     Entry {
         kind: "variant_qc",

@@ -11,6 +11,12 @@ use konsil_kernels::{PEOPLE_OF_WORD, Packed};
 use konsil_node::{Clock, freeze_genotypes, open_key};
 use std::sync::Arc;
 
+/// Made-up genes of the example, and variants of each.
+const GENES: usize = 20;
+const GENE_VARIANTS: usize = 3;
+/// Frequency below which a variant of them is.
+const RARE: f64 = 0.15;
+
 /// One made-up person: centre, identifier, number from which the genotypes are drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Someone {
@@ -55,5 +61,27 @@ pub(crate) fn put(
     }
     let path = lab.folder().join("panel.tsv");
     panel.write(&path).map_err(GenoError::from)?;
+    let sets = lab.folder().join("genes.tsv");
+    std::fs::write(&sets, example_sets(drawn)).map_err(|error| Failure::file(&sets, &error))?;
     panels::read(&path)
+}
+
+/// Made-up genes: the rarer variants, a few neighbours each, the rarest counting most.
+fn example_sets(drawn: &ExampleGenotypes) -> String {
+    let people = drawn.block.people();
+    let frequency = |at: usize| {
+        let copies = |person| f64::from(drawn.block.genotype(at, person) % 3);
+        (0..people).map(copies).sum::<f64>() / (2.0 * people.max(1) as f64)
+    };
+    let rare = (0..drawn.panel.len()).map(|at| (at, frequency(at)));
+    let rare: Vec<(usize, f64)> = rare.filter(|(_, it)| (0.01..RARE).contains(it)).collect();
+    let mut text = "set\tvariant\tweight\n".to_owned();
+    for (gene, variants) in rare.chunks(GENE_VARIANTS).take(GENES).enumerate() {
+        for (at, frequency) in variants {
+            let Some(variant) = drawn.panel.variant(*at) else { continue };
+            let weight = (RARE / frequency).clamp(1.0, 4.0);
+            text.push_str(&format!("gene{}\t{}\t{weight:.2}\n", gene + 1, variant.id));
+        }
+    }
+    text
 }

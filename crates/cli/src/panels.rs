@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use konsil_analyses::Request;
 use konsil_geno::{Chromosome, GenoError, Panel};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +43,9 @@ pub(crate) fn resolve(request: &mut Request, folder: &Path) -> Result<(), Failur
         let range = range_of(&panel, region)?;
         request.range = [range.start, range.end].map(|it| u32::try_from(it).unwrap_or(0)).to_vec();
     }
+    if let Some(sets) = &request.sets {
+        request.set_list = sets_of(&panel, &folder.join(sets))?;
+    }
     if !request.condition.is_empty() {
         request.condition_at = numbers_of(&panel, &request.condition)?;
     }
@@ -78,6 +82,45 @@ fn range_of(panel: &Panel, region: &str) -> Result<Range<usize>, Failure> {
         return Err(Failure::usage(format!("the panel has no variant in the region `{region}`")));
     }
     Ok(range)
+}
+
+/// Sets of variants: lines of a set's name, a variant's name and, if it is not 1, a weight, separated by
+/// tabs, below a line of column names.
+fn sets_of(panel: &Panel, path: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let numbers: HashMap<&str, usize> =
+        panel.variants().enumerate().map(|(at, it)| (it.id, at)).collect();
+    let mut sets: Vec<(String, String)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (number, line) in (1..).zip(text.lines()).skip(1).filter(|it| !it.1.trim().is_empty()) {
+        let wrong = |what: &str| Failure::usage(format!("{}:{number}: {what}", path.display()));
+        let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
+        let (set, variant, weight) = match cells[..] {
+            [set, variant] => (set, variant, "1"),
+            [set, variant, weight] => (set, variant, weight),
+            _ => return Err(wrong("write set, variant and, if it is not 1, weight, with tabs")),
+        };
+        if set.is_empty() || set.contains(' ') {
+            return Err(wrong("a set needs a name without blanks"));
+        }
+        let Some(at) = numbers.get(variant) else {
+            return Err(wrong(&format!("the panel has no variant `{variant}`")));
+        };
+        if !weight.parse::<f64>().is_ok_and(|it| it > 0.0 && it.is_finite()) {
+            return Err(wrong("a weight is a number above 0"));
+        }
+        let entry = if weight == "1" { format!(" {at}") } else { format!(" {at}*{weight}") };
+        let place = *places.entry(set.to_owned()).or_insert_with(|| {
+            sets.push((set.to_owned(), String::new()));
+            sets.len() - 1
+        });
+        sets[place].1.push_str(&entry);
+    }
+    if sets.is_empty() {
+        let what = format!("{}: no set below the first line", path.display());
+        return Err(Failure::usage(what));
+    }
+    Ok(sets.into_iter().map(|(name, variants)| name + &variants).collect())
 }
 
 /// Numbers of variants by name.

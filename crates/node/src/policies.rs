@@ -36,12 +36,20 @@ fn policy_file(folder: &Path, config: &NodeConfig) -> Result<CentrePolicy, NodeE
         }
         Err(error) => return Err(NodeError::io(&path, &error)),
     };
-    let policy = parse(folder, &text)?;
+    let mut policy = parse(folder, &text)?;
+    if !states_rules(&text) {
+        policy.rules = own.clone();
+    }
     if own != Policy::default() && own != policy.rules {
         let what = "[rules] differs from [policy] in konsil.toml; keep one of them".to_owned();
         return Err(NodeError::File { path, what });
     }
     Ok(policy)
+}
+
+/// Whether a policy file has rules of its own.
+fn states_rules(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("rules"))
 }
 
 /// What the network demands of its centres, by the signed list in a centre's folder; nothing where

@@ -58,6 +58,10 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    pub(crate) fn new(centre: usize, id: String, values: Vec<String>) -> Self {
+        Self { centre, id, values, numbers: Vec::new() }
+    }
+
     pub(crate) fn centre(&self) -> usize {
         self.centre
     }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backends;
 #[cfg(test)]
+mod burden;
+#[cfg(test)]
 mod clusters;
 #[cfg(test)]
 mod corpus;
