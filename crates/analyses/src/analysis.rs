@@ -183,6 +183,12 @@ pub struct Request {
     /// Further measured traits that are tested with the same covariates in the same patients.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub traits: Vec<String>,
+    /// Heritability by which the polygenic background is fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<f64>,
+    /// First variants of the panel's chromosomes, by number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chromosomes: Vec<u32>,
     /// Sets of variants that are tested together: their file, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sets: Option<String>,

@@ -8,7 +8,7 @@
 //!
 //! # Secure step
 //! If asked for, the principal axes of the genotypes (`gwas_axes`), on which each centre's people stand
-//! at home and nowhere else. Once: the model without variants. Then block by block of variants: two verdicts for each on shares;
+//! at home and nowhere else, or the polygenic background (`gwas_background`). Once: the model without variants. Then block by block of variants: two verdicts for each on shares;
 //! for those that pass, allele counts; squares of the covariates' sums, subtracted from the variant's
 //! own sum of squares. What the covariates say is thereby projected out, and nothing is divided:
 //! effect and error of a variant follow from two numbers. `sealed`: the covariates are put at right
@@ -54,12 +54,13 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 18] = [
+pub const OPENINGS: [Opening; 19] = [
     ADMITTED,
     UNSOUND,
     APART,
     COVARIATES,
     AXES,
+    BACKGROUND,
     glm::ADMITTED,
     glm::UNSOUND,
     glm::APART,
@@ -99,6 +100,12 @@ pub(crate) const COVARIATES: Opening = Opening {
 pub(crate) const AXES: Opening = Opening {
     name: "gwas.axes",
     says: "For principal axes only: how they weigh the variants, in each step of finding them.",
+    to: Audience::Centres,
+};
+pub(crate) const BACKGROUND: Opening = Opening {
+    name: "gwas.background",
+    says: "For a polygenic background only: sums over all patients for each of its variants, in each \
+           step, and for each covariate.",
     to: Audience::Centres,
 };
 pub(crate) const FLOORS: Opening = Opening {
@@ -181,6 +188,9 @@ pub fn prepare(
     let model = null.models()[0];
     if !model.design.has_intercept || model.design.offset.is_some() {
         return Err(error("needs an intercept, and no offset"));
+    }
+    if asked.background.is_some() && null.is_weighted() {
+        return Err(error("fits a background for a measured trait only"));
     }
     if let Some(hits) = asked.hits {
         if null.traits() > 1 {
@@ -293,33 +303,50 @@ impl Gwas {
     fn scan(
         &self,
         session: &mut dyn Session,
-        block: &Block<'_>,
+        parts: &[(Block<'_>, (usize, usize))],
         linked: Option<&Linked>,
     ) -> Result<Vec<Found>, AnalysisError> {
-        let (first, end) = self.asked.range;
-        let blocks = (first..end).step_by(BLOCK).map(|at| (at, BLOCK.min(end - at)));
+        let blocks: Vec<(&Block<'_>, (usize, usize))> = parts
+            .iter()
+            .flat_map(|(block, range)| blocks_of(*range).map(move |place| (block, place)))
+            .collect();
         let genotypes = linked.map(|it| &it.genotypes);
         let (sender, receiver) = sync_channel::<Result<Coded, AnalysisError>>(1);
         let mut found = Vec::new();
-        let target = block.step.target;
         thread::scope(|scope| {
-            let waiting = blocks.clone();
+            let waiting: Vec<_> =
+                blocks.iter().map(|(block, place)| (block.step.target, *place)).collect();
             scope.spawn(move || {
-                for place in waiting {
+                for (target, place) in waiting {
                     // a step that failed has hung up
                     if sender.send(target.coded(genotypes, place, self.asked.coding)).is_err() {
                         return;
                     }
                 }
             });
-            for (coded, (first, _)) in receiver.into_iter().zip(blocks) {
+            for ((coded, (block, (first, _))), done) in receiver.into_iter().zip(&blocks).zip(1..) {
                 let hits = block.run(session, &coded?)?;
                 let place = |(at, mean)| Found { variant: first + at, mean };
                 found.extend(hits.into_iter().map(place));
+                session.tell(done, blocks.len());
             }
             Ok(found)
         })
     }
+
+    /// Runs of variants that share a target.
+    pub(crate) fn parts(&self) -> Vec<(usize, usize)> {
+        if self.asked.background.is_some() {
+            self.asked.chromosomes()
+        } else {
+            vec![self.asked.range]
+        }
+    }
+}
+
+/// Blocks of a run of variants: the first, and how many.
+pub(crate) fn blocks_of((first, end): (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
+    (first..end).step_by(BLOCK).map(move |at| (at, BLOCK.min(end - at)))
 }
 
 impl Analysis for Gwas {
@@ -371,6 +398,13 @@ impl Analysis for Gwas {
                  axes",
                 self.axes.count,
                 self.axes.parameters(),
+                self.axes.variants()
+            ));
+        }
+        if self.asked.background.is_some() {
+            lines.push(format!(
+                "to the centres: {} numbers for each of {} variants, which make the background",
+                1 + crate::gwas_background::STEPS,
                 self.axes.variants()
             ));
         }
@@ -436,16 +470,23 @@ impl Analysis for Gwas {
         let totals = [&patients, &layout, &fitted.squares, &public];
         session.release(TOTALS, &Shared::concat(totals))?;
         let floors = self.asked.floors;
-        let block = Block {
+        let block = |target, threshold: f64| Block {
             step: Step { floors, setting, target, patients: &patients },
             coding: self.asked.coding,
             hardy_weinberg: self.asked.hardy_weinberg,
             layout: fitted.layout,
-            turn: fitted.turn,
-            hits: self.asked.hits.map(|hits| (hits, fitted.threshold)),
-            alone: fitted.alone,
+            turn: fitted.turn.as_ref(),
+            hits: self.asked.hits.map(|hits| (hits, threshold)),
+            alone: fitted.alone.as_ref(),
         };
-        let found = self.scan(session, &block, linked)?;
+        let threshold = |at: usize| fitted.thresholds.get(at).copied().unwrap_or(1.0);
+        let parts: Vec<(Block<'_>, (usize, usize))> = if fitted.parts.is_empty() {
+            vec![(block(target, threshold(0)), self.asked.range)]
+        } else {
+            let each = fitted.parts.iter().enumerate();
+            each.map(|(at, it)| (block(&it.target, threshold(at)), it.range)).collect()
+        };
+        let found = self.scan(session, &parts, linked)?;
         let basis = linked.zip(fitted.basis.as_ref());
         match self.asked.hits.and_then(|hits| Some((hits.correct?, hits.most))) {
             Some((how, most)) => {

@@ -54,10 +54,10 @@ pub(crate) struct Placed {
 type Standard = Option<(f64, f64)>;
 
 /// Standardised genotypes of this centre's patients.
-struct Standardised<'a> {
-    packed: &'a Packed,
-    places: &'a [Option<usize>],
-    standards: &'a [Standard],
+pub(crate) struct Genome {
+    packed: Packed,
+    places: Vec<Option<usize>>,
+    standards: Vec<Standard>,
     rows: usize,
 }
 
@@ -88,9 +88,36 @@ impl Axes {
         setting: &Setting,
         (linked, rows): (Option<&Linked>, &Rows),
     ) -> Result<Placed, AnalysisError> {
+        let frame = (setting, linked);
+        let (chosen, genome) = self.standardised(session, frame, rows)?;
+        let genotypes = genome.as_ref();
+        let (axes, eigenvalues) = self.lanczos(session, genotypes, chosen.len())?;
+        let Some(genotypes) = genotypes else {
+            return Ok(Placed { scores: Vec::new(), eigenvalues });
+        };
+        let mut scores = genotypes.projected(&axes, self.count);
+        // public: each axis' scores have the eigenvalue as their sum of squares
+        let used = genotypes.used();
+        let people: usize = setting.rows_at_most.iter().sum();
+        for row in scores.chunks_mut(self.count.max(1)) {
+            for (score, value) in row.iter_mut().zip(&eigenvalues) {
+                *score *= (people as f64 / (value * used)).sqrt();
+            }
+        }
+        Ok(Placed { scores, eigenvalues })
+    }
+
+    /// The variants that are looked at, and their genotypes, standardised by what all centres know of
+    /// them; nobody's while planning.
+    pub(crate) fn standardised(
+        &self,
+        session: &mut dyn Session,
+        (setting, linked): (&Setting, Option<&Linked>),
+        rows: &Rows,
+    ) -> Result<(Vec<usize>, Option<Genome>), AnalysisError> {
         let chosen = self.chosen();
-        let people = linked.map(|it| it.places(rows)).unwrap_or_default();
-        let target = Target::counting(linked.map(|_| people.as_slice()), rows.y.len());
+        let places = linked.map(|it| it.places(rows)).unwrap_or_default();
+        let target = Target::counting(linked.map(|_| places.as_slice()), rows.y.len());
         let packed = linked.map(|it| it.pick(&chosen)).transpose()?;
         let sums = target.sums_of(packed.as_ref(), chosen.len())?;
         let patients = session.input(&[encode_count(target.patients())])?;
@@ -104,44 +131,29 @@ impl Axes {
             (variance > 0.0).then(|| (mean, variance.sqrt().recip()))
         };
         let standards: Vec<Standard> = alleles.iter().map(standard).collect();
-        let genotypes = packed.as_ref().map(|packed| Standardised {
-            packed,
-            places: &people,
-            standards: &standards,
-            rows: rows.y.len(),
-        });
-        let (axes, eigenvalues) = self.lanczos(session, genotypes.as_ref(), &standards)?;
-        let Some(genotypes) = genotypes else {
-            return Ok(Placed { scores: Vec::new(), eigenvalues });
-        };
-        let mut scores = genotypes.projected(&axes, self.count);
-        // public: each axis' scores have the eigenvalue as their sum of squares
-        let used = standards.iter().flatten().count() as f64;
-        let people: usize = setting.rows_at_most.iter().sum();
-        for row in scores.chunks_mut(self.count.max(1)) {
-            for (score, value) in row.iter_mut().zip(&eigenvalues) {
-                *score *= (people as f64 / (value * used)).sqrt();
-            }
-        }
-        Ok(Placed { scores, eigenvalues })
+        let rows = rows.y.len();
+        let genome = packed.map(|packed| Genome { packed, places, standards, rows });
+        Ok((chosen, genome))
     }
 
     /// The directions, `[variant][axis]`, and their eigenvalues.
     fn lanczos(
         &self,
         session: &mut dyn Session,
-        genotypes: Option<&Standardised<'_>>,
-        standards: &[Standard],
+        genotypes: Option<&Genome>,
+        variants: usize,
     ) -> Result<(Vec<f64>, Vec<f64>), AnalysisError> {
         let width = self.count + BEYOND;
-        let variants = standards.len();
-        let used = standards.iter().flatten().count().max(1) as f64;
+        let used = genotypes.map_or(1.0, Genome::used);
         let mut basis: Vec<Vec<f64>> = Vec::new();
         let mut images: Vec<Vec<f64>> = Vec::new();
         let mut numbers = PublicNumbers::new(SEED);
-        let mut next: Vec<Vec<f64>> = (0..width)
-            .map(|_| standards.iter().map(|it| it.map_or(0.0, |_| numbers.normal())).collect())
-            .collect();
+        let mut drawn = |at: usize| {
+            let takes_part = genotypes.is_some_and(|it| it.takes_part(at));
+            if takes_part { numbers.normal() } else { 0.0 }
+        };
+        let mut next: Vec<Vec<f64>> =
+            (0..width).map(|_| (0..variants).map(&mut drawn).collect()).collect();
         for _ in 0..STEPS {
             if genotypes.is_some() {
                 orthogonalise(&basis, &mut next);
@@ -239,9 +251,18 @@ fn orthogonalise(basis: &[Vec<f64>], columns: &mut [Vec<f64>]) {
     }
 }
 
-impl Standardised<'_> {
+impl Genome {
+    /// How many variants take part.
+    pub(crate) fn used(&self) -> f64 {
+        self.standards.iter().flatten().count().max(1) as f64
+    }
+
+    fn takes_part(&self, variant: usize) -> bool {
+        self.standards.get(variant).is_some_and(Option::is_some)
+    }
+
     /// This centre's patients times directions `[variant][width]`: `[row][width]`.
-    fn projected(&self, directions: &[f64], width: usize) -> Vec<f64> {
+    pub(crate) fn projected(&self, directions: &[f64], width: usize) -> Vec<f64> {
         let mut scores = vec![0.0; self.rows * width];
         let mut entries = vec![0.0; 4 * width];
         for (variant, standard) in self.standards.iter().enumerate() {
@@ -267,11 +288,11 @@ impl Standardised<'_> {
     }
 
     /// Scores `[row][width]` times genotypes: `[variant][width]`.
-    fn returned(&self, scores: &[f64], width: usize) -> Vec<f64> {
+    pub(crate) fn returned(&self, scores: &[f64], width: usize) -> Vec<f64> {
         const UNIT: f64 = 1.0 / (1_u64 << SCAN_BITS) as f64;
-        let scanner = Scanner::new(self.places, scores, &vec![Dose::Copies; width]);
+        let scanner = Scanner::new(&self.places, scores, &vec![Dose::Copies; width]);
         let totals = scanner.totals();
-        let sums = scanner.scan(self.packed);
+        let sums = scanner.scan(&self.packed);
         let mut returned = vec![0.0; self.standards.len() * width];
         for (variant, standard) in self.standards.iter().enumerate() {
             let Some((mean, inverse)) = standard else { continue };

@@ -125,11 +125,11 @@ pub(crate) struct Block<'a> {
     /// Smallest p value of Hardy-Weinberg proportions.
     pub(crate) hardy_weinberg: Option<f64>,
     pub(crate) layout: Layout,
-    pub(crate) turn: Option<Turn>,
+    pub(crate) turn: Option<&'a Turn>,
     /// Which variants stand out, and the size of a score over the root of its square from which on.
     pub(crate) hits: Option<(Hits, f64)>,
     /// Where centres are fitted alone.
-    pub(crate) alone: Option<Alone>,
+    pub(crate) alone: Option<&'a Alone>,
 }
 
 /// A variant that stands out: its number in the block, and the mean of its doses.
@@ -157,7 +157,7 @@ impl Block<'_> {
         session: &mut dyn Session,
         coded: &Coded,
     ) -> Result<Vec<Hit>, AnalysisError> {
-        if let Some(alone) = &self.alone {
+        if let Some(alone) = self.alone {
             self.run_alone(session, coded, alone)?;
             return Ok(Vec::new());
         }
@@ -304,7 +304,7 @@ impl Block<'_> {
     ) -> Result<(Shared, Option<Shared>), AnalysisError> {
         let count = self.step.target.covariates;
         let bits = self.layout.bits;
-        let Some(turn) = &self.turn else {
+        let Some(turn) = self.turn else {
             let sums: Vec<Word> = covariates.iter().map(|it| word(*it, bits)).collect();
             let shared = session.input(&sums)?;
             session.narrow(self.layout.bytes);
@@ -338,7 +338,7 @@ impl Block<'_> {
         let scores = own.scores.iter().flatten();
         let coarse: Vec<Word> = scores.map(|it| word(it / threshold, bits)).collect();
         let mut coarse = session.input(&coarse)?;
-        if let Some(effects) = self.turn.as_ref().filter(|it| it.traits) {
+        if let Some(effects) = self.turn.filter(|it| it.traits) {
             coarse = coarse.minus(&self.turned_coarse(session, own, effects, threshold)?);
         }
         session.narrow(self.layout.bytes);

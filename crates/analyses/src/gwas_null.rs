@@ -7,6 +7,7 @@ use crate::glm::Glm;
 use crate::gwas::{ADMITTED, APART, COVARIATES, RESIDUAL, UNSOUND};
 use crate::gwas_alone::{Alone, fit_alone};
 use crate::gwas_axes::Axes;
+use crate::gwas_background::{Part, STEPS as BACKGROUND_STEPS, parts};
 use crate::gwas_block::{Layout, TURN_BITS, Turn, score_lift};
 use crate::gwas_conditions::doses_of;
 use crate::gwas_local::{Columns, Linked, Target, turned};
@@ -63,8 +64,11 @@ pub(crate) struct Fitted {
     pub(crate) squares: Shared,
     /// Of principal axes; public.
     pub(crate) eigenvalues: Vec<f64>,
-    /// Size of a score, over the root of its square, from which on a variant is a hit.
-    pub(crate) threshold: f64,
+    /// Chromosomes, each with a target of its own; none where one target serves all.
+    pub(crate) parts: Vec<Part>,
+    /// Sizes of a score, over the root of its square, from which on a variant is a hit: one for each part,
+    /// or one for all.
+    pub(crate) thresholds: Vec<f64>,
     /// Where centres are fitted alone.
     pub(crate) alone: Option<Alone>,
     /// What corrections of hits need.
@@ -140,14 +144,15 @@ impl Null {
         let target = Target::nobody(self.covariates(), self.traits(), self.is_weighted());
         let squares = Shared::zeros(self.traits());
         let layout = self.layout(frame);
-        let turn = None;
+        let (turn, parts, thresholds) = (None, Vec::new(), vec![1.0]);
         Fitted {
             target,
             layout,
             turn,
             squares,
             eigenvalues,
-            threshold: 1.0,
+            parts,
+            thresholds,
             alone: None,
             basis: None,
         }
@@ -163,7 +168,8 @@ impl Null {
         let setting = frame.setting;
         let mut rows = given.rows(frame.linked.map(|it| &it.patients))?;
         let order = model.order();
-        let parameters = (order + traits.len()).max(frame.axes.parameters());
+        let steps = if frame.asked.background.is_some() { BACKGROUND_STEPS } else { 0 };
+        let parameters = (order + traits.len()).max(frame.axes.parameters()).max(steps);
         let patients = rows.y.len();
         let applicants = Applicants { patients, parameters, statistics: 0, also: &[] };
         admit(session, ADMITTED, &setting.policy, applicants)?;
@@ -220,33 +226,37 @@ impl Null {
                 fitted.basis = Some(Basis { rows, rest, weights, predictors, turned, order });
             }
             fitted.squares = session.input(&squares)?;
+            if frame.asked.background.is_some() {
+                let basis = (fitted.basis.as_ref(), lift);
+                (fitted.parts, fitted.squares) = parts(session, frame, basis, order)?;
+            }
         }
         fitted.layout = layout;
-        fitted.threshold = self.threshold(session, frame, &fitted)?;
+        fitted.thresholds = self.thresholds(session, frame, &fitted)?;
         Ok(fitted)
     }
 
     /// The score over its standard error, not counting the trait's own deviations, from which on a
     /// variant of a measured trait is a hit: `t^2 = f s^2 / (d S - s^2)`.
-    fn threshold(
+    fn thresholds(
         &self,
         session: &mut dyn Session,
         frame: &Frame<'_>,
         fitted: &Fitted,
-    ) -> Result<f64, AnalysisError> {
-        let Some(hits) = frame.asked.hits else { return Ok(1.0) };
+    ) -> Result<Vec<f64>, AnalysisError> {
+        let Some(hits) = frame.asked.hits else { return Ok(vec![1.0]) };
         let least = -hits.below.log10();
         if self.is_weighted() {
-            return Ok(least_size(least, normal));
+            return Ok(vec![least_size(least, normal)]);
         }
         let patients = session.input(&[encode_count(fitted.target.patients())])?;
         let both = Shared::concat([&patients.integer_to_fixed(), &fitted.squares]);
         let opened = reals(&session.open(RESIDUAL, &both)?);
-        let [patients, squares, ..] = opened[..] else { return Ok(1.0) };
-        let freedom = patients - self.model().order() as f64 - 1.0;
+        let freedom = opened.first().copied().unwrap_or(0.0) - self.model().order() as f64 - 1.0;
         let student = Student::new(freedom);
         let t = least_size(least, |t| student.tail(t));
-        Ok((squares * t * t / (t * t + freedom)).sqrt())
+        let size = |squares: &f64| (squares * t * t / (t * t + freedom)).sqrt();
+        Ok(opened.iter().skip(1).map(size).collect())
     }
 
     fn logistic(
@@ -305,7 +315,7 @@ impl Null {
                 fitted.basis = Some(Basis { rows, rest, weights, predictors, turned, order });
             }
         }
-        fitted.threshold = self.threshold(session, frame, &fitted)?;
+        fitted.thresholds = self.thresholds(session, frame, &fitted)?;
         Ok(fitted)
     }
 }

@@ -11,6 +11,8 @@ const MISSING_MAX: f64 = 0.05;
 const VARIANTS_MAX: u32 = 1 << 26;
 /// Most variants that a scan is conditioned on.
 const CONDITIONS_MAX: usize = 10;
+/// Most chromosomes, unplaced pieces included.
+const CHROMOSOMES_MAX: usize = 100;
 /// Largest p value of a hit unless the request says otherwise.
 const BELOW: f64 = 1e-4;
 /// Most hits that are corrected unless the request says otherwise, and at all.
@@ -64,6 +66,10 @@ pub(crate) struct Asked {
     pub(crate) conditions: Vec<(usize, String)>,
     pub(crate) hits: Option<Hits>,
     pub(crate) sealed: bool,
+    /// Heritability by which the polygenic background is fitted.
+    pub(crate) background: Option<f64>,
+    /// First variants of the panel's chromosomes.
+    starts: Vec<usize>,
     /// Whether centres are fitted alone and their effects combined.
     pub(crate) meta: bool,
 }
@@ -139,8 +145,20 @@ impl Asked {
             conditions: conditions_of(request, size)?,
             hits,
             sealed: request.sealed,
+            background: background_of(request)?,
+            starts: starts_of(request, size)?,
             meta: request.meta,
         })
+    }
+
+    /// The chromosomes' variants, as far as they are tested.
+    pub(crate) fn chromosomes(&self) -> Vec<(usize, usize)> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.size]);
+        let within = |(first, end): (&usize, usize)| {
+            let (first, end) = ((*first).max(self.range.0), end.min(self.range.1));
+            (first < end).then_some((first, end))
+        };
+        self.starts.iter().zip(ends).filter_map(within).collect()
     }
 
     /// Variants that are tested.
@@ -158,6 +176,12 @@ impl Asked {
             Coding::Additive => {}
             Coding::Dominant => lines.push("one alternative allele counts as two do".to_owned()),
             Coding::Recessive => lines.push("only two alternative alleles count".to_owned()),
+        }
+        if let Some(heritability) = self.background {
+            lines.push(format!(
+                "each chromosome is tested against what the others leave of the trait, by ridge \
+                 regression at a heritability of {heritability}"
+            ));
         }
         if self.meta {
             lines.push("each centre is fitted alone; effects by inverse variances".to_owned());
@@ -184,6 +208,40 @@ fn range_of(request: &Request, size: usize) -> Result<(usize, usize), AnalysisEr
             "needs a `range` of two numbers, the first variant and the one after the last",
         )),
     }
+}
+
+fn background_of(request: &Request) -> Result<Option<f64>, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let Some(heritability) = request.background else { return Ok(None) };
+    if !(0.01..=0.99).contains(&heritability) {
+        return Err(error("needs a heritability from 0.01 to 0.99 for the background"));
+    }
+    let other = request.sealed || request.meta || !request.traits.is_empty();
+    if other || request.family.as_deref() == Some("binomial") {
+        return Err(error(
+            "fits a background for one measured trait, not sealed, not by meta, family gaussian",
+        ));
+    }
+    Ok(Some(heritability))
+}
+
+/// First variants of the chromosomes; one chromosome where nothing is said.
+fn starts_of(request: &Request, size: usize) -> Result<Vec<usize>, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let starts = request.chromosomes.iter().map(|it| usize::try_from(*it).unwrap_or(usize::MAX));
+    let starts: Vec<usize> = starts.collect();
+    if request.background.is_some() && starts.len() < 2 {
+        return Err(error(
+            "needs a panel of two chromosomes at least for a background, and --panel its file",
+        ));
+    }
+    let rising = starts.windows(2).all(|pair| pair[0] < pair[1]);
+    let sound =
+        starts.first().is_none_or(|it| *it == 0) && starts.last().is_none_or(|it| *it < size);
+    if !rising || !sound || starts.len() > CHROMOSOMES_MAX {
+        return Err(error("has `chromosomes` that are no rising numbers of variants from 0"));
+    }
+    Ok(if starts.is_empty() { vec![0] } else { starts })
 }
 
 fn conditions_of(request: &Request, size: usize) -> Result<Vec<(usize, String)>, AnalysisError> {

@@ -1,7 +1,7 @@
 //! What the researcher reads out of a scan's release: rows of variants, tables.
 
 use crate::analysis::{AnalysisError, Findings};
-use crate::gwas::{CORRECTED, Gwas, STATISTICS, TOTALS};
+use crate::gwas::{CORRECTED, Gwas, STATISTICS, TOTALS, blocks_of};
 use crate::gwas_alone::{Combined, EACH, combined, words_of};
 use crate::gwas_axes::eigenvalue_table;
 use crate::gwas_block::Layout;
@@ -31,7 +31,7 @@ struct Totals {
     count_bits: u32,
     /// Bits below a square in its word; 0 where scores stand apart.
     lift: u32,
-    /// Residual sums of squares of the traits.
+    /// Residual sums of squares of the traits, or of one trait for each chromosome.
     squares: Vec<f64>,
     eigenvalues: Vec<f64>,
     freedom: f64,
@@ -51,7 +51,7 @@ struct Numbers {
 }
 
 impl Totals {
-    fn of(words: &[Word], (traits, order): (usize, usize), meta: bool) -> Self {
+    fn of(words: &[Word], (squares, order): (usize, usize), meta: bool) -> Self {
         let at = |at: usize| words.get(at).copied().unwrap_or_default();
         let bits = |place: usize| u32::try_from(at(place)).unwrap_or(0);
         let reals = |from: usize| words.iter().skip(from).map(|it| decode_scaled(*it, 40));
@@ -63,8 +63,8 @@ impl Totals {
             score_bits: bits(2),
             count_bits: bits(3),
             lift: bits(4),
-            squares: reals(5).take(traits).collect(),
-            eigenvalues: reals(5 + traits).collect(),
+            squares: reals(5).take(squares).collect(),
+            eigenvalues: reals(5 + squares).collect(),
             freedom,
             student: Student::new(freedom),
             meta,
@@ -140,7 +140,7 @@ impl Totals {
 fn row(
     variant: u32,
     numbers: &Numbers,
-    (number, measured): (usize, Option<&Trait>),
+    (squares, number, measured): (usize, usize, Option<&Trait>),
     totals: &Totals,
 ) -> ScanRow {
     let score = numbers.scores.get(number).copied().unwrap_or(f64::NAN);
@@ -179,7 +179,7 @@ fn row(
     }
     let beta = score / square;
     if let Some(Trait { scale, .. }) = measured {
-        let all = totals.squares.get(number).copied().unwrap_or(f64::NAN);
+        let all = totals.squares.get(squares).copied().unwrap_or(f64::NAN);
         let rest = (all - score * beta) / totals.freedom;
         let error = (rest / square).max(0.0).sqrt();
         row.beta = beta * scale;
@@ -226,15 +226,17 @@ impl Gwas {
         let sizes = (self.null.traits(), self.counts());
         let mut rows: Vec<Vec<ScanRow>> = vec![Vec::new(); sizes.0];
         let mut words = release.words(STATISTICS)?;
-        for first in (self.asked.range.0..self.asked.range.1).step_by(BLOCK) {
-            let variants = BLOCK.min(self.asked.range.1 - first);
+        let parts = self.parts();
+        let blocks = parts.iter().enumerate();
+        let blocks = blocks.flat_map(|(part, range)| blocks_of(*range).map(move |it| (part, it)));
+        for (part, (first, variants)) in blocks {
             let (block, rest) = words.split_at(totals.words(variants, sizes).min(words.len()));
             words = rest;
             for (at, numbers) in totals.numbers(block, variants, sizes).iter().enumerate() {
                 let variant = u32::try_from(first + at).unwrap_or(u32::MAX);
                 for (number, rows) in rows.iter_mut().enumerate() {
                     let of = measured.and_then(|it| it.get(number));
-                    rows.push(row(variant, numbers, (number, of), totals));
+                    rows.push(row(variant, numbers, (number.max(part), number, of), totals));
                 }
             }
         }
@@ -257,7 +259,8 @@ impl Gwas {
     }
 
     pub(crate) fn findings(&self, release: &Release) -> Result<Findings, AnalysisError> {
-        let sizes = (self.null.traits(), self.null.model().order());
+        let squares = self.null.traits().max(self.parts().len());
+        let sizes = (squares, self.null.model().order());
         let totals = Totals::of(release.words(TOTALS)?, sizes, self.asked.meta);
         let mut scans = self.scans(release, &totals)?;
         let mut notes = Vec::new();

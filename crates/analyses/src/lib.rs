@@ -45,6 +45,7 @@ mod grid;
 pub mod gwas;
 mod gwas_alone;
 mod gwas_axes;
+mod gwas_background;
 mod gwas_block;
 mod gwas_conditions;
 mod gwas_hits;

@@ -46,6 +46,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "principal axes of the genotypes that are covariates too, 0 to 10",
     },
     Choice {
+        name: "background",
+        takes: Takes::Number,
+        help: "test each chromosome against the others' ridge regression, at this heritability",
+    },
+    Choice {
         name: "baseline",
         takes: Takes::Nothing,
         help: "show the baseline's cumulative hazard",
@@ -61,6 +66,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "center",
         takes: Takes::Text,
         help: "where distances are measured from: median or mean",
+    },
+    Choice {
+        name: "chromosomes",
+        takes: Takes::Numbers,
+        help: "first variants of the chromosomes; follow from the panel's file",
     },
     Choice {
         name: "cluster",

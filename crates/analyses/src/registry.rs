@@ -290,7 +290,9 @@ pub const REGISTRY: &[Entry] = &[
         example: "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv",
         options: &[
             "axes",
+            "background",
             "below",
+            "chromosomes",
             "coding",
             "condition",
             "condition_at",

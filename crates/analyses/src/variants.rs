@@ -27,6 +27,12 @@ const fn variant(
 /// All of them.
 pub const VARIANTS: &[Variant] = &[
     variant(
+        "burden",
+        "rare variants of genes and an event",
+        "konsil burden 'died ~ age + sex' --panel lab/panel.tsv --sets lab/genes.tsv",
+        "R, eigenvalues and integrate, by the formulas of SKAT-O",
+    ),
+    variant(
         "gwas",
         "score tests of an event at all variants",
         "konsil gwas --pheno died --covar age,sex --panel lab/panel.tsv --family binomial",
@@ -37,6 +43,12 @@ pub const VARIANTS: &[Variant] = &[
         "scan with principal axes of the genotypes as covariates",
         "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv --axes 4",
         "a pooled regression with the pooled axes",
+    ),
+    variant(
+        "gwas",
+        "scan against the polygenic background",
+        "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv --background 0.4",
+        "the exact ridge regression of all patients, each chromosome left out",
     ),
     variant(
         "gwas",

@@ -43,6 +43,9 @@ pub(crate) fn resolve(request: &mut Request, folder: &Path) -> Result<(), Failur
         let range = range_of(&panel, region)?;
         request.range = [range.start, range.end].map(|it| u32::try_from(it).unwrap_or(0)).to_vec();
     }
+    if request.background.is_some() {
+        request.chromosomes = starts_of(&panel);
+    }
     if let Some(sets) = &request.sets {
         request.set_list = sets_of(&panel, &folder.join(sets))?;
     }
@@ -121,6 +124,19 @@ fn sets_of(panel: &Panel, path: &Path) -> Result<Vec<String>, Failure> {
         return Err(Failure::usage(what));
     }
     Ok(sets.into_iter().map(|(name, variants)| name + &variants).collect())
+}
+
+/// The first variant of each chromosome.
+fn starts_of(panel: &Panel) -> Vec<u32> {
+    let mut starts = Vec::new();
+    let mut last = None;
+    for (at, variant) in (0_u32..).zip(panel.variants()) {
+        if last != Some(variant.chromosome) {
+            starts.push(at);
+            last = Some(variant.chromosome);
+        }
+    }
+    starts
 }
 
 /// Numbers of variants by name.

@@ -115,9 +115,11 @@ pub(crate) fn run_with_progress(
 ) -> Result<Outcome, Failure> {
     let centres = run.plan.centres.len();
     let said: Mutex<Vec<(String, usize)>> = Mutex::default();
+    let first = run.plan.centres.first().cloned().unwrap_or_default();
     let say = |event: Event| {
         let step = match event {
-            Event::Progress { stage, analysis, .. } => match stage.as_str() {
+            Event::Progress { stage, analysis, centre } => match stage.as_str() {
+                "part" => return say_part(&analysis, (&centre, &first), screen),
                 "connect" => "centres are linked".to_owned(),
                 "analysis" => format!("analysis {analysis}"),
                 other => other.to_owned(),
@@ -136,6 +138,20 @@ pub(crate) fn run_with_progress(
         }
     };
     Ok(researcher.run(run, &say)?)
+}
+
+/// Parts of an analysis that are done, each quarter of them; centres go together, so that one speaks for
+/// all.
+fn say_part(text: &str, (centre, first): (&str, &str), screen: &Screen) {
+    let counted = text.rsplit_once(' ').and_then(|(id, parts)| {
+        let (done, of) = parts.split_once('/')?;
+        Some((id, done.parse::<usize>().ok()?, of.parse::<usize>().ok()?))
+    });
+    let Some((id, done, of)) = counted.filter(|_| centre == first) else { return };
+    let quarter = |done: usize| 4 * done / of.max(1);
+    if done > 0 && done < of && quarter(done) > quarter(done - 1) {
+        screen.note(&format!("  {id} {} %  ({done} of {of} blocks)", 100 * done / of));
+    }
 }
 
 /// The plan on the screen: what is revealed, what leaves, what it needs.

@@ -26,6 +26,16 @@ pub struct SharedSession {
     manifest: Vec<Opening>,
     ledger: Ledger,
     released: Vec<(Opening, Vec<Word>)>,
+    listener: Option<Listener>,
+}
+
+/// Told how far a program has come: parts that are done, and all parts.
+struct Listener(Box<dyn Fn(usize, usize) + Send>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener(..)")
+    }
 }
 
 impl SharedSession {
@@ -44,7 +54,8 @@ impl SharedSession {
 
     fn new(party: Party, manifest: &[Opening]) -> Self {
         let manifest = manifest.to_vec();
-        Self { party, width: WORD_BYTES, manifest, ledger: Ledger::default(), released: Vec::new() }
+        let (ledger, released) = (Ledger::default(), Vec::new());
+        Self { party, width: WORD_BYTES, manifest, ledger, released, listener: None }
     }
 
     /// The correlations that a dry run has found to be needed, in order.
@@ -65,6 +76,11 @@ impl SharedSession {
         self.manifest = manifest.to_vec();
         self.width = WORD_BYTES;
         (std::mem::take(&mut self.ledger), std::mem::take(&mut self.released))
+    }
+
+    /// From now on, who is told how far the programs have come.
+    pub fn listen(&mut self, listener: Option<Box<dyn Fn(usize, usize) + Send>>) {
+        self.listener = listener.map(Listener);
     }
 
     /// Leaves out correlations that a program which ended early has not used, so that the next one
@@ -370,6 +386,12 @@ impl Session for SharedSession {
         self.ledger.record(opening, x.len());
         self.released.push((opening, part));
         Ok(())
+    }
+
+    fn tell(&self, done: usize, of: usize) {
+        if let Some(Listener(listener)) = &self.listener {
+            listener(done, of);
+        }
     }
 
     fn cost(&self) -> Cost {

@@ -53,9 +53,9 @@ pub enum Event {
     Progress {
         /// The centre.
         centre: String,
-        /// `connect`, `analysis` or `seal`.
+        /// `connect`, `analysis`, `part` or `seal`.
         stage: String,
-        /// Which analysis.
+        /// Which analysis; of a part also how many are done, as in `gwas 3/13`.
         analysis: String,
     },
     /// A centre is done.

@@ -28,6 +28,8 @@ use konsil_mpc::{
 use konsil_net::{
     Binding, ChannelCorrections, Hello, Kind, Member, Mesh, PartyId, Role, connect, connect_mesh,
 };
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -40,7 +42,7 @@ const VARIABLES_MAX: usize = 1000;
 const ROWS_MAX: usize = 1 << 32;
 
 /// Told when a step begins: stage and analysis.
-pub(crate) type Progress<'a> = &'a dyn Fn(&str, &str);
+pub(crate) type Progress<'a> = &'a (dyn Fn(&str, &str) + Sync);
 
 /// A request that was checked.
 pub(crate) struct Checked {
@@ -404,7 +406,9 @@ fn run_stages(
         let question = question(&checked.study, &stage.id, tokens);
         let noise = checked.study.noise(&secret, &question);
         let setting = Setting { noise, ..setting.clone() };
-        let ended = stage.analysis.run(session, &setting, Some(patients));
+        let ended = told(session, (progress, &stage.id), |session| {
+            stage.analysis.run(session, &setting, Some(patients))
+        });
         let (ledger, released) = session.next_program(&[]);
         let withheld = match ended {
             Ok(()) => None,
@@ -433,6 +437,29 @@ fn run_stages(
         node.note_release(&request.session, (cohort, &shown), asked)?;
     }
     Ok((summaries, words))
+}
+
+/// Runs a program and passes on how far it has come; says nothing where it is one part.
+fn told<T>(
+    session: &mut SharedSession,
+    (progress, id): (Progress<'_>, &str),
+    program: impl FnOnce(&mut SharedSession) -> T,
+) -> T {
+    let (sender, receiver) = channel::<(usize, usize)>();
+    session.listen(Some(Box::new(move |done, of| {
+        // who listens is there until the program ends
+        let _sent = sender.send((done, of));
+    })));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (done, of) in receiver.into_iter().filter(|(_, of)| *of > 1) {
+                progress("part", &format!("{id} {done}/{of}"));
+            }
+        });
+        let ended = program(session);
+        session.listen(None);
+        ended
+    })
 }
 
 /// The sets of patients that each stage is about.

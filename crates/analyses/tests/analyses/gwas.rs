@@ -172,7 +172,7 @@ pub(crate) fn scan(formula: &str, family: &str, variants: usize) -> Request {
 }
 
 /// Solves a symmetric system in the clear.
-fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+pub(crate) fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for pivot in 0..n {
         for row in pivot + 1..n {
