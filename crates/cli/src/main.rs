@@ -35,6 +35,7 @@ mod pgx;
 mod power;
 mod processes;
 mod prs;
+mod regions;
 mod render;
 mod report;
 mod request;
