@@ -210,6 +210,18 @@ pub struct Request {
     /// `all` or `hits`: which variants are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show: Option<String>,
+    /// Numbers of the panel's variants that take part, as [`crate::among::listed`] writes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub among: Option<String>,
+    /// Variants behind each with which it is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// Squared correlation above which two variants are linked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r2: Option<f64>,
+    /// Smallest kinship of people who are called related.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinship: Option<f64>,
 }
 
 /// What is fixed for a run besides the request. Public.

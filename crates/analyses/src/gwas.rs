@@ -41,12 +41,12 @@ use crate::gwas_block::Block;
 use crate::gwas_hits::{Found, correct};
 use crate::gwas_local::{Coded, Linked, have_genotypes};
 use crate::gwas_null::{Frame, Null, STEPS, STEPS_ALIKE, Trait};
-use crate::gwas_request::{Asked, MAF};
+use crate::gwas_request::{Asked, MAF, check_shown};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Part, Step};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{Release, Scans};
+use konsil_disclosure::Release;
 use konsil_kernels::Coding;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{encode, encode_count};
@@ -153,6 +153,32 @@ pub(crate) const TOTALS: Opening = Opening {
     says: "How many patients there are, and the traits' residual sums of squares.",
     to: Audience::Researcher,
 };
+
+/// The options that it takes.
+pub const OPTIONS: &[&str] = &[
+    "axes",
+    "background",
+    "below",
+    "chromosomes",
+    "coding",
+    "condition",
+    "condition_at",
+    "correct",
+    "family",
+    "hits_max",
+    "hwe",
+    "iterations",
+    "maf",
+    "meta",
+    "missing_max",
+    "panel",
+    "range",
+    "region",
+    "sealed",
+    "show",
+    "traits",
+    "variants",
+];
 
 /// Principal axes are of variants at least as frequent.
 const AXES_MAF: f64 = 0.05;
@@ -451,11 +477,8 @@ impl Analysis for Gwas {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        let alone = self.asked.hits.is_some_and(|it| it.alone);
-        if setting.policy.scans == Scans::Hits && !alone {
-            let what = "shows all variants, and a centre's policy shows hits alone (R11): ask with \
-                        show = \"hits\", or ask the centre for `scans = \"all\"` in its policy";
-            return Err(AnalysisError::Request { id: "gwas".to_owned(), what: what.to_owned() });
+        if !self.asked.hits.is_some_and(|it| it.alone) {
+            check_shown(setting, ("gwas", self.asked.variants()))?;
         }
         let linked = Linked::new(patients, (&self.asked.panel, self.asked.size))?;
         let linked = linked.as_ref();

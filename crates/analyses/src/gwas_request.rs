@@ -1,7 +1,8 @@
 //! What a genome-wide scan is asked for: which variants, by which model of inheritance, what is shown.
 
-use crate::analysis::{AnalysisError, Request};
+use crate::analysis::{AnalysisError, Request, Setting};
 use crate::gwas_steps::{Floors, Part};
+use konsil_disclosure::Scans;
 use konsil_kernels::Coding;
 
 /// Floors unless the request says otherwise.
@@ -107,6 +108,26 @@ pub(crate) fn floors_of(request: &Request) -> Result<Floors, AnalysisError> {
     let (maf, missing) =
         fits.ok_or_else(|| error("takes `maf` and `missing_max` with at most six decimals"))?;
     Ok(Floors { maf, missing })
+}
+
+/// Most variants of which numbers are shown where a policy shows hits of scans alone (R11).
+const SHOWN_MAX: usize = 1000;
+
+/// R11: refuses to show numbers of very many variants, unless the centres' policies allow that.
+///
+/// # Errors
+/// [`AnalysisError::Request`].
+pub(crate) fn check_shown(
+    setting: &Setting,
+    (kind, variants): (&str, usize),
+) -> Result<(), AnalysisError> {
+    if setting.policy.scans == Scans::All || variants <= SHOWN_MAX {
+        return Ok(());
+    }
+    let what = "shows numbers of more than 1,000 variants, and a centre's policy shows hits of scans \
+                alone (R11): ask for fewer variants, gwas with show = \"hits\", or ask the centre for \
+                `scans = \"all\"` in its policy";
+    Err(AnalysisError::Request { id: kind.to_owned(), what: what.to_owned() })
 }
 
 impl Asked {

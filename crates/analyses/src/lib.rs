@@ -1,9 +1,11 @@
 //! The analyses: one file each, and the registry from which commands, help and plans come.
 //!
 //! **Invariant:** an analysis sees its own centre's patients and a session, nothing else. What it
-//! reveals stands in its `OPENINGS`; the session refuses everything else.
+//! reveals stands in its `OPENINGS`; the session refuses everything else. It leaves nothing behind at a
+//! centre, but for `relatives`, whose list the centre's genotypes keep.
 
 pub mod adjust;
+pub mod among;
 mod analysis;
 pub mod anova;
 mod batched;
@@ -67,6 +69,7 @@ pub mod kmeans;
 mod kmeans_steps;
 pub mod kruskal;
 pub mod ks;
+pub mod ld;
 pub mod leave_out;
 mod levelled;
 pub mod levene;
@@ -88,6 +91,7 @@ pub mod power;
 mod public_numbers;
 mod quantiles;
 mod registry;
+pub mod relatives;
 pub mod roc;
 mod sandwich;
 mod scan;

@@ -41,6 +41,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "mixture of penalties, from 0 for ridge to 1 for lasso",
     },
     Choice {
+        name: "among",
+        takes: Takes::Text,
+        help: "a file with the names of the variants that take part; all of the panel unless given",
+    },
+    Choice {
         name: "axes",
         takes: Takes::Whole,
         help: "principal axes of the genotypes that are covariates too, 0 to 10",
@@ -157,6 +162,11 @@ pub const OPTIONS: &[Choice] = &[
     },
     Choice { name: "k", takes: Takes::Whole, help: "how many clusters to form" },
     Choice {
+        name: "kinship",
+        takes: Takes::Number,
+        help: "smallest kinship of relatives: 0.354 twins, 0.177 first degree, 0.0884 second, unless given",
+    },
+    Choice {
         name: "lambda",
         takes: Takes::Number,
         help: "the only penalty, instead of many to choose from",
@@ -210,6 +220,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "points",
         takes: Takes::Whole,
         help: "times at which a curve is shown, at most",
+    },
+    Choice {
+        name: "r2",
+        takes: Takes::Number,
+        help: "squared correlation above which two variants are linked, 0.2 unless given",
     },
     Choice {
         name: "range",
@@ -300,6 +315,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "weights",
         takes: Takes::Text,
         help: "the variable that has the patients' prior weights",
+    },
+    Choice {
+        name: "window",
+        takes: Takes::Whole,
+        help: "variants behind each with which it is compared, 1 to 1000, 50 unless given",
     },
     Choice { name: "zph", takes: Takes::Nothing, help: "test whether hazards are proportional" },
 ];

@@ -45,7 +45,7 @@ pub enum ScanTest {
 }
 
 /// Genotypes of one variant.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenotypeRow {
     /// Number in the panel, from 0.
     pub variant: u32,
@@ -61,6 +61,8 @@ pub struct GenotypeRow {
     pub log10_p: f64,
     /// Why it has no counts.
     pub skipped: Option<Skipped>,
+    /// Where pairs were compared: numbers in the panel of the later variants that it is linked with.
+    pub linked: Option<Vec<u32>>,
 }
 
 /// One variant.

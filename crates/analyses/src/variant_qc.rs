@@ -22,7 +22,7 @@
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::gwas_local::{Linked, Target, have_genotypes};
-use crate::gwas_request::{floors_of, panel_of};
+use crate::gwas_request::{check_shown, floors_of, panel_of};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Step, Verdict, over_rows};
 use crate::hardy_weinberg::hardy_weinberg;
@@ -30,7 +30,7 @@ use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{Applicants, Release, Scans, admit};
+use konsil_disclosure::{Applicants, Release, admit};
 use konsil_kernels::{Coding, GenotypeCounts};
 use konsil_mpc::{Audience, Opening, Session, linear};
 use konsil_ring::{Word, encode_count};
@@ -123,6 +123,7 @@ fn row(variant: u32, word: Word) -> GenotypeRow {
         two: f64::NAN,
         log10_p: f64::NAN,
         skipped: None,
+        linked: None,
     };
     if known == 0.0 {
         row.alternative = f64::NAN;
@@ -168,14 +169,7 @@ impl Analysis for VariantQc {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        if setting.policy.scans == Scans::Hits {
-            let what = "shows counts of all variants, and a centre's policy shows hits of scans alone \
-                        (R11): ask the centre for `scans = \"all\"` in its policy";
-            return Err(AnalysisError::Request {
-                id: "variant_qc".to_owned(),
-                what: what.to_owned(),
-            });
-        }
+        check_shown(setting, ("variant_qc", self.variants))?;
         let linked = Linked::new(patients, (&self.panel, self.variants))?;
         let linked = linked.as_ref();
         let people = linked.map_or(0, |it| it.patients.rows());

@@ -52,6 +52,26 @@ pub(crate) enum GenoCommand {
         #[command(flatten)]
         files: GenoFiles,
     },
+    /// Show how many of a centre's people have a relative in an earlier centre, as `konsil relatives` has
+    /// found, and write a link file without them.
+    #[command(
+        after_help = "Example:\n  konsil geno relatives --id-map links.csv --out kept.csv -C centre"
+    )]
+    Relatives {
+        /// Name of the genotypes.
+        #[arg(long, default_value = "geno")]
+        name: String,
+        /// The link file with which they were imported; or a table with the patients' ids in a column
+        /// `sample`.
+        #[arg(long, value_name = "CSV")]
+        id_map: Option<PathBuf>,
+        /// The link file to write: for another import, which then leaves these people out.
+        #[arg(short, long, value_name = "CSV", requires = "id_map")]
+        out: Option<PathBuf>,
+        /// The centre's folder.
+        #[arg(short = 'C', long, default_value = ".")]
+        dir: PathBuf,
+    },
     /// Show a centre's genotypes.
     #[command(after_help = "Example:\n  konsil geno list -C centre")]
     List {
@@ -157,6 +177,9 @@ pub(crate) fn geno(command: GenoCommand, screen: &Screen) -> Result<(), Failure>
         }
         GenoCommand::Import { files, name } => run(&files, Some(&name), screen),
         GenoCommand::Check { files } => run(&files, None, screen),
+        GenoCommand::Relatives { name, id_map, out, dir } => {
+            relatives((&dir, &name), (id_map.as_deref(), out.as_deref()), screen)
+        }
         GenoCommand::List { dir } => list(&dir, screen),
     }
 }
@@ -387,6 +410,38 @@ pub(crate) fn nameless(name: &str) -> Failure {
          has an identifier"
     );
     Failure::coded("K0124", what)
+}
+
+fn relatives(
+    (dir, name): (&Path, &str),
+    (links, out): (Option<&Path>, Option<&Path>),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let key = open_key(dir)?;
+    let store = Store::open(&dir.join("data"), name, &key)?;
+    let Some(marked) = store.relatives()? else {
+        let what = "no study has looked for relatives of these people: konsil relatives, in a study of \
+                    all centres; another import forgets what was found";
+        return Err(Failure::usage(what));
+    };
+    screen.note(&format!(
+        "{} of {} people have a relative in a centre that stands before this one",
+        marked.len(),
+        store.people().len()
+    ));
+    if let Some(links) = links {
+        let (text, left_out) = Links::read(links, None)?.without(&marked, &key);
+        screen.note(&format!("{left_out} of them are in {}", links.display()));
+        if let Some(out) = out {
+            konsil_node::write_private(out, text.as_bytes())?;
+            screen.note(&format!("✓ {}  import again with --id-map and this file", out.display()));
+        }
+    }
+    screen.json_line(&serde_json::json!({
+        "schema": "konsil.geno-relatives.v1", "name": name, "people": store.people().len(),
+        "marked": marked.len(), "out": out,
+    }));
+    Ok(())
 }
 
 fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {

@@ -27,6 +27,7 @@ mod joining;
 mod key;
 mod lab;
 mod lab_geno;
+mod linked_files;
 mod model;
 mod network;
 mod panels;

@@ -1,14 +1,17 @@
 //! Polygenic scores in the PGS Catalog's format: made from a released scan, applied at a centre.
 
 mod apply;
+mod clump;
+mod linked;
 
 use apply::ApplyOptions;
+use clump::ClumpOptions;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::{Args, Subcommand};
 use flate2::read::MultiGzDecoder;
-use konsil_geno::{Hit, ScoreEntry, ScoreFile, clump};
+use konsil_geno::{Hit, ScoreEntry, ScoreFile, clump, clump_linked};
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
@@ -25,6 +28,11 @@ pub(crate) enum PrsCommand {
     /// Compute a score of a centre's patients and keep it as a variable of their data set.
     #[command(after_help = "Example:\n  konsil prs apply ldl.txt --variable prs_ldl -C centre")]
     Apply(ApplyOptions),
+    /// List the independent signals of a scan, by the linkage that `konsil ld` found.
+    #[command(
+        after_help = "Example:\n  konsil prs clump results/gwas.ldl.glm.linear --ld results/ld.linked.tsv"
+    )]
+    Clump(ClumpOptions),
 }
 
 /// Options of `konsil prs fit`.
@@ -38,6 +46,9 @@ pub(crate) struct FitOptions {
     /// Kilobases around a better variant in which others are left out.
     #[arg(long, default_value = "250", value_name = "KB")]
     distance: u32,
+    /// Leave out only those that are linked with a better one too: the pairs that `konsil ld` left.
+    #[arg(long, value_name = "FILE")]
+    ld: Option<PathBuf>,
     /// Variants whose rarer allele is rarer are left out.
     #[arg(long, default_value = "0.01", value_name = "SHARE")]
     maf: f64,
@@ -56,13 +67,27 @@ pub(crate) fn prs(command: &PrsCommand, screen: &Screen) -> Result<(), Failure> 
     match command {
         PrsCommand::Fit(options) => fit(options, screen),
         PrsCommand::Apply(options) => apply::apply(options, screen),
+        PrsCommand::Clump(options) => clump::clump(options, screen),
     }
 }
 
 /// A variant of a scan's file.
 struct Row {
+    /// Its name in the file, of whatever kind.
+    id: String,
     entry: ScoreEntry,
     log10_p: f64,
+}
+
+/// The variants as clumping sees them.
+fn hits(rows: &[Row]) -> Vec<Hit<'_>> {
+    rows.iter()
+        .map(|it| Hit {
+            chromosome: &it.entry.chromosome,
+            position: it.entry.position,
+            log10_p: it.log10_p,
+        })
+        .collect()
 }
 
 fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
@@ -74,16 +99,15 @@ fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
         return Err(Failure::usage("--maf lies between 0 and 0.5"));
     }
     let (rows, read) = read_scan(&options.scan, threshold, options.maf)?;
-    let hits: Vec<Hit<'_>> = rows
-        .iter()
-        .map(|it| Hit {
-            chromosome: &it.entry.chromosome,
-            position: it.entry.position,
-            log10_p: it.log10_p,
-        })
-        .collect();
     let distance = options.distance.saturating_mul(1000);
-    let mut kept = clump(&hits, threshold, distance);
+    let mut kept = match &options.ld {
+        None => clump(&hits(&rows), threshold, distance),
+        Some(path) => {
+            let linked = linked::read(path, &rows)?;
+            let clumps = clump_linked(&hits(&rows), (threshold, threshold), distance, &linked);
+            clumps.into_iter().map(|it| it.index).collect()
+        }
+    };
     if kept.is_empty() {
         return Err(Failure::usage(format!(
             "{}: none of its {read} variants has a p value of at most {} and a frequency of at least \
@@ -98,13 +122,14 @@ fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
     let entries: Vec<ScoreEntry> =
         kept.iter().filter_map(|at| Some(rows.get(*at)?.entry.clone())).collect();
     let file_name = options.scan.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let by = if options.ld.is_some() { "linkage and distance" } else { "distance" };
     let score = ScoreFile {
         name: options.name.clone().unwrap_or_else(|| file_name.clone()),
         response: trait_of(&file_name),
         build: options.build.clone().unwrap_or_default(),
         weight_type: "beta".to_owned(),
         more: vec![
-            ("method_name".to_owned(), "clumping by distance and thresholding".to_owned()),
+            ("method_name".to_owned(), format!("clumping by {by} and thresholding")),
             (
                 "method_params".to_owned(),
                 format!("p <= {}; {} kb; MAF >= {}", options.p, options.distance, options.maf),
@@ -116,9 +141,10 @@ fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
     konsil_node::write_private(&options.out, score.to_text().as_bytes())?;
     let variants = score.entries.len();
     screen.note(&format!(
-        "✓ {}  {variants} of {read} variants (p ≤ {}, one in {} kb)",
+        "✓ {}  {variants} of {read} variants (p ≤ {}, one{} in {} kb)",
         options.out.display(),
         options.p,
+        if options.ld.is_some() { " of those linked" } else { "" },
         options.distance
     ));
     screen.note(
@@ -237,6 +263,7 @@ impl Columns {
             return Err("A1 is neither REF nor ALT".to_owned());
         };
         let id = field(self.id);
+        let named = id.to_owned();
         let entry = ScoreEntry {
             id: if id.starts_with("rs") { id.to_owned() } else { String::new() },
             chromosome: field(self.chromosome).to_owned(),
@@ -246,7 +273,7 @@ impl Columns {
             effect_weight: effect,
             frequency: self.frequency.map_or(Ok(f64::NAN), number)?,
         };
-        Ok(Some(Row { entry, log10_p }))
+        Ok(Some(Row { id: named, entry, log10_p }))
     }
 }
 
@@ -289,6 +316,7 @@ mod tests {
             scan: folder.join("gwas.ad.glm.logistic"),
             p: 5e-8,
             distance: 250,
+            ld: None,
             maf: 0.01,
             name: None,
             build: Some("GRCh37".to_owned()),

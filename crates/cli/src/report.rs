@@ -3,6 +3,7 @@
 use crate::figures;
 use crate::gwas_figures;
 use crate::gwas_summary::Summary;
+use crate::linked_files;
 use crate::panels;
 use crate::render;
 use konsil_analyses::{Cell, Findings, ScanTest, Table};
@@ -135,6 +136,11 @@ fn section(id: &str, findings: &Findings) -> Section {
     let mut section = Section::new(format!("{}: {id}", findings.title));
     for note in &findings.notes {
         section = section.note(note.clone());
+    }
+    for scan in findings.scans.iter().filter(|it| linked_files::is_linkage(it)) {
+        if let Some(panel) = panels::of_hash(&scan.panel) {
+            section = section.note(format!("{}.", linked_files::line(scan, &panel)));
+        }
     }
     for scan in findings.scans.iter().filter(|it| it.test != ScanTest::Counts) {
         let Some(panel) = panels::of_hash(&scan.panel) else { continue };

@@ -5,6 +5,7 @@ use crate::figures;
 use crate::gwas_figures;
 use crate::gwas_files::{self, Dialect, Ssf, Wanted};
 use crate::gwas_summary::Summary;
+use crate::linked_files;
 use crate::model::Model;
 use crate::panels;
 use crate::render;
@@ -84,6 +85,9 @@ pub(crate) fn finish(
 pub(crate) fn show_scans(findings: &Findings, screen: &Screen) {
     for scan in &findings.scans {
         let Some(panel) = panels::of_hash(&scan.panel) else { continue };
+        if linked_files::is_linkage(scan) {
+            screen.table(&linked_files::line(scan, &panel));
+        }
         if scan.test == ScanTest::Counts {
             continue;
         }
@@ -106,11 +110,15 @@ fn write_scans(
         let panel = panels::of_hash(&scan.panel).ok_or_else(|| {
             Failure::usage("the panel's file is needed to name variants: give it by --panel")
         })?;
+        let request = run.study.analysis.iter().find(|it| it.id == id);
+        if linked_files::is_linkage(scan) {
+            linked_files::write(scan, &panel, (place.out, id, request))?;
+            continue;
+        }
         if scan.test == ScanTest::Counts {
             variant_files::write(scan, &panel, &place.out.join(format!("{id}.variants.tsv")))?;
             continue;
         }
-        let request = run.study.analysis.iter().find(|it| it.id == id);
         let formula = request.and_then(|it| it.formula.as_deref()).unwrap_or_default();
         let right = formula.split_once('~').map_or("", |(_, right)| right);
         let ssf = Ssf {
@@ -236,7 +244,9 @@ fn remove_tables(out: &Path, id: &str) -> Result<(), Failure> {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         let parts: Vec<&str> = name.split('.').collect();
-        if matches!(parts.as_slice(), [of, _, "csv" | "svg"] if *of == id) {
+        let is_table = matches!(parts.as_slice(), [of, _, "csv" | "svg"] if *of == id);
+        let rest = name.strip_prefix(id).and_then(|it| it.strip_prefix('.'));
+        if is_table || rest.is_some_and(|it| linked_files::ENDS.contains(&it)) {
             std::fs::remove_file(&path).map_err(fail)?;
         }
     }
@@ -307,9 +317,14 @@ fn summary(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Value {
             Err((code, text)) => (json!([]), json!([]), json!({"code": code, "text": text})),
         };
         let scans = it.findings.as_ref().map_or(&[][..], |findings| &findings.scans);
-        let tested = scans.iter().filter(|scan| scan.test != ScanTest::Counts);
-        let scans = tested.filter_map(|scan| {
+        let scans = scans.iter().filter_map(|scan| {
             let panel = panels::of_hash(&scan.panel)?;
+            if linked_files::is_linkage(scan) {
+                return Some(linked_files::json(scan, &panel));
+            }
+            if scan.test == ScanTest::Counts {
+                return None;
+            }
             Some(Summary::of(scan, &panel).json(scan, &panel))
         });
         json!({

@@ -22,4 +22,13 @@ pub trait Genotypes: Debug + Send + Sync {
     /// # Errors
     /// [`CohortError`] for a file that cannot be read or was changed.
     fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError>;
+
+    /// Keeps, for this centre alone, who of the people has a relative in another centre, in place of who
+    /// had been kept before. Genotypes in memory keep nothing unless they say so.
+    ///
+    /// # Errors
+    /// [`CohortError`] for a list that cannot be written.
+    fn keep_relatives(&self, _people: &[Pseudonym]) -> Result<(), CohortError> {
+        Ok(())
+    }
 }

@@ -27,7 +27,7 @@ pub use formula::{Formula, FormulaError};
 pub use genotypes::Genotypes;
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
-pub use pseudonym::{Pseudonym, pseudonym_of};
+pub use pseudonym::{PSEUDONYM_BYTES, Pseudonym, pseudonym_of};
 pub use store::{
     Key, KeyFile, KeyId, Resealed, Secret, Snapshot, Stored, dataset_names, key_of_bytes,
     key_of_dataset, load, open_bytes, reseal_bytes, reseal_dataset, rows_at_most, save, seal_bytes,

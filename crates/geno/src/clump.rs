@@ -17,8 +17,8 @@ pub struct Hit<'a> {
 /// The places in `hits` of those that reach a threshold and have no better one that was kept within a
 /// distance; best first, equal ones in their order.
 ///
-/// Distance is all that is looked at: whether two variants are correlated needs genotypes. Two real
-/// loci that are closer than that count as one.
+/// Distance is all that is looked at: two real loci that are closer than that count as one. Where it is
+/// known which variants are linked, see [`clump_linked`].
 #[must_use]
 pub fn clump(hits: &[Hit<'_>], threshold: f64, distance: u32) -> Vec<usize> {
     let reach = |at: &usize| hits.get(*at).is_some_and(|it| it.log10_p >= threshold);
@@ -37,9 +37,81 @@ pub fn clump(hits: &[Hit<'_>], threshold: f64, distance: u32) -> Vec<usize> {
     order
 }
 
+/// A variant with those that are explained by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clump {
+    /// The best of them: its place in the hits.
+    pub index: usize,
+    /// The others, in their order.
+    pub members: Vec<usize>,
+}
+
+/// Clumps of linked variants, as PLINK's `--clump` makes them: the best variant that is in none begins
+/// one, and takes those in none that are linked with it and within a distance. Variants that reach
+/// `thresholds.0` begin clumps, those that reach `thresholds.1` are taken. `linked[i]` are places of hits
+/// that hit `i` is linked with, in both directions.
+#[must_use]
+pub fn clump_linked(
+    hits: &[Hit<'_>],
+    thresholds: (f64, f64),
+    distance: u32,
+    linked: &[Vec<usize>],
+) -> Vec<Clump> {
+    let strength = |at: usize| hits.get(at).map_or(f64::NAN, |it| it.log10_p);
+    let mut order: Vec<usize> =
+        (0..hits.len()).filter(|at| strength(*at) >= thresholds.0).collect();
+    order.sort_by(|a, b| {
+        strength(*b).partial_cmp(&strength(*a)).unwrap_or(Ordering::Equal).then(a.cmp(b))
+    });
+    let mut taken = vec![false; hits.len()];
+    let mut clumps = Vec::new();
+    for index in order {
+        if taken.get(index).copied().unwrap_or(true) {
+            continue;
+        }
+        let mut members = Vec::new();
+        for other in linked.get(index).map_or(&[][..], Vec::as_slice) {
+            let (Some(own), Some(hit)) = (hits.get(index), hits.get(*other)) else { continue };
+            let near = own.chromosome == hit.chromosome
+                && own.position.abs_diff(hit.position) <= distance
+                && hit.log10_p >= thresholds.1;
+            if let Some(taken) = taken.get_mut(*other).filter(|taken| near && !**taken) {
+                *taken = true;
+                members.push(*other);
+            }
+        }
+        if let Some(taken) = taken.get_mut(index) {
+            *taken = true;
+        }
+        members.retain(|it| *it != index);
+        members.sort_unstable();
+        clumps.push(Clump { index, members });
+    }
+    clumps
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clump_takes_what_is_linked_and_near() {
+        let hits = [
+            hit("1", 1_000, 9.0),
+            hit("1", 2_000, 12.0),
+            hit("1", 3_000, 8.0),
+            hit("1", 900_000, 8.0),
+            hit("1", 4_000, 3.0),
+            hit("1", 5_000, 1.0),
+        ];
+        let linked = [vec![1, 2], vec![0, 3, 4, 5], vec![0], vec![1], vec![1], vec![1]];
+        let clumps = clump_linked(&hits, (7.3, 2.0), 250_000, &linked);
+        let found: Vec<(usize, Vec<usize>)> =
+            clumps.into_iter().map(|it| (it.index, it.members)).collect();
+        // 2 is linked with 0 only, which is in a clump already: it begins its own
+        assert_eq!(found, [(1, vec![0, 4]), (2, vec![]), (3, vec![])]);
+        assert_eq!(clump_linked(&hits, (7.3, 2.0), 1, &[]).len(), 4);
+    }
 
     fn hit(chromosome: &str, position: u32, log10_p: f64) -> Hit<'_> {
         Hit { chromosome, position, log10_p }

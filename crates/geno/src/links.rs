@@ -112,6 +112,26 @@ impl Links {
         parts
     }
 
+    /// The links of all but these people, as a link file, in the order of this one; and how many were left
+    /// out.
+    #[must_use]
+    pub fn without(&self, people: &HashSet<Pseudonym>, key: &Key) -> (String, usize) {
+        let mut rows: Vec<_> =
+            self.patients.iter().map(|(sample, it)| (it.1, sample, &it.0)).collect();
+        rows.sort_unstable();
+        let before = rows.len();
+        rows.retain(|(_, _, patient)| !people.contains(&pseudonym_of(key, patient)));
+        let quoted = |text: &str| {
+            let special = text.contains([',', ';', '\t', '"', '\n', '\r']);
+            if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+        };
+        let mut text = "sample,patient\n".to_owned();
+        for (_, sample, patient) in &rows {
+            text.push_str(&format!("{},{}\n", quoted(sample), quoted(patient)));
+        }
+        (text, before - rows.len())
+    }
+
     /// The links of those with this value in the column that was asked for.
     #[must_use]
     pub fn part(&self, value: &str) -> Self {
@@ -470,6 +490,19 @@ mod tests {
         let twice = links("a,b\nS1,P1\nF_2,P2\n", None).unwrap();
         let (code, text) = people(&[("S1", None), ("S2", Some("S1"))], Some(&twice), None);
         assert!(code == "K0123" && text.contains("same patient"), "{text}");
+    }
+
+    // A link file without some people is one that can be read again, whatever stands in the ids.
+    #[test]
+    fn some_people_are_left_out() {
+        let (_folder, key) = key();
+        let all = links("patient;sample\nP1;\"S;1\"\nP2;S2\n\"P \"\"3\";S3\n;S4\n", None).unwrap();
+        let people = ["P2", "P9"].map(|it| pseudonym_of(&key, it)).into_iter().collect();
+        let (text, left_out) = all.without(&people, &key);
+        assert_eq!(text, "sample,patient\n\"S;1\",P1\nS3,\"P \"\"3\"\nS4,\n");
+        assert_eq!(left_out, 1);
+        let again = links(&text, None).unwrap();
+        assert_eq!(again.without(&HashSet::new(), &key), (text, 0));
     }
 
     #[test]

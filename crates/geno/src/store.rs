@@ -7,10 +7,13 @@
 //! sealed under the centre's key and bound to the name, so that another key of the centre seals the head
 //! anew and no block. A block nobody has a genotype in is not stored.
 //!
+//! A third file, `relatives`, is there once a study has looked for relatives in other centres.
+//!
 //! A store is written into a folder beside its place and takes that place at once, when it is whole.
 
 mod head;
 mod read;
+mod relatives;
 mod write;
 
 pub use head::{geno_names, key_of_geno, reseal_geno};

@@ -11,6 +11,7 @@ mod leverage;
 mod lifetimes;
 mod moments;
 mod packed;
+mod planes;
 mod regression;
 mod risk;
 mod scan;
@@ -24,6 +25,7 @@ pub use leverage::leverage_rows;
 pub use lifetimes::Lifetimes;
 pub use moments::{Moments, counts_at_most, moments};
 pub use packed::{Coding, MISSING, PEOPLE_OF_WORD, Packed};
+pub use planes::{PairSums, Planes};
 pub use regression::{
     FitSums, GramSums, Observed, fit_sums, gram_sums, predictor, scores, start_sums, start_weights,
     triangle,

@@ -180,7 +180,7 @@ impl Session for SharedSession {
             let (number, mask) = (drawn.number, drawn.words);
             masked.push(Masked { number, owner: None, opened: Vec::new(), mask, shape: *shape });
         }
-        let opened = self.party.exchange_narrow(words, self.width)?;
+        let opened = self.exchange(words)?;
         let mut rest = opened.as_slice();
         for masked in masked.iter_mut().filter(|_| !self.party.is_dry()) {
             let (own, later) = rest.split_at(masked.shape.0 * masked.shape.1);
@@ -257,7 +257,11 @@ impl Session for SharedSession {
             inner = 2 * k;
         }
         let mut result = drawn.words;
-        matrix::multiply_add(&mut result, &beside, &below, (m, inner, n));
+        if self.width <= matrix::SMALL_BYTES {
+            matrix::multiply_add_small(&mut result, &beside, &below, (inner, n));
+        } else {
+            matrix::multiply_add(&mut result, &beside, &below, (m, inner, n));
+        }
         Ok(Shared::from_part(result))
     }
 

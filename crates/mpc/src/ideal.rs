@@ -235,7 +235,7 @@ impl Session for IdealSession {
         }
         let mut product = vec![0; m * right.shape.1];
         crate::matrix::multiply_add(&mut product, &turned, &right.opened, (m, k, right.shape.1));
-        Ok(Shared::from_part(product))
+        Ok(self.narrowed(Shared::from_part(product)))
     }
 
     fn truncate(&mut self, mut x: Shared, shift: u32) -> Result<Shared, MpcError> {

@@ -71,6 +71,32 @@ pub(crate) fn multiply_add(
     }
 }
 
+/// Bytes of numbers that [`multiply_add_small`] keeps.
+pub(crate) const SMALL_BYTES: usize = 2;
+
+/// As [`multiply_add`], right in the lowest two bytes only: processors multiply eight such numbers or
+/// more at a time.
+pub(crate) fn multiply_add_small(
+    sum: &mut [Word],
+    left: &[Word],
+    right: &[Word],
+    (k, n): (usize, usize),
+) {
+    if k == 0 || n == 0 {
+        return;
+    }
+    let small = |words: &[Word]| -> Vec<u16> {
+        words.iter().map(|it| u16::try_from(it & 0xffff).unwrap_or(0)).collect()
+    };
+    let (left, right) = (small(left), small(&transpose(right, k, n)));
+    for (row, out) in left.chunks(k).zip(sum.chunks_mut(n)) {
+        for (column, out) in right.chunks(k).zip(out) {
+            let products = row.iter().zip(column).map(|(a, b)| a.wrapping_mul(*b));
+            *out = out.wrapping_add(Word::from(products.fold(0, u16::wrapping_add)));
+        }
+    }
+}
+
 /// The sum of `x1 x2` over the pairs of a row; an odd last element has no part in it.
 fn pairs(row: &[Word]) -> Word {
     row.as_chunks::<2>().0.iter().fold(0, |sum, [a, b]| sum.wrapping_add(a.wrapping_mul(*b)))
@@ -125,6 +151,11 @@ mod tests {
                     });
                     prop_assert_eq!(product[i * n + j], expected);
                 }
+            }
+            let mut small = vec![7; m * n];
+            multiply_add_small(&mut small, &left, &right, (k, n));
+            for (small, whole) in small.iter().zip(&product) {
+                prop_assert_eq!(small.wrapping_sub(whole.wrapping_add(7)) & 0xffff, 0);
             }
         }
     }

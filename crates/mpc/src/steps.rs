@@ -36,7 +36,7 @@ impl SharedSession {
     }
 
     /// Puts parts together in the width in force.
-    fn exchange(&mut self, part: Vec<Word>) -> Result<Vec<Word>, MpcError> {
+    pub(crate) fn exchange(&mut self, part: Vec<Word>) -> Result<Vec<Word>, MpcError> {
         self.party.exchange_narrow(part, self.width)
     }
 

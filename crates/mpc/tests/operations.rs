@@ -425,10 +425,10 @@ fn narrow_numbers_are_numbers() {
                 let product = session.multiply_raw(&x[0], &x[1])?;
                 let square = session.square_raw(&x[0])?;
                 let dot = session.dot_raw(&x[0], &x[1], 2)?;
+                let pair = session.masks(&[(&x[0], (x[0].len(), 1)), (&x[1], (1, x[1].len()))])?;
+                let outer = session.product(&pair[0], false, &pair[1])?;
+                let outer = outer.pick((0..x[0].len()).map(|at| at * (x[0].len() + 1)));
                 let sign = session.negative(&x[2])?;
-                let masked = session.mask(&x[1].slice(0, 2), (2, 1))?;
-                let rows = session.mask(&x[0], (x[0].len() / 2, 2))?;
-                let matrix = session.product(&rows, false, &masked)?;
                 let opened = session.open(SEEN, &x[2])?;
                 session.narrow(16);
                 let opened = session.constant(&opened);
@@ -436,7 +436,7 @@ fn narrow_numbers_are_numbers() {
                     lift(&product),
                     lift(&square),
                     lift(&dot),
-                    lift(&matrix),
+                    lift(&outer),
                     session.to_integers(&sign)?,
                     opened,
                 ])
@@ -447,14 +447,14 @@ fn narrow_numbers_are_numbers() {
             let product = a.iter().zip(&b).map(|(a, b)| lifted(a * b));
             let square = a.iter().map(|a| lifted(a * a));
             let dots = a.chunks(2).zip(b.chunks(2)).map(|(a, b)| lifted(a[0] * b[0] + a[1] * b[1]));
-            let matrix = a.chunks(2).map(|it| lifted(it[0] * b[0] + it[1] * b[1]));
             let signs = wide.iter().map(|it| Word::from(*it < 0));
             let opened = wide.iter().map(|it| it.cast_unsigned());
             // while planning, everything opened is 0
             let all: Vec<Word> = product
+                .clone()
                 .chain(square)
                 .chain(dots)
-                .chain(matrix)
+                .chain(product)
                 .chain(signs)
                 .chain(opened)
                 .collect();

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// A file with tabs between, packed with gzip or not: its header's columns, then rows.
-fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+pub(crate) fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let text = if path.extension().is_some_and(|it| it == "gz") {
         let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -28,7 +28,7 @@ fn place(header: &[String], name: &str) -> usize {
 }
 
 /// Genotypes of PLINK 1 files, `[variant][person]`: copies of the first allele of the list.
-fn bed(stem: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
+pub(crate) fn bed(stem: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
     let bytes = std::fs::read(stem.with_extension("bed")).unwrap();
     let text = |extension: &str| std::fs::read_to_string(stem.with_extension(extension)).unwrap();
     let people = text("fam").lines().count();
@@ -44,7 +44,7 @@ fn bed(stem: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
 }
 
 /// A real set of genotypes with a made-up trait, in six centres.
-fn real_set(name: &str, stem: &str) -> Option<(Network, Vec<String>, usize)> {
+pub(crate) fn real_set(name: &str, stem: &str) -> Option<(Network, Vec<String>, usize)> {
     let folder = shared_set(name)?;
     let (header, samples) = table(&folder.join("samples.csv"));
     let (traits, phenotypes) = table(&folder.join("pheno.txt"));

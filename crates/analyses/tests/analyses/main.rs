@@ -32,6 +32,8 @@ mod gusto1_models;
 #[cfg(test)]
 mod gwas;
 #[cfg(test)]
+mod gwas_background;
+#[cfg(test)]
 mod gwas_more;
 #[cfg(test)]
 mod gwas_sets;
@@ -39,6 +41,8 @@ mod gwas_sets;
 mod impute;
 #[cfg(test)]
 mod ist_stroke;
+#[cfg(test)]
+mod ld;
 #[cfg(test)]
 mod levels;
 #[cfg(test)]
@@ -53,6 +57,8 @@ mod more_sets;
 mod reference;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod relatives;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]

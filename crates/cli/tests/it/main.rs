@@ -26,6 +26,7 @@ mod models;
 mod papers;
 mod process;
 mod proxy;
+mod relatives;
 mod scores;
 mod studies;
 mod usage;

@@ -1,7 +1,7 @@
 //! Reading a store, block by block.
 
 use super::head::Head;
-use super::{BLOCKS, Shape, cipher, folder_of, io, open_block, tampered};
+use super::{BLOCKS, Shape, cipher, folder_of, io, open_block, relatives, tampered};
 use aws_lc_rs::aead::LessSafeKey;
 use konsil_cohort::{CohortError, Genotypes, Key, Pseudonym};
 use konsil_kernels::Packed;
@@ -62,6 +62,16 @@ impl Store {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The store's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// The key of its blocks.
+    pub(super) fn cipher(&self) -> &LessSafeKey {
+        &self.cipher
     }
 
     /// Variants of the panel that somebody has a genotype of.
@@ -125,6 +135,10 @@ impl Genotypes for Store {
         }
         Packed::new(shape.people, words)
             .ok_or(CohortError::Internal { what: "a block of another size" })
+    }
+
+    fn keep_relatives(&self, people: &[Pseudonym]) -> Result<(), CohortError> {
+        relatives::write(self.folder(), (&self.cipher, &self.digest), people)
     }
 }
 

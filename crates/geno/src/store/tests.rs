@@ -208,3 +208,29 @@ fn a_rotation_seals_the_head_only() {
     assert_eq!(geno_names(&place.data()).unwrap(), ["geno"]);
     assert!(geno_names(&place.data().join("none")).unwrap().is_empty());
 }
+
+// A list that is another import's, or was changed, would leave the wrong people out.
+#[test]
+fn relatives_are_kept_for_this_import_only() {
+    let place = Place::new();
+    let store = stored(&place, "geno", &[0, 1], (2, 40));
+    assert_eq!(store.relatives().unwrap(), None);
+    let people: Vec<_> = store.people().iter().copied().skip(30).collect();
+    store.keep_relatives(&people).unwrap();
+    store.keep_relatives(&people[..3]).unwrap();
+    let kept = place.open("geno").unwrap().relatives().unwrap().unwrap();
+    assert_eq!(kept, people[..3].iter().copied().collect());
+    store.keep_relatives(&[]).unwrap();
+    assert_eq!(store.relatives().unwrap().map(|it| it.len()), Some(0));
+    let path = place.data().join("geno.geno").join("relatives");
+    let sealed = fs::read(&path).unwrap();
+    for wrong in [sealed[..5].to_vec(), sealed[1..].to_vec(), [sealed.as_slice(), b"x"].concat()] {
+        fs::write(&path, wrong).unwrap();
+        assert!(matches!(store.relatives(), Err(CohortError::Tampered { .. })));
+    }
+    // another import of the same people
+    let other = stored(&place, "geno", &[0, 1], (2, 40));
+    assert_eq!(other.relatives().unwrap(), None);
+    fs::write(&path, &sealed).unwrap();
+    assert!(matches!(other.relatives(), Err(CohortError::Tampered { .. })));
+}
