@@ -16,7 +16,8 @@
 //! which groups of few people would follow.
 //!
 //! # Release
-//! Number of people; for each variant that passes, people and alleles; for each pair whether its squared
+//! Number of people; for each variant that passes, people and alleles, unless a policy shows hits of scans
+//! alone (R11); for each pair whether its squared
 //! correlation is above the limit, and nothing else of it.
 //!
 //! # Sources
@@ -26,15 +27,15 @@
 use crate::among::Among;
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
 use crate::gwas_local::{Linked, Target, have_genotypes};
-use crate::gwas_request::{check_shown, floors_of, panel_of};
+use crate::gwas_request::{floors_of, panel_of};
 use crate::gwas_rows::BLOCK;
-use crate::gwas_steps::{Floors, Step, Verdict, over_rows};
+use crate::gwas_steps::{Floors, Step, Verdict, over_rows, word};
 use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
-use konsil_disclosure::{Applicants, Release, admit};
-use konsil_kernels::{GenotypeCounts, PairSums, Planes};
+use konsil_disclosure::{Applicants, Release, Scans, admit};
+use konsil_kernels::{Coding, GenotypeCounts, PairSums, Planes};
 use konsil_mpc::{Audience, MpcError, Opening, Session, Shared};
 use konsil_ring::{Word, encode_count};
 
@@ -51,7 +52,8 @@ const PEOPLE: Opening =
     Opening { name: "ld.people", says: "How many have genotypes.", to: Audience::Researcher };
 const COUNTS: Opening = Opening {
     name: "ld.counts",
-    says: "For each variant that passes, people with a genotype and their alleles; else why not.",
+    says: "For each variant that passes, people with a genotype and alleles (where policies show all \
+           variants); else why not.",
     to: Audience::Researcher,
 };
 const LINKED: Opening = Opening {
@@ -69,6 +71,8 @@ const ROWS: usize = 1024;
 const TILE: usize = 64;
 /// Pairs whose answers share a word.
 const OF_WORD: usize = 64;
+/// In place of the counts of a variant that passes, where they are not shown.
+const WITHOUT_COUNTS: Word = 1 << 64;
 /// Fewest fractional bits of a pair's sum.
 const BITS_MIN: u32 = 12;
 
@@ -130,12 +134,6 @@ fn width(setting: &Setting) -> (usize, u32) {
     (usize::try_from(bytes).unwrap_or(15), fraction(bytes))
 }
 
-fn word(real: f64, bits: u32) -> Word {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; magnitudes are bounded by n")]
-    let whole = (real * f64::from(bits).exp2()).round() as i128;
-    whole.cast_unsigned()
-}
-
 impl Judged {
     /// This centre's sum of squares about the pooled mean.
     fn squares(&self) -> f64 {
@@ -166,6 +164,8 @@ impl Ld {
         linked: Option<&Linked>,
     ) -> Result<Vec<Judged>, AnalysisError> {
         let mut judged = Vec::with_capacity(self.among.len());
+        // numbers of all variants are not shown where policies show hits of scans alone (R11)
+        let hidden = step.setting.policy.scans == Scans::Hits;
         for first in (0..self.among.len()).step_by(BLOCK) {
             let count = BLOCK.min(self.among.len() - first);
             let block = self.among.read(linked, (first, count))?;
@@ -176,7 +176,11 @@ impl Ld {
             let mut public = Vec::with_capacity(count);
             for ((counts, verdict), (known, copies)) in counts.iter().zip(&verdicts).zip(&alleles) {
                 let passes = verdict.passes();
-                let shown = Word::from(*copies) << 32 | Word::from(*known);
+                let shown = if hidden {
+                    WITHOUT_COUNTS
+                } else {
+                    Word::from(*copies) << 32 | Word::from(*known)
+                };
                 public.push(if passes { shown } else { verdict.word() });
                 let mean = f64::from(*copies) / f64::from((*known).max(1));
                 judged.push(Judged { passes, mean, counts: *counts, known: step.known(counts) });
@@ -310,11 +314,11 @@ impl Ld {
 fn row(variant: u32, word: Word, linked: Vec<u32>) -> GenotypeRow {
     let field = |at: u32| f64::from(u32::try_from(word >> at & 0xffff_ffff).unwrap_or(0));
     let known = field(0);
-    let passes = known > 0.0;
+    let passes = known > 0.0 || word & WITHOUT_COUNTS != 0;
     GenotypeRow {
         variant,
-        observed: known,
-        alternative: if passes { field(32) } else { f64::NAN },
+        observed: if passes && known == 0.0 { f64::NAN } else { known },
+        alternative: if known > 0.0 { field(32) } else { f64::NAN },
         one: f64::NAN,
         two: f64::NAN,
         log10_p: f64::NAN,
@@ -356,7 +360,6 @@ impl Analysis for Ld {
         setting: &Setting,
         patients: Patients<'_>,
     ) -> Result<(), AnalysisError> {
-        check_shown(setting, ("ld", self.among.len()))?;
         let linked = Linked::new(patients, (&self.panel, self.variants))?;
         let linked = linked.as_ref();
         let people = linked.map_or(0, |it| it.patients.rows());
@@ -394,10 +397,10 @@ impl Analysis for Ld {
             test: ScanTest::Counts,
             panel: self.panel.clone(),
             patients: people,
-            coding: konsil_kernels::Coding::Additive,
+            freedom: 0.0,
+            coding: Coding::Additive,
             corrected: None,
             meta: false,
-            freedom: 0.0,
             rows: Vec::new(),
             genotypes: rows,
         };

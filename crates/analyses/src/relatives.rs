@@ -32,13 +32,13 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::gwas_local::{Linked, Target, have_genotypes};
 use crate::gwas_request::{floors_of, panel_of};
 use crate::gwas_rows::BLOCK;
-use crate::gwas_steps::{Floors, Step, over_rows};
+use crate::gwas_steps::{Floors, Step, every, over_rows};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Counts, Release, admit, large_enough, suppress};
 use konsil_kernels::MISSING;
-use konsil_mpc::{Audience, Bits, Gate, Masked, MpcError, Opening, Session, Shared, linear};
+use konsil_mpc::{Audience, Masked, MpcError, Opening, Session, Shared, linear};
 use konsil_ring::{Word, encode_count};
 
 /// Everything this analysis opens or releases.
@@ -275,8 +275,8 @@ fn related(
     let distance = along(&equal).plus(&other_equal.repeat(rows)).minus(&products.times_integer(2));
     let near = session.negative(&distance.minus(&along(&allowed)))?;
     let near_too = session.negative(&distance.minus(&other_allowed.repeat(rows)))?;
-    let both = session.gate(Gate::Prefix(2), &[near, near_too])?;
-    session.to_integers(&both.last().cloned().unwrap_or_else(|| Bits::zeros(rows * columns)))
+    let both = every(session, vec![near, near_too])?;
+    session.to_integers(&both)
 }
 
 /// Bytes that nobody else knows.

@@ -63,7 +63,7 @@ fn resolve_among(request: &mut Request, folder: &Path) -> Result<(), Failure> {
         Failure::usage("`among` names variants of a panel: give the panel's file too, not its hash")
     })?;
     let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-    let numbers = numbers_of(&text, &panel)
+    let numbers = listed_in(&text, &panel)
         .map_err(|what| Failure::usage(format!("{}{what}", path.display())))?;
     request.among = Some(among::listed(&numbers));
     Ok(())
@@ -71,7 +71,7 @@ fn resolve_among(request: &mut Request, folder: &Path) -> Result<(), Failure> {
 
 /// The variants that a text names, a line each: in the column `ID` where a first line that begins with `#`
 /// has one, else the first word.
-fn numbers_of(text: &str, panel: &Panel) -> Result<Vec<usize>, String> {
+fn listed_in(text: &str, panel: &Panel) -> Result<Vec<usize>, String> {
     let names = Names::new(panel);
     let mut numbers = Vec::new();
     let mut column = 0;
@@ -105,12 +105,12 @@ mod tests {
     fn lists_of_names_are_numbers_of_the_panel() {
         let text = "#CHROM\tPOS\tID\tREF\tALT\n1\t5\ta\tA\tC\n1\t7\tb\tA\tC\n1\t9\t.\tA\tG\n";
         let panel = Panel::parse(text.to_owned()).unwrap();
-        assert_eq!(numbers_of("b\na\n\nb\n", &panel), Ok(vec![0, 1]));
+        assert_eq!(listed_in("b\na\n\nb\n", &panel), Ok(vec![0, 1]));
         assert_eq!(
-            numbers_of("#CHROM POS ID P\n1 9 1:9:A:G 0.1\n1 5 a 0.2\n", &panel),
+            listed_in("#CHROM POS ID P\n1 9 1:9:A:G 0.1\n1 5 a 0.2\n", &panel),
             Ok(vec![0, 2])
         );
-        assert!(numbers_of("a\nc\n", &panel).unwrap_err().contains("line 2"));
-        assert!(numbers_of("#ID\n", &panel).unwrap_err().contains("no variant"));
+        assert!(listed_in("a\nc\n", &panel).unwrap_err().contains("line 2"));
+        assert!(listed_in("#ID\n", &panel).unwrap_err().contains("no variant"));
     }
 }

@@ -6,6 +6,7 @@ use crate::reference::{json, say};
 use crate::support::{Network, Run, vector};
 use konsil_analyses::{Request, Skipped, prepare};
 use konsil_cohort::Dictionary;
+use konsil_disclosure::{Policy, Residual, Scans};
 use konsil_kernels::MISSING;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -108,6 +109,16 @@ fn pairs_are_linked_as_r_says() {
             }
         }
     }
+    // a policy that shows hits alone shows no frequencies of all variants
+    let mut strict = network.under(Policy { scans: Scans::Hits, ..Policy::default() });
+    strict.policy.residual = Residual::None;
+    let run = strict.on_shares(&request(variants, 10, 0.2));
+    assert!(pairs(&run).len() > 10);
+    for row in &of(run.found()).genotypes {
+        assert!(row.skipped.is_none() && row.observed.is_nan() && row.alternative.is_nan());
+    }
+    let mut network = strict;
+    network.policy.scans = Scans::All;
     // some variants only: neighbours are those of the list
     let some = Request { among: Some("1-3,20,25-27".to_owned()), ..request(variants, 2, 0.05) };
     let list = [1, 2, 3, 20, 25, 26, 27];
