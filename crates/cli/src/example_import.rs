@@ -6,7 +6,7 @@ use crate::lab::Lab;
 use crate::lab_geno::NAME;
 use crate::panels;
 use konsil_cohort::pseudonym_of;
-use konsil_geno::{Builder, GenoError, Panel};
+use konsil_geno::{Builder, GenoError, Panel, Sink};
 use konsil_kernels::{PEOPLE_OF_WORD, Packed};
 use konsil_node::{Clock, freeze_genotypes, open_key};
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(crate) fn put(
             }
             store.put(variant, &words)?;
         }
+        let beside = folder.join("data").join(format!("{NAME}.panel.tsv"));
+        panel.write(&beside).map_err(GenoError::from)?;
         store.finish(&key)?;
         freeze_genotypes((&folder, NAME), &key, &Clock::system())?;
     }

@@ -87,6 +87,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Most often panel and file have different builds, or another file is meant.",
     ),
     (
+        "K0129",
+        "A list of people or variants to leave out cannot be used; nothing was stored.",
+        "The text names the line: one id a line, people as the genotype file has them, variants as the panel names them or as 1:12345 or 1:12345:A:G.",
+    ),
+    (
         "K0201",
         "The formula cannot be read.",
         "Konsil formulas are R's: y ~ a + b. The mark shows where reading stopped.",

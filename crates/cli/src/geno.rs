@@ -1,15 +1,23 @@
 //! Genotypes of one centre: the panel, import, check, list.
 
+mod look;
+mod people;
+
+pub(crate) use look::panel_of;
+pub(crate) use people::{Patients, dataset_name, nameless, patients};
+
 use crate::failure::Failure;
 use crate::screen::Screen;
 use clap::{Args, Subcommand};
-use konsil_cohort::{Genotypes, Key, Pseudonym, dataset_names, load};
+use konsil_cohort::{Genotypes, Key};
 use konsil_geno::{
-    Build, Builder, GenoError, HalfCall, ImportOptions, ImportReport, Linked, Links, OpenOptions,
-    Panel, Progress, RefAllele, Source, Store, geno_names, import, make_panel, open,
+    Build, Builder, GenoError, HalfCall, ImportOptions, ImportReport, InMemory, LeaveOut, Linked,
+    Links, OpenOptions, Panel, Progress, RefAllele, Sink, Source, Store, geno_names, import,
+    make_panel, open,
 };
-use konsil_node::{Clock, NodeConfig, freeze_genotypes, open_key, read_toml};
-use std::collections::HashSet;
+use konsil_node::{Clock, freeze_genotypes, open_key};
+use look::{LookOptions, PeopleCommand};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,11 +54,18 @@ pub(crate) enum GenoCommand {
         #[arg(long, default_value = "geno")]
         name: String,
     },
-    /// Check files as an import would, and store nothing.
-    #[command(after_help = "Example:\n  konsil geno check chr1.bed --panel panel.tsv -C centre")]
+    /// Check files as an import would, look at their people, and store nothing.
+    #[command(
+        after_help = "Example:\n  konsil geno check chr1.bed --panel panel.tsv --out people.tsv -C centre"
+    )]
     Check {
         #[command(flatten)]
         files: GenoFiles,
+        /// Do not look at people: missing genotypes, heterozygosity, sex, relatives.
+        #[arg(long, conflicts_with_all = ["out", "suggest"])]
+        no_people: bool,
+        #[command(flatten)]
+        look: LookOptions,
     },
     /// Show how many of a centre's people have a relative in an earlier centre, as `konsil relatives` has
     /// found, and write a link file without them.
@@ -72,6 +87,11 @@ pub(crate) enum GenoCommand {
         #[arg(short = 'C', long, default_value = ".")]
         dir: PathBuf,
     },
+    /// Look at the people of imported genotypes: missing genotypes, heterozygosity, sex, relatives.
+    #[command(
+        after_help = "Example:\n  konsil geno people --id-map links.csv --out people.tsv -C centre"
+    )]
+    People(PeopleCommand),
     /// Show a centre's genotypes.
     #[command(after_help = "Example:\n  konsil geno list -C centre")]
     List {
@@ -124,6 +144,15 @@ pub(crate) struct GenoRules {
     /// Keep variants of A/T and C/G near 50 %: the files' strand is known to be the panel's.
     #[arg(long)]
     keep_ambiguous: bool,
+    /// People to leave out: a file with their ids, as the genotype file has them, one a line.
+    #[arg(long, value_name = "FILE")]
+    exclude: Option<PathBuf>,
+    /// Variants to leave out: a file with names of the panel, 1:12345 or 1:12345:A:G, one a line.
+    #[arg(long, value_name = "FILE")]
+    exclude_variants: Option<PathBuf>,
+    /// The variable of the data set that says who is a man and who a woman.
+    #[arg(long, value_name = "VARIABLE")]
+    sex: Option<String>,
 }
 
 /// What becomes of calls with one allele missing.
@@ -142,22 +171,35 @@ pub(crate) enum Half {
 /// The rules, read.
 pub(crate) struct Rules {
     pub(crate) panel: Panel,
+    /// The variable of the data set that says the sex.
+    pub(crate) sex: Option<String>,
     open: OpenOptions,
     import: ImportOptions,
+    people_out: Option<LeaveOut>,
+    /// Ids of the list of variants to leave out that are not on the panel.
+    not_on_panel: usize,
 }
 
 impl GenoRules {
     pub(crate) fn read(&self) -> Result<Rules, Failure> {
         let panel = Panel::read(&self.panel).map_err(GenoError::from)?;
-        let import =
-            ImportOptions { missing_max: self.missing_max, keep_ambiguous: self.keep_ambiguous };
+        let (mut leave_out, mut not_on_panel) = (BTreeSet::new(), 0);
+        if let Some(file) = &self.exclude_variants {
+            let list = LeaveOut::read(file)?;
+            let (found, known) = list.variants(&panel)?;
+            (leave_out, not_on_panel) = (found, list.len() - known);
+        }
+        let people_out = self.exclude.as_deref().map(LeaveOut::read).transpose()?;
+        let (missing_max, keep_ambiguous) = (self.missing_max, self.keep_ambiguous);
+        let import = ImportOptions { missing_max, keep_ambiguous, leave_out };
         let half_call = match self.half_call {
             Half::Missing => HalfCall::Missing,
             Half::Reference => HalfCall::Reference,
             Half::Haploid => HalfCall::Haploid,
             Half::Error => HalfCall::Error,
         };
-        Ok(Rules { panel, open: OpenOptions { half_call }, import })
+        let (open, sex) = (OpenOptions { half_call }, self.sex.clone());
+        Ok(Rules { panel, sex, open, import, people_out, not_on_panel })
     }
 }
 
@@ -175,11 +217,17 @@ pub(crate) fn geno(command: GenoCommand, screen: &Screen) -> Result<(), Failure>
         GenoCommand::Panel { file, out, build, reference } => {
             panel(&file, &out, (build, reference), screen)
         }
-        GenoCommand::Import { files, name } => run(&files, Some(&name), screen),
-        GenoCommand::Check { files } => run(&files, None, screen),
         GenoCommand::Relatives { name, id_map, out, dir } => {
             relatives((&dir, &name), (id_map.as_deref(), out.as_deref()), screen)
         }
+        GenoCommand::Import { files, name } => {
+            run(&files, &To::Store(&files.dir, &name), None, screen)
+        }
+        GenoCommand::Check { files, no_people: true, .. } => {
+            run(&files, &To::Nowhere, None, screen)
+        }
+        GenoCommand::Check { files, look, .. } => run(&files, &To::Memory, Some(&look), screen),
+        GenoCommand::People(command) => look::people(&command, screen),
         GenoCommand::List { dir } => list(&dir, screen),
     }
 }
@@ -219,23 +267,38 @@ fn panel(
     Ok(())
 }
 
-fn run(files: &GenoFiles, name: Option<&str>, screen: &Screen) -> Result<(), Failure> {
+/// Where genotypes go.
+pub(crate) enum To<'a> {
+    /// The sealed store: the centre's folder, and a name.
+    Store(&'a Path, &'a str),
+    /// Memory, to be looked at.
+    Memory,
+    Nowhere,
+}
+
+fn run(
+    files: &GenoFiles,
+    to: &To<'_>,
+    look: Option<&LookOptions>,
+    screen: &Screen,
+) -> Result<(), Failure> {
     let rules = files.rules.read()?;
     let key = open_key(&files.dir)?;
-    let known = known(&files.dir, files.dataset.as_deref(), &key)?;
+    let patients = patients(&files.dir, files.dataset.as_deref(), rules.sex.as_deref(), &key)?;
     let links = files.id_map.as_deref().map(|it| Links::read(it, None)).transpose()?;
-    let who = Who { links: links.as_ref(), known: known.as_ref(), key: &key };
-    let place = name.map(|name| (files.dir.as_path(), name));
-    let read = read_files(&files.files, &rules, &who, place, screen)?;
+    let who = Who { links: links.as_ref(), patients: patients.as_ref(), key: &key };
+    let read = read_files(&files.files, &rules, &who, to, screen)?;
     screen.note(read.text.trim_end());
-    match read.store {
-        Some(waiting) => waiting.finish(&rules.panel, &key, screen),
-        None => {
-            screen.note("Nothing was stored: this was a check.");
-            screen.json_line(&json(&read.report, read.people));
-            Ok(())
-        }
+    if let Some(waiting) = read.store {
+        return waiting.finish(&rules.panel, &key, screen);
     }
+    let mut json = json(&read.report, read.linked.pseudonyms().len());
+    if let (Some(memory), Some(look)) = (&read.memory, look) {
+        json["look"] = look.show(memory, (&rules.panel, read.linked.ids()), screen)?;
+    }
+    screen.note("Nothing was stored: this was a check.");
+    screen.json_line(&json);
+    Ok(())
 }
 
 /// Whose genotypes are stored.
@@ -243,7 +306,7 @@ pub(crate) struct Who<'a> {
     /// Who is who, unless the ids are the patients' own.
     pub(crate) links: Option<&'a Links>,
     /// The patients of the centre's data set.
-    pub(crate) known: Option<&'a HashSet<Pseudonym>>,
+    pub(crate) patients: Option<&'a Patients>,
     pub(crate) key: &'a Key,
 }
 
@@ -251,10 +314,11 @@ pub(crate) struct Who<'a> {
 pub(crate) struct ReadFiles {
     /// For the centre's own screen: it names people.
     pub(crate) text: String,
-    pub(crate) report: ImportReport,
-    pub(crate) people: usize,
+    report: ImportReport,
+    linked: Linked,
     /// What is not in its place yet.
     pub(crate) store: Option<Waiting>,
+    memory: Option<InMemory>,
 }
 
 /// A store that is written and waits for its place.
@@ -266,13 +330,12 @@ pub(crate) struct Waiting {
     json: serde_json::Value,
 }
 
-/// Reads files, and writes a store that waits for its place if one is wanted: the centre's folder, and
-/// a name.
+/// Reads files, and writes a store that waits for its place if one is wanted.
 pub(crate) fn read_files(
     files: &[PathBuf],
     rules: &Rules,
     who: &Who<'_>,
-    place: Option<(&Path, &str)>,
+    to: &To<'_>,
     screen: &Screen,
 ) -> Result<ReadFiles, Failure> {
     let opened = files.iter().map(|file| open(file, &rules.open));
@@ -280,13 +343,20 @@ pub(crate) fn read_files(
     let Some(first) = sources.first() else {
         return Err(Failure::usage("name at least one file of genotypes"));
     };
-    let linked = Linked::new(first.file(), first.samples(), who.links, who.known, who.key)?;
-    let panel = &rules.panel;
-    let shape = (panel.hash(), panel.len());
-    let begin = |(dir, name): (&Path, &str)| {
-        Builder::create(&dir.join("data"), name, shape, linked.pseudonyms())
-    };
-    let mut builder = place.map(begin).transpose().map_err(GenoError::from)?;
+    let linked = link(first.as_ref(), rules, who)?;
+    let shape = (rules.panel.hash(), rules.panel.len());
+    let (mut builder, mut memory) = (None, None);
+    match to {
+        To::Store(dir, name) => {
+            let begun = Builder::create(&dir.join("data"), name, shape, linked.pseudonyms());
+            builder = Some(begun.map_err(GenoError::from)?);
+        }
+        To::Memory => memory = Some(InMemory::new(shape, linked.pseudonyms(), linked.sexes())),
+        To::Nowhere => {}
+    }
+    if let Some(builder) = &mut builder {
+        builder.set_sexes(linked.sexes())?;
+    }
     let begun = Instant::now();
     let mut shown = begun;
     let mut progress = |it: Progress| {
@@ -295,18 +365,40 @@ pub(crate) fn read_files(
             screen.progress(&progress_text(files, &it, begun.elapsed()));
         }
     };
-    let pair = (panel, &linked);
-    let report = import(&mut sources, pair, &rules.import, builder.as_mut(), &mut progress)?;
+    let sink = match (&mut builder, &mut memory) {
+        (Some(builder), _) => Some(builder as &mut dyn Sink),
+        (None, memory) => memory.as_mut().map(|it| it as &mut dyn Sink),
+    };
+    let pair = (&rules.panel, &linked);
+    let report = import(&mut sources, pair, &rules.import, sink, &mut progress)?;
     screen.progress("");
-    let people = linked.pseudonyms().len();
-    let json = json(&report, people);
-    let store = builder.zip(place).map(|(builder, (dir, name))| Waiting {
-        builder,
-        dir: dir.to_owned(),
-        name: name.to_owned(),
-        json,
-    });
-    Ok(ReadFiles { text: report.to_text(&linked, &rules.import), report, people, store })
+    let json = json(&report, linked.pseudonyms().len());
+    let store = match (builder, to) {
+        (Some(builder), To::Store(dir, name)) => {
+            let (dir, name) = ((*dir).to_owned(), (*name).to_owned());
+            Some(Waiting { builder, dir, name, json })
+        }
+        _ => None,
+    };
+    let mut text = report.to_text(&linked, &rules.import);
+    if rules.not_on_panel > 0 {
+        text += &format!("  {} variants to leave out are not on the panel\n", rules.not_on_panel);
+    }
+    Ok(ReadFiles { text, report, linked, store, memory })
+}
+
+/// Whose genotypes of a file are stored.
+fn link(first: &dyn Source, rules: &Rules, who: &Who<'_>) -> Result<Linked, Failure> {
+    let (file, samples) = (first.file(), first.samples());
+    let known = who.patients.map(|it| &it.known);
+    let mut linked = Linked::new(file, samples, who.links, known, who.key)?;
+    if let Some(list) = &rules.people_out {
+        linked.leave_out(file, samples, list)?;
+    }
+    if let Some(patients) = who.patients {
+        linked.add_sexes(&patients.sexes);
+    }
+    Ok(linked)
 }
 
 impl Waiting {
@@ -355,6 +447,7 @@ fn json(report: &ImportReport, people: usize) -> serde_json::Value {
             "duplicates": report.duplicates,
             "missing": report.missing,
             "ambiguous": report.ambiguous,
+            "left_out": report.left_out,
         },
         "swapped": report.swapped,
         "other_strand": report.other_strand,
@@ -363,53 +456,6 @@ fn json(report: &ImportReport, people: usize) -> serde_json::Value {
         "haploid": report.notes.haploid,
         "unclear": report.notes.unclear,
     })
-}
-
-/// The centre's data set: the one that is named, that of konsil.toml, or the only one. None where there
-/// is no data set yet.
-pub(crate) fn dataset_name(dir: &Path, dataset: Option<&str>) -> Result<Option<String>, Failure> {
-    let names = dataset_names(&dir.join("data"))?;
-    let config = dir.join("konsil.toml");
-    let configured = match config.exists() {
-        true => Some(read_toml::<NodeConfig>(&config)?.dataset),
-        false => None,
-    };
-    let configured = configured.filter(|it| names.contains(it));
-    match (dataset, configured, names.as_slice()) {
-        (Some(name), _, _) => Ok(Some(name.to_owned())),
-        (None, Some(name), _) => Ok(Some(name)),
-        (None, None, [only]) => Ok(Some(only.clone())),
-        (None, None, []) => Ok(None),
-        (None, None, several) => {
-            let what = format!(
-                "say whose genotypes these are with --dataset; there are {}",
-                several.join(", ")
-            );
-            Err(Failure::usage(what))
-        }
-    }
-}
-
-/// The patients of the centre's data set. None where there is no data set yet.
-pub(crate) fn known(
-    dir: &Path,
-    dataset: Option<&str>,
-    key: &Key,
-) -> Result<Option<HashSet<Pseudonym>>, Failure> {
-    let Some(name) = dataset_name(dir, dataset)? else { return Ok(None) };
-    match load(&dir.join("data"), &name, key)?.pseudonyms() {
-        Some(pseudonyms) => Ok(Some(pseudonyms.into_iter().collect())),
-        None => Err(nameless(&name)),
-    }
-}
-
-/// A data set without identifiers.
-pub(crate) fn nameless(name: &str) -> Failure {
-    let what = format!(
-        "data set `{name}` does not say who its patients are; import it again with a dictionary that \
-         has an identifier"
-    );
-    Failure::coded("K0124", what)
 }
 
 fn relatives(

@@ -1,7 +1,7 @@
 //! Genotypes of a lab: each centre gets those of its own people only.
 
 use crate::failure::Failure;
-use crate::geno::{GenoRules, Rules, Waiting, Who, known, read_files};
+use crate::geno::{GenoRules, Rules, To, Waiting, Who, patients, read_files};
 use crate::lab::{DATASET, Lab};
 use crate::screen::Screen;
 use clap::Args;
@@ -98,15 +98,18 @@ fn read_part(
     };
     let folder = lab.centre_folder(centre);
     let key = open_key(&folder)?;
-    let known =
-        known(&folder, Some(DATASET), &key).map_err(|failure| match failure.code.as_str() {
-            "K0701" => {
-                Failure::coded("K0313", format!("{centre} has no patients yet: konsil lab import"))
-            }
-            _ => failure,
-        })?;
-    let who = Who { links, known: known.as_ref(), key: &key };
-    let read = read_files(&options.files, rules, &who, Some((&folder, NAME)), screen);
+    let sex = rules.sex.as_deref();
+    let patients = patients(&folder, Some(DATASET), sex, &key).map_err(|failure| match failure
+        .code
+        .as_str()
+    {
+        "K0701" => {
+            Failure::coded("K0313", format!("{centre} has no patients yet: konsil lab import"))
+        }
+        _ => failure,
+    })?;
+    let who = Who { links, patients: patients.as_ref(), key: &key };
+    let read = read_files(&options.files, rules, &who, &To::Store(&folder, NAME), screen);
     let read = read.map_err(named)?;
     screen.note(&format!("{centre}\n{}", read.text.trim_end()));
     read.store.ok_or_else(|| Failure::usage("nothing was read"))

@@ -1,11 +1,14 @@
 //! Polygenic scores in the PGS Catalog's format: made from a released scan, applied at a centre.
 
 mod apply;
+pub(crate) mod brought;
 mod clump;
+mod evaluate;
 mod linked;
 
 use apply::ApplyOptions;
 use clump::ClumpOptions;
+use evaluate::EvaluateOptions;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -20,9 +23,9 @@ use std::path::{Path, PathBuf};
 /// Polygenic scores.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PrsCommand {
-    /// Make a score of a scan's results: the best variant of each locus, on this computer.
+    /// Make scores of a scan's results: the best variant of each locus, on this computer.
     #[command(
-        after_help = "Example:\n  konsil prs fit results/gwas.ldl.glm.linear --p 1e-5 --out ldl.txt"
+        after_help = "Example:\n  konsil prs fit results/gwas.ldl.glm.linear --p 5e-8,1e-5,1e-3 --out ldl.txt"
     )]
     Fit(FitOptions),
     /// Compute a score of a centre's patients and keep it as a variable of their data set.
@@ -33,6 +36,11 @@ pub(crate) enum PrsCommand {
         after_help = "Example:\n  konsil prs clump results/gwas.ldl.glm.linear --ld results/ld.linked.tsv"
     )]
     Clump(ClumpOptions),
+    /// Judge a score that the centres keep as a variable, over all centres, in one study.
+    #[command(
+        after_help = "Example:\n  konsil prs evaluate prs_ldl chd --covar age,sex --network lab/network.toml"
+    )]
+    Evaluate(EvaluateOptions),
 }
 
 /// Options of `konsil prs fit`.
@@ -40,9 +48,9 @@ pub(crate) enum PrsCommand {
 pub(crate) struct FitOptions {
     /// The scan: `gwas.ldl.glm.linear` or `gwas.ad.glm.logistic`, also with `.gz`.
     scan: PathBuf,
-    /// Variants with a larger p value are left out.
-    #[arg(long, default_value = "5e-8", value_name = "P")]
-    p: f64,
+    /// Variants with a larger p value are left out; several make a score each.
+    #[arg(long, default_value = "5e-8", value_name = "P", value_delimiter = ',')]
+    p: Vec<f64>,
     /// Kilobases around a better variant in which others are left out.
     #[arg(long, default_value = "250", value_name = "KB")]
     distance: u32,
@@ -58,7 +66,7 @@ pub(crate) struct FitOptions {
     /// What the positions are about: GRCh37 or GRCh38.
     #[arg(long, value_name = "BUILD")]
     build: Option<String>,
-    /// The file to write.
+    /// The file to write; of several p values `score.p1e-5.txt` and so on.
     #[arg(short, long, default_value = "score.txt", value_name = "FILE")]
     out: PathBuf,
 }
@@ -68,6 +76,7 @@ pub(crate) fn prs(command: &PrsCommand, screen: &Screen) -> Result<(), Failure> 
         PrsCommand::Fit(options) => fit(options, screen),
         PrsCommand::Apply(options) => apply::apply(options, screen),
         PrsCommand::Clump(options) => clump::clump(options, screen),
+        PrsCommand::Evaluate(options) => evaluate::evaluate(options, screen),
     }
 }
 
@@ -91,39 +100,84 @@ fn hits(rows: &[Row]) -> Vec<Hit<'_>> {
 }
 
 fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
-    let threshold = -options.p.log10();
-    if !(options.p > 0.0 && options.p <= 1.0) {
+    let mut thresholds = options.p.clone();
+    if !thresholds.iter().all(|it| *it > 0.0 && *it <= 1.0) {
         return Err(Failure::usage("--p lies above 0 and is at most 1"));
     }
     if !(0.0..0.5).contains(&options.maf) {
         return Err(Failure::usage("--maf lies between 0 and 0.5"));
     }
-    let (rows, read) = read_scan(&options.scan, threshold, options.maf)?;
+    thresholds.sort_by(f64::total_cmp);
+    thresholds.dedup();
+    let loosest = thresholds.last().copied().unwrap_or(1.0);
+    let (rows, read) = read_scan(&options.scan, -loosest.log10(), options.maf)?;
     let distance = options.distance.saturating_mul(1000);
-    let mut kept = match &options.ld {
-        None => clump(&hits(&rows), threshold, distance),
-        Some(path) => {
-            let linked = linked::read(path, &rows)?;
-            let clumps = clump_linked(&hits(&rows), (threshold, threshold), distance, &linked);
-            clumps.into_iter().map(|it| it.index).collect()
-        }
-    };
-    if kept.is_empty() {
+    let linked = options.ld.as_ref().map(|path| linked::read(path, &rows)).transpose()?;
+    let hits = hits(&rows);
+    let mut scores = Vec::with_capacity(thresholds.len());
+    for p in &thresholds {
+        let reach = hits.iter().filter(|it| it.log10_p >= -p.log10()).count();
+        let mut kept: Vec<usize> = match &linked {
+            None => clump(&hits, -p.log10(), distance),
+            Some(linked) => {
+                let clumps = clump_linked(&hits, (-p.log10(), -p.log10()), distance, linked);
+                clumps.into_iter().map(|it| it.index).collect()
+            }
+        };
+        // in the order of the scan, which is that of the genome
+        kept.sort_unstable();
+        let entry = |at: &usize| Some(rows.get(*at)?.entry.clone());
+        scores.push((*p, reach, kept.iter().filter_map(entry).collect::<Vec<_>>()));
+    }
+    if scores.iter().all(|(.., entries)| entries.is_empty()) {
         return Err(Failure::usage(format!(
-            "{}: none of its {read} variants has a p value of at most {} and a frequency of at least \
-             {}; take a larger --p",
+            "{}: none of its {read} variants has a p value of at most {loosest} and a frequency of at \
+             least {}; take a larger --p",
             options.scan.display(),
-            options.p,
             options.maf
         )));
     }
-    // in the order of the scan, which is that of the genome
-    kept.sort_unstable();
-    let entries: Vec<ScoreEntry> =
-        kept.iter().filter_map(|at| Some(rows.get(*at)?.entry.clone())).collect();
+    screen.table(&format!("{:>10} {:>10} {:>10}  score", "p ≤", "variants", "kept"));
+    let mut written = Vec::with_capacity(scores.len());
+    for (p, reach, entries) in scores {
+        let kept = entries.len();
+        let out = (kept > 0).then(|| place_of(options, p));
+        let name = out.as_ref().map_or("none".to_owned(), |it| it.display().to_string());
+        let shown = format!("{p:e}");
+        screen.table(&format!("{shown:>10} {reach:>10} {kept:>10}  {name}"));
+        if let Some(out) = &out {
+            let score = score_file(options, p, entries);
+            konsil_node::write_private(out, score.to_text().as_bytes())?;
+        }
+        written.push(json!({"p": p, "reach": reach, "variants": kept, "out": out}));
+    }
+    screen.note(&format!(
+        "  Of {read} variants, one in {} kb. Weights of the patients they were found in are too large for \
+         others, and the best of several scores looks better than it is: choose and judge with patients \
+         who were not in the scan.",
+        options.distance
+    ));
+    screen.json_line(&json!({
+        "schema": "konsil.prs-fit.v1", "read": read, "distance_kb": options.distance,
+        "scores": written,
+    }));
+    Ok(())
+}
+
+/// The file of a p value.
+fn place_of(options: &FitOptions, p: f64) -> PathBuf {
+    if options.p.len() == 1 {
+        return options.out.clone();
+    }
+    let stem = options.out.file_stem().unwrap_or_default().to_string_lossy();
+    let end = options.out.extension().map(|it| format!(".{}", it.to_string_lossy()));
+    options.out.with_file_name(format!("{stem}.p{p:e}{}", end.unwrap_or_default()))
+}
+
+fn score_file(options: &FitOptions, p: f64, entries: Vec<ScoreEntry>) -> ScoreFile {
     let file_name = options.scan.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let by = if options.ld.is_some() { "linkage and distance" } else { "distance" };
-    let score = ScoreFile {
+    ScoreFile {
         name: options.name.clone().unwrap_or_else(|| file_name.clone()),
         response: trait_of(&file_name),
         build: options.build.clone().unwrap_or_default(),
@@ -132,30 +186,12 @@ fn fit(options: &FitOptions, screen: &Screen) -> Result<(), Failure> {
             ("method_name".to_owned(), format!("clumping by {by} and thresholding")),
             (
                 "method_params".to_owned(),
-                format!("p <= {}; {} kb; MAF >= {}", options.p, options.distance, options.maf),
+                format!("p <= {p}; {} kb; MAF >= {}", options.distance, options.maf),
             ),
             ("source_file".to_owned(), file_name),
         ],
         entries,
-    };
-    konsil_node::write_private(&options.out, score.to_text().as_bytes())?;
-    let variants = score.entries.len();
-    screen.note(&format!(
-        "✓ {}  {variants} of {read} variants (p ≤ {}, one{} in {} kb)",
-        options.out.display(),
-        options.p,
-        if options.ld.is_some() { " of those linked" } else { "" },
-        options.distance
-    ));
-    screen.note(
-        "  Weights of the patients they were found in are too large for others: try the score on \
-         patients of other centres before it is believed.",
-    );
-    screen.json_line(&json!({
-        "schema": "konsil.prs-fit.v1", "variants": variants, "read": read, "p": options.p,
-        "distance_kb": options.distance, "out": options.out,
-    }));
-    Ok(())
+    }
 }
 
 /// The trait in `gwas.ldl.glm.linear`; the whole name of another file.
@@ -314,7 +350,7 @@ mod tests {
     fn options(folder: &Path) -> FitOptions {
         FitOptions {
             scan: folder.join("gwas.ad.glm.logistic"),
-            p: 5e-8,
+            p: vec![5e-8],
             distance: 250,
             ld: None,
             maf: 0.01,
@@ -345,6 +381,28 @@ mod tests {
         assert_eq!(found, [("rs1", 1000, "G", "A"), ("", 999_000, "A", "G")]);
         assert!((score.entries[0].effect_weight - 2_f64.ln()).abs() < 1e-15);
         assert!((score.entries[1].effect_weight + 2_f64.ln()).abs() < 1e-15);
+    }
+
+    // A score for each p value, each with what the stricter ones have.
+    #[test]
+    fn several_p_values_make_a_score_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let p = vec![1e-3, 1e-12, 1e-8, 1e-3];
+        let options = FitOptions { p, distance: 0, maf: 0.0, ..options(folder.path()) };
+        std::fs::write(&options.scan, SCAN.replace("\t0.3\t.\t0.52", "\t1e-4\t.\t4")).unwrap();
+        fit(&options, &quiet()).unwrap();
+        let variants = |name: &str| {
+            let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+            let score = ScoreFile::parse(&text).unwrap();
+            assert!(text.contains("method_params"));
+            score.entries.iter().map(|it| it.position).collect::<Vec<_>>()
+        };
+        assert_eq!(variants("score.p1e-12.txt"), [1000]);
+        assert_eq!(variants("score.p1e-8.txt"), [1000, 2000, 999_000, 1000]);
+        assert_eq!(variants("score.p1e-3.txt"), [1000, 2000, 999_000, 1000, 3000]);
+        assert!(!options.out.exists());
+        let strict = FitOptions { p: vec![1e-8, 0.0], ..options };
+        assert!(fit(&strict, &quiet()).unwrap_err().text.contains("--p lies above 0"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::analysis::AnalysisCommand;
 use crate::arguments::NetworkOptions;
 use crate::failure::Failure;
 use crate::panels;
+use crate::prs::brought;
 use crate::results::{self, Place};
 use crate::screen::Screen;
 use crate::submit::{self, Patience};
@@ -27,6 +28,7 @@ pub(crate) fn read(path: &Path) -> Result<Study, Failure> {
     for request in &mut study.analysis {
         panels::resolve(request, folder).map_err(named)?;
     }
+    brought::resolve(&mut study, folder).map_err(named)?;
     Ok(study)
 }
 
@@ -82,9 +84,19 @@ pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), 
     };
     let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
     let release = ReleaseRules::default();
-    let study = Study { study: head, cohort, analysis, release };
+    let study = Study { study: head, cohort, analysis, release, score: Vec::new() };
     let place = Place { out: &one.out, dialect };
     run(study, (&one.network, &Patience::default()), (place, one.dry_run), screen)
+}
+
+/// Runs a study that a command has made.
+pub(crate) fn run_made(
+    study: Study,
+    network: &NetworkOptions,
+    (place, dry_run): (Place<'_>, bool),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    run(study, (network, &Patience::default()), (place, dry_run), screen)
 }
 
 fn run(

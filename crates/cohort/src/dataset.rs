@@ -224,6 +224,25 @@ impl Dataset {
         Ok(self.with_batch(batch_of(columns, self.rows())?))
     }
 
+    /// The same patients with a number that was computed at the centre, under a dictionary that is this
+    /// one's with that variable, and perhaps others, behind.
+    ///
+    /// # Errors
+    /// As [`Dataset::with_numbers`]; [`CohortError::OtherDictionary`] for a dictionary that does not
+    /// begin as this one.
+    pub fn with_computed(
+        &self,
+        dictionary: &Dictionary,
+        name: &str,
+        values: &[Option<f64>],
+    ) -> Result<Self, CohortError> {
+        if !dictionary.variables.starts_with(&self.dictionary.variables) {
+            self.check_dictionary(&dictionary.hash())?;
+        }
+        let (dictionary_hash, dictionary) = (dictionary.hash(), Arc::new(dictionary.clone()));
+        Self { dictionary_hash, dictionary, ..self.clone() }.with_numbers(name, values)
+    }
+
     /// Names of the columns in which any patient has a value: a variable that was not in the
     /// imported file is a column without values.
     #[must_use]

@@ -5,6 +5,47 @@ use crate::pseudonym::Pseudonym;
 use konsil_kernels::Packed;
 use std::fmt::Debug;
 
+/// The sex of a person, as far as it decides how many copies of X and Y there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sex {
+    /// Nobody says.
+    #[default]
+    Unknown,
+    /// One X.
+    Male,
+    /// Two X.
+    Female,
+}
+
+impl Sex {
+    /// As PLINK writes it: 1 for men, 2 for women, 0 for neither.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Male => 1,
+            Self::Female => 2,
+        }
+    }
+
+    /// What [`Sex::code`] has written.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        [Self::Unknown, Self::Male, Self::Female].into_iter().find(|it| it.code() == code)
+    }
+
+    /// Reads a level or a label of a dictionary, or a field of a file: `M`, `male`, `man`, `männlich`,
+    /// `1`, `F`, `female`, `woman`, `w`, `weiblich`, `2`, in any case. `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_lowercase().as_str() {
+            "1" | "m" | "male" | "man" | "männlich" | "mann" => Some(Self::Male),
+            "2" | "f" | "female" | "woman" | "w" | "weiblich" | "frau" => Some(Self::Female),
+            _ => None,
+        }
+    }
+}
+
 /// Genotypes of one centre at the variants of a public list, the panel.
 pub trait Genotypes: Debug + Send + Sync {
     /// Hash of the panel, in hexadecimal.
@@ -15,6 +56,14 @@ pub trait Genotypes: Debug + Send + Sync {
 
     /// Whose they are, in their order: pseudonyms as [`crate::Dataset::pseudonyms`] gives them.
     fn people(&self) -> &[Pseudonym];
+
+    /// The sex of each of [`Genotypes::people`], in their order; empty where the centre knows none.
+    ///
+    /// Genotypes are copies of the alternative allele whatever the sex: a man's one copy on X, outside
+    /// the parts that X and Y share, counts as two, as in PLINK 2's default model.
+    fn sexes(&self) -> &[Sex] {
+        &[]
+    }
 
     /// The genotypes of all people at `count` variants from number `first`. Variants that the centre
     /// does not have are missing in everybody.

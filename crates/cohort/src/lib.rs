@@ -24,7 +24,7 @@ pub use design::{
 pub use dictionary::{Dictionary, Difference, Kind, Level, Sensitivity, Variable, suggest};
 pub use error::{CohortError, Diagnostic};
 pub use formula::{Formula, FormulaError};
-pub use genotypes::Genotypes;
+pub use genotypes::{Genotypes, Sex};
 pub use import::{Finding, ImportOptions, ImportReport, import, split_by};
 pub use predicate::Predicate;
 pub use pseudonym::{PSEUDONYM_BYTES, Pseudonym, pseudonym_of};

@@ -6,7 +6,7 @@
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// Blocks that a worker gets at once.
 const BATCH: usize = 16;
@@ -42,6 +42,8 @@ pub(crate) struct Bgzf {
     bytes: Vec<u8>,
     at: usize,
     is_over: bool,
+    /// The threads, which end when nobody takes what they give.
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Whether a file begins as one in blocks does.
@@ -58,14 +60,15 @@ impl Bgzf {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         let mut packed: Vec<SyncSender<Batch<Vec<Packed>>>> = Vec::with_capacity(threads);
         let mut unpacked = Vec::with_capacity(threads);
+        let mut running = Vec::with_capacity(threads + 1);
         for _ in 0..threads {
             let (to_worker, from_reader) = sync_channel(WAITING);
             let (to_consumer, from_worker) = sync_channel(WAITING);
-            thread::Builder::new().spawn(move || work(&from_reader, &to_consumer))?;
+            running.push(thread::Builder::new().spawn(move || work(&from_reader, &to_consumer))?);
             packed.push(to_worker);
             unpacked.push(from_worker);
         }
-        thread::Builder::new().spawn(move || {
+        running.push(thread::Builder::new().spawn(move || {
             for worker in packed.iter().cycle() {
                 let batch = read_batch(&mut reader);
                 let is_last = !matches!(batch, Batch::Blocks(_));
@@ -74,8 +77,21 @@ impl Bgzf {
                     return;
                 }
             }
-        })?;
-        Ok(Self { unpacked, turn: 0, bytes: Vec::new(), at: 0, is_over: false })
+        })?);
+        let (turn, bytes, at) = (0, Vec::new(), 0);
+        Ok(Self { unpacked, turn, bytes, at, is_over: false, threads: running })
+    }
+}
+
+impl Drop for Bgzf {
+    /// Leaves no thread behind that holds the file, or genotypes.
+    fn drop(&mut self) {
+        // whoever waits for these to take something ends
+        self.unpacked.clear();
+        for thread in self.threads.drain(..) {
+            // one that has ended by itself leaves nothing either
+            let _ = thread.join();
+        }
     }
 }
 
@@ -238,6 +254,32 @@ pub(crate) mod tests {
         let mut all = Vec::new();
         Bgzf::new(Cursor::new(bytes.to_vec()))?.read_to_end(&mut all)?;
         Ok(all)
+    }
+
+    /// Threads of this process.
+    fn threads() -> usize {
+        std::fs::read_dir("/proc/self/task").unwrap().count()
+    }
+
+    // Found by fuzzing: threads outlived their reader, with what they had unpacked.
+    #[test]
+    fn a_reader_that_goes_away_leaves_no_thread() {
+        let text: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        let packed = pack(&text, 60_000);
+        let before = threads();
+        for read in [0, 10, 100_000, text.len()] {
+            let mut reader = Bgzf::new(Cursor::new(packed.clone())).unwrap();
+            reader.read_exact(&mut vec![0; read]).unwrap();
+            assert!(threads() > before || read == text.len());
+            drop(reader);
+            // a thread that has been waited for may take a moment to go
+            let gone = (0..1_000).any(|_| {
+                thread::yield_now();
+                threads() == before
+            });
+            assert!(gone, "{read}");
+        }
+        drop(Bgzf::new(Cursor::new(packed[..70_000].to_vec())).unwrap());
     }
 
     #[test]

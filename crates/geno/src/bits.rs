@@ -3,7 +3,7 @@
 use konsil_kernels::Packed;
 
 /// The low bit of each genotype.
-const LOW: u64 = 0x5555_5555_5555_5555;
+pub(crate) const LOW: u64 = 0x5555_5555_5555_5555;
 const PEOPLE_OF_WORD: usize = 32;
 
 /// From PLINK's coding (00 two copies of the first allele, 01 missing, 10 one, 11 none) to copies of

@@ -122,6 +122,16 @@ pub enum GenoError {
         /// What was found and what to do.
         what: String,
     },
+    /// A list of people or variants to leave out.
+    #[error("{}{place}: {what}", file.display())]
+    LeaveOut {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        place: Place,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// The sealed store.
     #[error(transparent)]
     Cohort(#[from] CohortError),
@@ -142,6 +152,7 @@ impl GenoError {
             Self::Genotype { .. } => "K0126",
             Self::Limit { .. } => "K0127",
             Self::NoVariant { .. } => "K0128",
+            Self::LeaveOut { .. } => "K0129",
             Self::Cohort(CohortError::Io { .. }) => "K0701",
             Self::Cohort(CohortError::DatasetName { .. }) => "K0801",
             Self::Cohort(_) => "K0312",

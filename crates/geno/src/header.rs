@@ -5,6 +5,7 @@ use crate::error::{GenoError, Place};
 use crate::lines::text;
 use crate::make::contig;
 use crate::source::Sample;
+use konsil_cohort::Sex;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -108,7 +109,8 @@ fn sample(id: &str, at: usize) -> Sample {
         _ => id.strip_prefix("0_"),
     };
     let other = other.filter(|it| !it.is_empty()).map(str::to_owned);
-    Sample { id: id.to_owned(), other, place: Place::Person(at as u64 + 1) }
+    let place = Place::Person(at as u64 + 1);
+    Sample { id: id.to_owned(), other, sex: Sex::Unknown, place }
 }
 
 #[cfg(test)]

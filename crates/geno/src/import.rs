@@ -7,7 +7,8 @@ use crate::links::Linked;
 use crate::panel::Panel;
 use crate::report::ImportReport;
 use crate::source::Source;
-use crate::store::Builder;
+use crate::store::Sink;
+use std::collections::BTreeSet;
 
 /// Variants between two reports of progress.
 const PROGRESS: u64 = 1 << 14;
@@ -15,18 +16,20 @@ const PROGRESS: u64 = 1 << 14;
 const NEAR_HALF: std::ops::RangeInclusive<f64> = 0.4..=0.6;
 
 /// What is set aside.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ImportOptions {
     /// Part of the stored people in whom a variant may be missing, 0 to 1.
     pub missing_max: f64,
     /// Whether variants of A and T, or C and G, near 50 % are kept: for files whose strand is known to
     /// be the panel's.
     pub keep_ambiguous: bool,
+    /// Numbers of the panel's variants that are left out.
+    pub leave_out: BTreeSet<usize>,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { missing_max: 0.05, keep_ambiguous: false }
+        Self { missing_max: 0.05, keep_ambiguous: false, leave_out: BTreeSet::new() }
     }
 }
 
@@ -45,7 +48,7 @@ pub struct Progress {
 struct Import<'a> {
     panel: &'a Panel,
     people: usize,
-    options: ImportOptions,
+    options: &'a ImportOptions,
     report: ImportReport,
     /// A bit for each variant of the panel that is stored.
     seen: Vec<u64>,
@@ -63,14 +66,14 @@ pub fn import(
     sources: &mut [Box<dyn Source>],
     (panel, linked): (&Panel, &Linked),
     options: &ImportOptions,
-    mut store: Option<&mut Builder>,
+    mut store: Option<&mut dyn Sink>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportReport, GenoError> {
     let people = linked.pseudonyms().len();
     let report = ImportReport { panel: panel.len() as u64, ..ImportReport::default() };
     let seen = vec![0; panel.len().div_ceil(64)];
     let (words, taken) = (Vec::new(), Vec::new());
-    let mut import = Import { panel, people, options: *options, report, seen, words, taken };
+    let mut import = Import { panel, people, options, report, seen, words, taken };
     for (file, source) in sources.iter_mut().enumerate() {
         import.check_build(source.as_ref())?;
         let places = linked.places(source.file(), source.samples())?;
@@ -133,6 +136,10 @@ impl Import<'_> {
                 return Ok(Some(None));
             }
         };
+        if self.options.leave_out.contains(&found.variant) {
+            self.report.left_out += 1;
+            return Ok(Some(None));
+        }
         if self.seen.get(found.variant / 64).is_some_and(|it| it >> (found.variant % 64) & 1 == 1) {
             self.report.duplicates += 1;
             return Ok(Some(None));
@@ -145,7 +152,7 @@ impl Import<'_> {
         &mut self,
         source: &mut dyn Source,
         (found, is_split): (Found, bool),
-        (places, store): (Option<&[u32]>, &mut Option<&mut Builder>),
+        (places, store): (Option<&[u32]>, &mut Option<&mut dyn Sink>),
     ) -> Result<(), GenoError> {
         source.genotypes(&mut self.words)?;
         let words = match places {

@@ -6,8 +6,9 @@
 //! Where there is a column named for samples and none for patients, the ids are the same.
 
 use crate::error::{GenoError, Place};
+use crate::leave_out::LeaveOut;
 use crate::source::Sample;
-use konsil_cohort::{Key, Pseudonym, pseudonym_of};
+use konsil_cohort::{Key, Pseudonym, Sex, pseudonym_of};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,13 @@ impl Links {
         Ok(())
     }
 
+    /// Ids of the genotype file by the pseudonym of the patient, under a centre's key.
+    #[must_use]
+    pub fn ids(&self, key: &Key) -> HashMap<Pseudonym, String> {
+        let linked = self.patients.iter().filter(|(_, (patient, _))| !patient.is_empty());
+        linked.map(|(id, (patient, _))| (pseudonym_of(key, patient), id.clone())).collect()
+    }
+
     /// The values of the column that was asked for, in order.
     #[must_use]
     pub fn parts(&self) -> Vec<String> {
@@ -190,6 +198,9 @@ pub struct Linked {
     ids: Vec<String>,
     /// Who each is.
     pseudonyms: Vec<Pseudonym>,
+    sexes: Vec<Sex>,
+    /// Whether the centre's data set knows each; nobody where there is none.
+    known: Vec<bool>,
     /// Ids of the first, as the file and as the centre has them: for the centre's own screen.
     pub examples: Vec<(String, String)>,
     /// People of the file.
@@ -200,6 +211,10 @@ pub struct Linked {
     pub without_data: Option<usize>,
     /// Links without a person in the file.
     pub unused_links: usize,
+    /// People who are left out on purpose.
+    pub left_out: usize,
+    /// People of another sex in the data set than in the file; theirs is unknown.
+    pub sexes_differ: usize,
 }
 
 impl fmt::Debug for Linked {
@@ -226,11 +241,15 @@ impl Linked {
         let mut linked = Self {
             ids: Vec::new(),
             pseudonyms: Vec::new(),
+            sexes: Vec::new(),
+            known: Vec::new(),
             examples: Vec::new(),
             people: samples.len(),
             unlinked: 0,
             without_data: known.map(|_| 0),
             unused_links: 0,
+            left_out: 0,
+            sexes_differ: 0,
         };
         let mut seen: HashMap<Pseudonym, Place> = HashMap::new();
         for sample in samples {
@@ -247,14 +266,15 @@ impl Linked {
                 let what = format!("the same patient as in{}; leave one", named(before));
                 return Err(GenoError::links(file, sample.place, what));
             }
-            let is_unknown = known.is_some_and(|it| !it.contains(&pseudonym));
-            linked.without_data = linked.without_data.map(|it| it + usize::from(is_unknown));
             if linked.examples.len() < EXAMPLES {
                 linked.examples.push((sample.id.clone(), patient.to_owned()));
             }
             linked.ids.push(sample.id.clone());
+            linked.known.push(known.is_some_and(|it| it.contains(&pseudonym)));
             linked.pseudonyms.push(pseudonym);
+            linked.sexes.push(sample.sex);
         }
+        linked.count_known();
         linked.unused_links = links.map_or(0, |it| it.patients.len().saturating_sub(seen.len()));
         if linked.ids.is_empty() {
             return Err(GenoError::people(file, nobody(samples, links, known)));
@@ -274,6 +294,79 @@ impl Linked {
     #[must_use]
     pub fn pseudonyms(&self) -> &[Pseudonym] {
         &self.pseudonyms
+    }
+
+    /// The id of each in the genotype file, in their order.
+    #[must_use]
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// The sex of each, in their order.
+    #[must_use]
+    pub fn sexes(&self) -> &[Sex] {
+        &self.sexes
+    }
+
+    /// Takes sexes in that the centre's data set knows. Where file and data set differ, nobody knows.
+    pub fn add_sexes(&mut self, of_patients: &HashMap<Pseudonym, Sex>) {
+        for (sex, patient) in self.sexes.iter_mut().zip(&self.pseudonyms) {
+            let own = of_patients.get(patient).copied().unwrap_or_default();
+            match (*sex, own) {
+                (_, Sex::Unknown) => {}
+                (Sex::Unknown, own) => *sex = own,
+                (of_file, own) if of_file == own => {}
+                _ => {
+                    *sex = Sex::Unknown;
+                    self.sexes_differ += 1;
+                }
+            }
+        }
+    }
+
+    /// Leaves people out.
+    ///
+    /// # Errors
+    /// [`GenoError::LeaveOut`] with the line of an id that nobody in the file has: whoever was meant would
+    /// stay; [`GenoError::People`] where nobody is left.
+    pub fn leave_out(
+        &mut self,
+        file: &Path,
+        samples: &[Sample],
+        list: &LeaveOut,
+    ) -> Result<(), GenoError> {
+        let mut owners: HashMap<&str, &str> = HashMap::with_capacity(2 * samples.len());
+        for sample in samples {
+            let own = sample.id.as_str();
+            owners.insert(own, own);
+            if let Some(other) = &sample.other {
+                owners.entry(other).or_insert(own);
+            }
+        }
+        let mut out: HashSet<&str> = HashSet::new();
+        for (id, line) in list.ids() {
+            let what =
+                "nobody in the genotype file has this id; write it as the file does, one a line";
+            let owner = owners.get(id.as_str());
+            out.insert(owner.ok_or_else(|| list.wrong(Place::Line(*line), what))?);
+        }
+        let stays: Vec<bool> = self.ids.iter().map(|id| !out.contains(id.as_str())).collect();
+        self.examples.retain(|(id, _)| !out.contains(id.as_str()));
+        keep(&mut self.ids, &stays);
+        keep(&mut self.pseudonyms, &stays);
+        keep(&mut self.sexes, &stays);
+        keep(&mut self.known, &stays);
+        self.left_out = stays.len() - self.ids.len();
+        self.count_known();
+        match self.ids.is_empty() {
+            true => Err(GenoError::people(file, "everybody who is linked is left out")),
+            false => Ok(()),
+        }
+    }
+
+    fn count_known(&mut self) {
+        let unknown = self.known.iter().filter(|it| !**it).count();
+        self.without_data = self.without_data.map(|_| unknown);
     }
 
     /// Places of the stored people in a file; `None` where they are all of it, in its order.
@@ -338,6 +431,12 @@ fn check_unique(file: &Path, samples: &[Sample]) -> Result<(), GenoError> {
     Ok(())
 }
 
+/// Keeps the values whose place is marked.
+fn keep<T>(values: &mut Vec<T>, marks: &[bool]) {
+    let mut marks = marks.iter();
+    values.retain(|_| marks.next().copied().unwrap_or(false));
+}
+
 fn named(place: Place) -> String {
     place.to_string().trim_start_matches(',').to_owned()
 }
@@ -379,145 +478,4 @@ fn read_limited(file: &Path) -> Result<Vec<u8>, GenoError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tempfile::TempDir;
-
-    fn links(text: &str, part: Option<&str>) -> Result<Links, GenoError> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("links.csv");
-        std::fs::write(&file, text).unwrap();
-        Links::read(&file, part)
-    }
-
-    fn samples(ids: &[(&str, Option<&str>)]) -> Vec<Sample> {
-        let sample = |(at, (id, other)): (usize, &(&str, Option<&str>))| Sample {
-            id: (*id).to_owned(),
-            other: other.map(str::to_owned),
-            place: Place::Line(at as u64 + 1),
-        };
-        ids.iter().enumerate().map(sample).collect()
-    }
-
-    fn key() -> (TempDir, Key) {
-        let folder = tempfile::tempdir().unwrap();
-        let key = Key::create(&folder.path().join("key")).unwrap();
-        (folder, key)
-    }
-
-    fn link(
-        ids: &[(&str, Option<&str>)],
-        links: Option<&Links>,
-        known: Option<&[&str]>,
-    ) -> Result<(Vec<String>, [usize; 3]), GenoError> {
-        let (_folder, key) = key();
-        let known: Option<HashSet<Pseudonym>> =
-            known.map(|it| it.iter().map(|id| pseudonym_of(&key, id)).collect());
-        let linked = Linked::new(Path::new("f.fam"), &samples(ids), links, known.as_ref(), &key)?;
-        let patients = linked.examples.iter().map(|it| it.1.clone()).collect::<Vec<_>>();
-        let own: Vec<_> = patients.iter().map(|id| pseudonym_of(&key, id)).collect();
-        assert_eq!(linked.pseudonyms(), own);
-        Ok((patients, [linked.unlinked, linked.without_data.unwrap_or(9), linked.unused_links]))
-    }
-
-    #[test]
-    fn columns_are_known_by_name_or_place() {
-        for text in [
-            "a,b\nS1,P1\nS2,P2\n",
-            "\u{feff}IID;Patient_ID\r\nS1;P1\r\nS2;P2\r\n",
-            "centre\tpid\tsample\nx\tP1\tS1\nx\tP2\t S2 \n",
-        ] {
-            let links = links(text, None).unwrap();
-            let (patients, counts) =
-                link(&[("S2", None), ("S9", None), ("S1", None)], Some(&links), None).unwrap();
-            assert_eq!(
-                (patients, counts),
-                (vec!["P2".to_owned(), "P1".to_owned()], [1, 9, 0]),
-                "{text}"
-            );
-        }
-        let same =
-            links("FID,IID,centre\n1,S1,a\n1,S2,b\n1,S3,a\n1,S4,\n", Some("centre")).unwrap();
-        assert_eq!(same.parts(), ["a", "b"]);
-        let (patients, counts) =
-            link(&[("S1", None), ("S2", None), ("S3", None)], Some(&same.part("a")), Some(&["S1"]))
-                .unwrap();
-        assert_eq!((patients, counts), (vec!["S1".to_owned(), "S3".to_owned()], [1, 1, 0]));
-    }
-
-    #[test]
-    fn people_are_found_with_family_and_without_links() {
-        let by_family = links("sample,patient\nF_1,P1\n2,P2\n3,\n", None).unwrap();
-        let ids = [("1", Some("F_1")), ("2", Some("F_2")), ("3", None)];
-        assert_eq!(link(&ids, Some(&by_family), None).unwrap().0, ["P1", "P2"]);
-        let ids = [("A A_A", None), ("A_B_A_B", Some("A_B")), ("x", None)];
-        let (patients, counts) = link(&ids, None, Some(&["A A_A", "A_B"])).unwrap();
-        assert_eq!((patients, counts), (vec!["A A_A".to_owned(), "A_B".to_owned()], [1, 0, 0]));
-        assert_eq!(link(&ids, None, None).unwrap().1, [0, 9, 0]);
-    }
-
-    #[test]
-    fn wrong_links_are_named_by_line_and_never_by_id() {
-        let refused = |text: &str, part: Option<&str>, words: &str| {
-            let error = links(text, part).unwrap_err();
-            assert_eq!(error.code(), "K0123");
-            assert!(error.to_string().contains(words), "{error}");
-            assert!(!error.to_string().contains("S1"), "{error}");
-        };
-        refused("a,b\nS1,P1\nS2,P2\nS1,P3\n", None, "line 4: the same sample as in line 2");
-        refused("a,b\nS1,P1\nS2,P1\n", None, "line 3: the same patient as in line 2");
-        refused("a,b\nS1,P1,3\n", None, "line 2");
-        refused("a\nS1\n", None, "line 1");
-        refused("a,b\n", None, "links nobody");
-        refused("", None, "a link file has");
-        refused("a,b,pid\nS1,P1,1\n", None, "name the column");
-        refused("a,b\nS1,P1\n", Some("c"), "no column `c`; the columns are a, b");
-        let people = |ids: &[(&str, Option<&str>)], own: Option<&Links>, known: Option<&[&str]>| {
-            let error = link(ids, own, known).unwrap_err();
-            (error.code(), error.to_string())
-        };
-        let own = links("a,b\nS1,P1\nS2,P2\n", None).unwrap();
-        let (code, text) = people(&[("P1", None), ("P2", None)], Some(&own), None);
-        assert!(code == "K0124" && text.contains("reversed"), "{text}");
-        let (code, text) = people(&[("1", None)], Some(&own), None);
-        assert!(code == "K0124" && text.contains("FAMILY_PERSON"), "{text}");
-        let (code, text) = people(&[("1", None)], None, Some(&["2"]));
-        assert!(code == "K0124" && text.contains("--id-map"), "{text}");
-        let (code, text) = people(&[("S1", None)], Some(&own), Some(&["S1"]));
-        assert!(code == "K0124" && text.contains("patient of the data set"), "{text}");
-        let (code, text) = people(&[("S1", None), ("S2", None), ("S1", None)], None, None);
-        assert!(code == "K0123" && text.contains("line 3: the same id as in line 1"), "{text}");
-        let twice = links("a,b\nS1,P1\nF_2,P2\n", None).unwrap();
-        let (code, text) = people(&[("S1", None), ("S2", Some("S1"))], Some(&twice), None);
-        assert!(code == "K0123" && text.contains("same patient"), "{text}");
-    }
-
-    // A link file without some people is one that can be read again, whatever stands in the ids.
-    #[test]
-    fn some_people_are_left_out() {
-        let (_folder, key) = key();
-        let all = links("patient;sample\nP1;\"S;1\"\nP2;S2\n\"P \"\"3\";S3\n;S4\n", None).unwrap();
-        let people = ["P2", "P9"].map(|it| pseudonym_of(&key, it)).into_iter().collect();
-        let (text, left_out) = all.without(&people, &key);
-        assert_eq!(text, "sample,patient\n\"S;1\",P1\nS3,\"P \"\"3\"\nS4,\n");
-        assert_eq!(left_out, 1);
-        let again = links(&text, None).unwrap();
-        assert_eq!(again.without(&HashSet::new(), &key), (text, 0));
-    }
-
-    #[test]
-    fn further_files_have_the_same_people_in_any_order() {
-        let (_folder, key) = key();
-        let first = samples(&[("a", None), ("b", None), ("c", None)]);
-        let linked = Linked::new(Path::new("1"), &first, None, None, &key).unwrap();
-        let file = Path::new("2.fam");
-        assert_eq!(linked.places(file, &first).unwrap(), None);
-        let other = samples(&[("c", None), ("x", None), ("b", None), ("a", None)]);
-        assert_eq!(linked.places(file, &other).unwrap(), Some(vec![3, 2, 0]));
-        let error = linked.places(file, &other[..3]).unwrap_err();
-        assert!(error.to_string().contains("1 of the 3"), "{error}");
-        let twice = samples(&[("a", None), ("b", None), ("c", None), ("a", None)]);
-        let error = linked.places(file, &twice).unwrap_err();
-        assert!(error.to_string().contains("line 4: the same id as in line 1"), "{error}");
-    }
-}
+mod tests;

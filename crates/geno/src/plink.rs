@@ -5,6 +5,7 @@ use crate::chromosome::{Build, Chromosome};
 use crate::error::{GenoError, Place};
 use crate::lines::{Counter, Lines, fields, number, text};
 use crate::source::{Record, Sample, Source};
+use konsil_cohort::Sex;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -175,7 +176,7 @@ fn check_head(bed: &Path, reader: &mut impl Read) -> Result<(), GenoError> {
 /// People of a .fam. Two families may use the same id: then it is written with the family's.
 pub(crate) fn read_fam(fam: &Path) -> Result<Vec<Sample>, GenoError> {
     let mut lines = Lines::open(fam, LINE_MAX, &Counter::default())?;
-    let mut people: Vec<(String, String, Place)> = Vec::new();
+    let mut people: Vec<(String, String, Sex, Place)> = Vec::new();
     let mut empty: Option<Place> = None;
     while lines.next()?.is_some() {
         let place = lines.place();
@@ -192,7 +193,8 @@ pub(crate) fn read_fam(fam: &Path) -> Result<Vec<Sample>, GenoError> {
         let (Some(family), Some(Some(id))) = names else {
             return Err(wrong("a line begins with the ids of family and person, in UTF-8"));
         };
-        if own.count() != 4 {
+        let [_, _, sex, phenotype] = [(); 4].map(|()| own.next());
+        if phenotype.is_none() || own.next().is_some() {
             return Err(wrong(
                 "a line has six fields: family, person, father, mother, sex, phenotype",
             ));
@@ -200,14 +202,15 @@ pub(crate) fn read_fam(fam: &Path) -> Result<Vec<Sample>, GenoError> {
         if people.len() >= PEOPLE_MAX {
             return Err(wrong("there are more than ten million people"));
         }
-        people.push((family.to_owned(), id.to_owned(), place));
+        let sex = sex.and_then(text).and_then(Sex::parse).unwrap_or_default();
+        people.push((family.to_owned(), id.to_owned(), sex, place));
     }
     if people.is_empty() {
         return Err(GenoError::file(fam, Place::Whole, "the file has no people"));
     }
     let mut seen: HashMap<(&str, &str), Place> = HashMap::with_capacity(people.len());
     let mut uses: HashMap<&str, u32> = HashMap::with_capacity(people.len());
-    for (family, id, place) in &people {
+    for (family, id, _, place) in &people {
         if let Some(before) = seen.insert((family, id), *place) {
             let what = format!(
                 "the same family and person as in{}",
@@ -217,13 +220,13 @@ pub(crate) fn read_fam(fam: &Path) -> Result<Vec<Sample>, GenoError> {
         }
         *uses.entry(id).or_default() += 1;
     }
-    let sample = |(family, id, place): &(String, String, Place)| {
+    let sample = |(family, id, sex, place): &(String, String, Sex, Place)| {
         let whole = format!("{family}_{id}");
         let is_unique = uses.get(id.as_str()) == Some(&1);
-        let place = *place;
+        let (sex, place) = (*sex, *place);
         match is_unique {
-            true => Sample { id: id.clone(), other: Some(whole), place },
-            false => Sample { id: whole, other: None, place },
+            true => Sample { id: id.clone(), other: Some(whole), sex, place },
+            false => Sample { id: whole, other: None, sex, place },
         }
     };
     Ok(people.iter().map(sample).collect())

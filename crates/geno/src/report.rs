@@ -4,6 +4,7 @@ use crate::chromosome::Build;
 use crate::import::ImportOptions;
 use crate::links::Linked;
 use crate::source::Notes;
+use konsil_cohort::Sex;
 use std::fmt::Write;
 
 /// Counts of an import; of the centre alone, and never sent.
@@ -25,6 +26,8 @@ pub struct ImportReport {
     pub missing: u64,
     /// Set aside: A and T, or C and G, near 50 %, where strands cannot be told apart.
     pub ambiguous: u64,
+    /// Set aside: the steward leaves them out.
+    pub left_out: u64,
     /// Kept, of lines with several alternative alleles.
     pub split: u64,
     /// Kept, with the panel's reference allele counted in the file.
@@ -69,6 +72,7 @@ impl ImportReport {
             (self.duplicates, "twice"),
             (self.missing, &missing),
             (self.ambiguous, "A/T or C/G near 50 %"),
+            (self.left_out, "of the list to leave out"),
         ];
         list(&mut text, &format!("  set aside {}:", with_commas(self.set_aside())), &set_aside);
         let Notes { half_calls, haploid, unclear } = self.notes;
@@ -93,6 +97,7 @@ fn people(linked: &Linked) -> String {
         (linked.unlinked, "without a link set aside"),
         (linked.without_data.unwrap_or(0), "without clinical data (unused)"),
         (linked.unused_links, "links without a person in the file"),
+        (linked.left_out, "of the list left out"),
     ];
     for (count, what) in others.iter().filter(|it| it.0 > 0) {
         let _ = write!(text, ", {} {what}", with_commas(*count as u64));
@@ -102,7 +107,28 @@ fn people(linked: &Linked) -> String {
         false => format!("{sample} → {patient}"),
     });
     let _ = writeln!(text, "\n  the first: {}", examples.collect::<Vec<_>>().join(", "));
-    text
+    text + &sexes(linked)
+}
+
+/// Whose sex is known, and how many people are of another sex in the data set than in the file.
+fn sexes(linked: &Linked) -> String {
+    let count = |sex: Sex| linked.sexes().iter().filter(|it| **it == sex).count() as u64;
+    let [men, women, unknown] = [Sex::Male, Sex::Female, Sex::Unknown].map(count);
+    if men + women == 0 && linked.sexes_differ == 0 {
+        return "  sexes not known: give --sex VARIABLE of the data set, or files that have them\n"
+            .to_owned();
+    }
+    let (men, women) = (with_commas(men), with_commas(women));
+    let mut text = format!("  sexes: {men} men, {women} women, {} unknown", with_commas(unknown));
+    if linked.sexes_differ > 0 {
+        let _ = write!(
+            text,
+            "; of these {} have another sex in the data set than in the file: look whether samples were \
+             mixed up",
+            linked.sexes_differ
+        );
+    }
+    text + "\n"
 }
 
 fn list(text: &mut String, title: &str, counts: &[(u64, &str)]) {

@@ -2,6 +2,7 @@
 
 use crate::chromosome::{Build, Chromosome};
 use crate::error::{GenoError, Place};
+use konsil_cohort::Sex;
 use std::fmt;
 use std::path::Path;
 
@@ -12,6 +13,8 @@ pub struct Sample {
     pub(crate) id: String,
     /// Another way to write it: with the family, or without it.
     pub(crate) other: Option<String>,
+    /// The sex, where the file says it.
+    pub(crate) sex: Sex,
     /// Where it stands in its file.
     pub(crate) place: Place,
 }

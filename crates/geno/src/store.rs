@@ -18,7 +18,7 @@ mod write;
 
 pub use head::{geno_names, key_of_geno, reseal_geno};
 pub use read::Store;
-pub use write::{Builder, Stored};
+pub use write::{Builder, Sink, Stored};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use konsil_cohort::CohortError;

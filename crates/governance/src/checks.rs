@@ -60,7 +60,7 @@ pub fn purpose_of<'a>(study: &'a Study, permit: Option<&Signed<Permit>>) -> &'a 
 /// # Errors
 /// The first [`Refusal`].
 pub fn judge(policy: &CentrePolicy, asked: &Asked<'_>) -> Result<Vec<Check>, Refusal> {
-    Ok(vec![
+    Ok([
         analyses(policy, asked.study)?,
         permit(policy, asked)?,
         purpose(policy, asked)?,
@@ -68,7 +68,10 @@ pub fn judge(policy: &CentrePolicy, asked: &Asked<'_>) -> Result<Vec<Check>, Ref
         dictionary(asked)?,
         offered(asked)?,
         ethics(asked.study),
-    ])
+    ]
+    .into_iter()
+    .chain(asked.study.score.iter().map(|it| Check::look(it.understood())))
+    .collect())
 }
 
 fn analyses(policy: &CentrePolicy, study: &Study) -> Result<Check, Refusal> {

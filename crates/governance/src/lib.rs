@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 mod proposal;
 mod refusal;
+mod score;
 mod signing;
 mod study;
 
@@ -32,5 +33,6 @@ pub use plan::{
 pub use policy::{CentrePolicy, Person, PolicyFileError, StandingRule};
 pub use proposal::{PROPOSAL, Proposal, ProposalError, check_proposal};
 pub use refusal::Refusal;
+pub use score::StudyScore;
 pub use signing::{SignatureError, Signed, canonical, hash_of};
 pub use study::{Centres, Cohort, ReleaseRules, Study, StudyError, StudyHead};

@@ -2,7 +2,8 @@
 
 use crate::exposure::{Exposure, exposure};
 use crate::guarantee::{guarantee, noise_statement};
-use crate::study::Study;
+use crate::score::StudyScore;
+use crate::study::{Study, StudyError};
 use konsil_analyses::{Analysis, AnalysisError, Setting, prepare};
 use konsil_cohort::Dictionary;
 use konsil_disclosure::{DIFFERENCES, Overlaps, PAIRS_MAX, Policy, compare_cohorts};
@@ -20,6 +21,9 @@ pub enum PlanError {
     /// The condition of the cohort.
     #[error("{0}")]
     Cohort(String),
+    /// A score that the study brings.
+    #[error("{0}")]
+    Score(StudyError),
     /// More groups and columns than can be compared with those of earlier releases.
     #[error(
         "the study's groups and columns make {pairs} pairs with each other and with those of earlier \
@@ -127,6 +131,8 @@ pub fn stages(
     (rows_at_most, earlier): (&[usize], &[usize]),
     (me, topology): (usize, Topology),
 ) -> Result<CentrePlan, PlanError> {
+    let extended = study.extended(dictionary).map_err(PlanError::Score)?;
+    let dictionary = extended.as_ref().unwrap_or(dictionary);
     let policy = study.policy();
     let centres = rows_at_most.len();
     if u64::try_from(centres).unwrap_or(0) < policy.centres_min {
@@ -300,6 +306,8 @@ pub fn network_plan(
     (centres, earlier): (&[(String, usize)], &[usize]),
     (topology, sealed_overhead): (Topology, u64),
 ) -> Result<Plan, PlanError> {
+    let extended = study.extended(dictionary).map_err(PlanError::Score)?;
+    let dictionary = extended.as_ref().unwrap_or(dictionary);
     if !study.cohort.condition.is_empty() {
         konsil_cohort::Predicate::parse(&study.cohort.condition, dictionary)
             .map_err(|error| PlanError::Cohort(error.to_string()))?;
@@ -319,13 +327,14 @@ pub fn network_plan(
         );
         first.get_or_insert(plan);
     }
+    let scores: Vec<String> = study.score.iter().map(StudyScore::understood).collect();
     let (noised, policy) = (study.noise_budget().is_some(), study.policy());
     let (analyses, compared, cost) = first.map_or_else(Default::default, |plan| {
         let analysis = |stage: &Stage| AnalysisPlan {
             id: stage.id.clone(),
             kind: stage.kind.clone(),
             reveals: stage.analysis.reveals(),
-            understood: stage.analysis.understood(),
+            understood: [scores.clone(), stage.analysis.understood()].concat(),
             ledger: stage.ledger.iter().map(Revealed::from).collect(),
             exposure: exposure(if noised { 0 } else { stage.analysis.statistics() }, &policy),
         };

@@ -1,5 +1,6 @@
 //! The study file: question, cohort, analyses, rules of release.
 
+use crate::score::StudyScore;
 use konsil_analyses::Request;
 use konsil_cohort::suggest;
 use konsil_disclosure::{Mechanism, NANO, Noise, Policy, PolicyError, Rounding, Scans};
@@ -22,6 +23,9 @@ pub struct Study {
     /// Disclosure rules.
     #[serde(default)]
     pub release: ReleaseRules,
+    /// Scores of genotypes that it brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub score: Vec<StudyScore>,
 }
 
 /// `[study]`.

@@ -53,7 +53,8 @@ impl Desk {
         let members: Vec<(String, usize)> =
             request.members.iter().map(|it| (it.name.clone(), it.rows_at_most)).collect();
         let topology = if request.star { Topology::Star } else { Topology::Mesh };
-        let dictionary = dataset.dictionary();
+        let extended = study.extended(dataset.dictionary())?;
+        let dictionary = extended.as_ref().unwrap_or_else(|| dataset.dictionary());
         let exact = study.noise_budget().is_none();
         let lineage = if exact { self.state.lineage()? } else { Vec::new() };
         let earlier: Vec<usize> = lineage.iter().map(|it| it.sets).collect();

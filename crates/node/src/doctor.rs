@@ -1,5 +1,7 @@
 //! `konsil node doctor`: looks at a node's folder and its peers, and says what to do.
 
+mod genotypes;
+
 use crate::centre::open_identity;
 use crate::clock::Clock;
 use crate::config::{DealerConfig, NodeConfig, Peer, read_toml};
@@ -65,6 +67,8 @@ struct Settings {
     name: String,
     network: String,
     dataset: Option<(String, bool)>,
+    /// Name of the genotypes of its patients.
+    genotypes: String,
     centres: Vec<Peer>,
     dealer: Option<Peer>,
     researchers: Vec<Peer>,
@@ -87,6 +91,7 @@ pub fn examine(folder: &Path, kind: Patient, clock: &Clock) -> Vec<Finding> {
     };
     if let Some((dataset, unfrozen)) = &settings.dataset {
         check_data(folder, (dataset, *unfrozen), &mut findings);
+        genotypes::check(folder, (&settings.genotypes, dataset, *unfrozen), &mut findings);
         findings.push(check_rules(folder));
     }
     check_disk(folder, &mut findings);
@@ -127,6 +132,7 @@ fn settings(folder: &Path, kind: Patient) -> Result<Settings, NodeError> {
                 name: config.name,
                 network: config.network,
                 dataset: Some((config.dataset, config.unfrozen_data)),
+                genotypes: config.genotypes,
                 centres: config.centre,
                 dealer: Some(config.dealer),
                 researchers: config.researcher,
@@ -138,6 +144,7 @@ fn settings(folder: &Path, kind: Patient) -> Result<Settings, NodeError> {
                 name: String::new(),
                 network: config.network,
                 dataset: None,
+                genotypes: String::new(),
                 centres: config.centre,
                 dealer: None,
                 researchers: Vec::new(),

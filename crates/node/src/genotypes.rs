@@ -37,6 +37,28 @@ pub fn freeze_genotypes(
     Ok(store.digest().to_owned())
 }
 
+/// Whether genotypes are of the frozen import; with `unfrozen`, if any was frozen.
+///
+/// # Errors
+/// [`NodeError::NotFrozen`]; [`CohortError::SnapshotMismatch`] for another import.
+pub(crate) fn check_frozen_import(
+    state: &State,
+    (folder, name): (&Path, &str),
+    store: &Store,
+    unfrozen: bool,
+) -> Result<(), NodeError> {
+    let frozen = last_event(&state.lock(), KIND, name)?;
+    match frozen.as_ref().map(|it| it.facts.get("digest").map(String::as_str)) {
+        Some(Some(digest)) if digest == store.digest() => Ok(()),
+        None if unfrozen => Ok(()),
+        None => Err(NodeError::NotFrozen(name.to_owned())),
+        Some(_) => {
+            let (file, dataset) = (folder.join(format!("{name}.geno")), name.to_owned());
+            Err(CohortError::SnapshotMismatch { file, dataset }.into())
+        }
+    }
+}
+
 impl Desk {
     /// The patients with their genotypes, where the centre has imported some: of the frozen import.
     ///
@@ -49,16 +71,7 @@ impl Desk {
             return Ok(dataset);
         }
         let store = Store::open(&folder, name, key)?;
-        let frozen = last_event(&self.state.lock(), KIND, name)?;
-        match frozen.as_ref().map(|it| it.facts.get("digest").map(String::as_str)) {
-            Some(Some(digest)) if digest == store.digest() => {}
-            None if self.config.unfrozen_data => {}
-            None => return Err(NodeError::NotFrozen(name.to_owned())),
-            Some(_) => {
-                let (file, dataset) = (folder.join(format!("{name}.geno")), name.to_owned());
-                return Err(CohortError::SnapshotMismatch { file, dataset }.into());
-            }
-        }
+        check_frozen_import(&self.state, (&folder, name), &store, self.config.unfrozen_data)?;
         Ok(dataset.with_genotypes(Arc::new(store)))
     }
 }

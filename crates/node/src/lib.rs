@@ -37,6 +37,7 @@ mod requests_store;
 mod researcher;
 mod rotation;
 mod run;
+mod scores;
 mod seal;
 mod sets;
 mod snapshots;

@@ -211,14 +211,15 @@ impl Researcher {
         let rules = members.iter().filter_map(|at| Some(&self.descriptions.get(*at)?.rules));
         let study = study.under(rules);
         let lineage = self.lineage(&study, &members);
+        let extended = study.extended(&self.dictionary)?;
+        let dictionary = extended.as_ref().unwrap_or(&self.dictionary);
         let condition = &study.cohort.condition;
         if !condition.is_empty() {
-            konsil_cohort::Predicate::parse(condition, &self.dictionary)
-                .map_err(NodeError::condition)?;
+            konsil_cohort::Predicate::parse(condition, dictionary).map_err(NodeError::condition)?;
         }
         let plan = network_plan(
             &study,
-            &self.dictionary,
+            dictionary,
             (&centres, &lineage.iter().map(|it| it.sets).collect::<Vec<_>>()),
             (topology, SEALED_OVERHEAD_BYTES),
         )?;
@@ -305,8 +306,10 @@ impl Researcher {
         }
         let mut at = vec![0; centres.len()];
         let mut results = Vec::with_capacity(run.study.analysis.len());
+        let extended = run.study.extended(&self.dictionary)?;
+        let dictionary = extended.as_ref().unwrap_or(&self.dictionary);
         for (number, request) in run.study.analysis.iter().enumerate() {
-            let analysis = prepare(request, &self.dictionary)?;
+            let analysis = prepare(request, dictionary)?;
             let mut own = Vec::with_capacity(centres.len());
             for (((_, summary), parts), at) in centres.iter().zip(&parts).zip(&mut at) {
                 let stage = summary.stages.get(number).ok_or(NodeError::Message("stages"))?;

@@ -217,7 +217,7 @@ mod tests {
     use konsil_cohort::{
         Dictionary, Genotypes, ImportOptions, Secret, import, load, pseudonym_of, save,
     };
-    use konsil_geno::{Builder, Store};
+    use konsil_geno::{Builder, Sink, Store};
     use std::fs;
     use tempfile::TempDir;
 

@@ -104,7 +104,8 @@ fn admitted(
         let what = "the data set has changed since the plan; plan again";
         return Err(NodeError::Refused(what.to_owned()));
     }
-    let dataset = node.consenting(dataset, &checked.study.study.purpose)?;
+    let consenting = node.consenting(dataset, &checked.study.study.purpose)?;
+    let dataset = node.scored(consenting.clone(), &checked.study)?;
     let condition = &checked.study.cohort.condition;
     if !condition.is_empty() {
         Predicate::parse(condition, dataset.dictionary()).map_err(NodeError::condition)?;
@@ -116,7 +117,7 @@ fn admitted(
     let plan = stages(&checked.study, dataset.dictionary(), sizes, place)?;
     let admission = match approved {
         Ok(admission) => admission,
-        Err(_) => admit_by_policy(node, request, &checked, &dataset)?,
+        Err(_) => admit_by_policy(node, request, &checked, &consenting)?,
     };
     node.desk.unchanged(&admission)?;
     let planned = plan.cost.bytes

@@ -1,12 +1,13 @@
 //! `konsil prs apply`: a score of a centre's own patients, kept as a variable of their data set.
 
 use crate::failure::Failure;
-use crate::geno::{dataset_name, nameless};
+use crate::geno::{dataset_name, nameless, panel_of};
+use crate::prs::brought::check_build;
 use crate::prs::read_text;
 use crate::screen::Screen;
 use clap::Args;
 use konsil_cohort::{Genotypes, load, save};
-use konsil_geno::{GenoError, Matched, Panel, ScoreFile, Scores, Store, Weight, match_score};
+use konsil_geno::{Matched, ScoreFile, Scores, Store, Weight, match_score};
 use konsil_node::{Clock, check_frozen, freeze_with, open_key};
 use serde_json::json;
 use std::collections::HashMap;
@@ -53,23 +54,8 @@ pub(super) fn apply(options: &ApplyOptions, screen: &Screen) -> Result<(), Failu
     // before the genotypes are read, which may take minutes
     patients.with_numbers(&options.variable, &vec![None; whose.len()])?;
     let store = Store::open(&data, &options.name, &key)?;
-    let path = data.join(format!("{}.panel.tsv", options.name));
-    let panel = Panel::read(&path).map_err(GenoError::from)?;
-    if panel.hash() != store.panel_hash() {
-        let what = format!(
-            "{} is not the panel that the genotypes were imported with; import them again",
-            path.display()
-        );
-        return Err(Failure::usage(what));
-    }
-    let panels = panel.build().map(|it| it.to_string()).unwrap_or_default();
-    if differ(&score.build, &panels) {
-        return Err(wrong(format!(
-            "its positions are of {}, those of the panel of {panels}; take the score's file for {panels} \
-             (the PGS Catalog has harmonised ones)",
-            score.build
-        )));
-    }
+    let panel = panel_of(&data, &options.name, &store)?;
+    check_build(&options.score, &score, &panel)?;
     let (weights, matched) = match_score(&score.entries, &panel);
     if weights.is_empty() {
         return Err(wrong(format!(
@@ -88,17 +74,6 @@ pub(super) fn apply(options: &ApplyOptions, screen: &Screen) -> Result<(), Failu
     let known = of_patients.iter().flatten().count();
     say(options, (&score, &matched, &scores), (known, whose.len()), screen);
     Ok(())
-}
-
-/// Whether two builds are known and not the same. `hg19` and `GRCh37` are.
-fn differ(a: &str, b: &str) -> bool {
-    let known = |it: &str| match it.to_ascii_lowercase().as_str() {
-        "grch37" | "hg19" | "ncbi37" => Some(37),
-        "grch38" | "hg38" | "ncbi38" => Some(38),
-        "grch36" | "hg18" | "ncbi36" => Some(36),
-        _ => None,
-    };
-    known(a).zip(known(b)).is_some_and(|(a, b)| a != b)
 }
 
 fn scores(store: &Store, weights: &[Weight]) -> Result<Scores, Failure> {

@@ -24,6 +24,7 @@ mod limits;
 mod lineage;
 mod models;
 mod papers;
+mod people;
 mod process;
 mod proxy;
 mod relatives;

@@ -282,6 +282,16 @@ impl Dictionary {
         self.variables.iter().find(|variable| variable.name == name)
     }
 
+    /// The same with further variables behind the others.
+    ///
+    /// # Errors
+    /// [`CohortError::Dictionary`] for a variable that no dictionary may have.
+    pub fn with(&self, variables: &[Variable]) -> Result<Self, CohortError> {
+        let mut longer = self.clone();
+        longer.variables.extend_from_slice(variables);
+        Self::parse(&format!("{}@{}", self.name, self.version), &longer.to_csv())
+    }
+
     /// Name and version as people write it: `hmsp v4`.
     #[must_use]
     pub fn title(&self) -> String {

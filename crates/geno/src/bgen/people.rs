@@ -4,6 +4,7 @@ use super::Input;
 use crate::error::{GenoError, Place};
 use crate::lines::{Counter, Lines, fields, text};
 use crate::source::Sample;
+use konsil_cohort::Sex;
 use std::path::Path;
 
 /// Bytes of the longest line of a .sample file.
@@ -25,7 +26,8 @@ pub(super) fn inside(input: &mut Input, people: u32) -> Result<Vec<Sample>, Geno
             return Err(input.wrong(format!("the id of person {at} is no text in UTF-8")));
         };
         let other = id.strip_prefix("0_").or_else(|| half(id)).map(str::to_owned);
-        samples.push(Sample { id: id.to_owned(), other, place: Place::Person(at) });
+        let (sex, place) = (Sex::Unknown, Place::Person(at));
+        samples.push(Sample { id: id.to_owned(), other, sex, place });
     }
     Ok(samples)
 }
@@ -49,6 +51,7 @@ pub(super) fn beside(path: &Path, people: u32) -> Result<Vec<Sample>, GenoError>
     }
     let mut lines = Lines::open(&file, LINE_MAX, &Counter::default())?;
     let mut samples = Vec::new();
+    let mut sex_at = None;
     while lines.next()?.is_some() {
         let place = lines.place();
         let wrong = |what: &str| GenoError::links(&file, place, what);
@@ -57,13 +60,19 @@ pub(super) fn beside(path: &Path, people: u32) -> Result<Vec<Sample>, GenoError>
             return Err(wrong("a line begins with two ids, in UTF-8"));
         };
         match place {
-            Place::Line(1) if family == "ID_1" && id == "ID_2" => (),
+            // after the two ids
+            Place::Line(1) if family == "ID_1" && id == "ID_2" => {
+                let is_sex = |it: Option<&str>| it.is_some_and(|it| it.eq_ignore_ascii_case("sex"));
+                sex_at = own.position(is_sex);
+            }
             Place::Line(1) => return Err(wrong("the first line begins with ID_1 ID_2")),
             Place::Line(2) if family == "0" && id == "0" => (),
             Place::Line(2) => return Err(wrong("the second line begins with 0 0")),
             _ => {
                 let other = Some(format!("{family}_{id}"));
-                samples.push(Sample { id: id.to_owned(), other, place });
+                let sex = sex_at.and_then(|at| own.nth(at)).flatten();
+                let sex = sex.and_then(Sex::parse).unwrap_or_default();
+                samples.push(Sample { id: id.to_owned(), other, sex, place });
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use super::{EXTENSION, HEAD, KEY_BYTES, Shape, folder_of, io, tampered};
 use konsil_cohort::pseudonym::PSEUDONYM_BYTES;
-use konsil_cohort::{CohortError, Key, KeyId, Pseudonym, key_of_bytes, open_bytes, reseal_bytes};
+use konsil_cohort::{
+    CohortError, Key, KeyId, Pseudonym, Sex, key_of_bytes, open_bytes, reseal_bytes,
+};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,7 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"KONSILG\x01";
+const MAGIC: &[u8; 8] = b"KONSILG\x02";
+/// As heads begin that know no sexes: version 1.
+const MAGIC_SEXLESS: &[u8; 8] = b"KONSILG\x01";
 const HASH_BYTES: usize = 64;
 /// The block that is nowhere.
 const NOWHERE: u32 = u32::MAX;
@@ -25,6 +29,8 @@ pub(super) struct Head {
     /// Variants that somebody has a genotype of.
     pub(super) kept: usize,
     pub(super) people: Vec<Pseudonym>,
+    /// The sex of each; empty in a head of version 1, which is written as it was read.
+    pub(super) sexes: Vec<Sex>,
     /// Where each block stands in the file; `None` for one that nobody has a genotype in.
     pub(super) slots: Vec<Option<u32>>,
     pub(super) key: Zeroizing<[u8; KEY_BYTES]>,
@@ -37,7 +43,8 @@ pub(super) fn place(name: &str) -> String {
 
 impl Head {
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(MAGIC.to_vec());
+        let magic = if self.sexes.is_empty() { MAGIC_SEXLESS } else { MAGIC };
+        let mut bytes = Zeroizing::new(magic.to_vec());
         bytes.extend_from_slice(self.key.as_ref());
         bytes.extend_from_slice(self.panel_hash.as_bytes());
         let Shape { variants, people, per_block } = self.shape;
@@ -45,6 +52,7 @@ impl Head {
             bytes.extend_from_slice(&(number as u64).to_be_bytes());
         }
         self.people.iter().for_each(|it| bytes.extend_from_slice(it));
+        bytes.extend(self.sexes.iter().map(|it| it.code()));
         for slot in &self.slots {
             bytes.extend_from_slice(&slot.unwrap_or(NOWHERE).to_be_bytes());
         }
@@ -64,20 +72,25 @@ impl Head {
         }
         let [variants, people, per_block, kept] = numbers;
         let shape = Shape { variants, people, per_block };
-        if magic != MAGIC || shape != Shape::new(variants, people) || people == 0 {
+        let has_sexes = magic == MAGIC;
+        let is_known = has_sexes || magic == MAGIC_SEXLESS;
+        if !is_known || shape != Shape::new(variants, people) || people == 0 {
             return None;
         }
         let blocks = shape.blocks();
         if people > PEOPLE_MAX || blocks > BLOCKS_MAX {
             return None;
         }
-        let (people, slots) = rest.split_at_checked(people * PSEUDONYM_BYTES)?;
-        let (people, slots) = (people.as_chunks().0.to_vec(), slots.as_chunks::<4>());
+        let (pseudonyms, rest) = rest.split_at_checked(people * PSEUDONYM_BYTES)?;
+        let (sexes, slots) = rest.split_at_checked(if has_sexes { people } else { 0 })?;
+        let sexes: Option<Vec<Sex>> = sexes.iter().map(|code| Sex::of_code(*code)).collect();
+        let sexes = sexes?;
+        let (people, slots) = (pseudonyms.as_chunks().0.to_vec(), slots.as_chunks::<4>());
         let slot = |bytes: &[u8; 4]| Some(u32::from_be_bytes(*bytes)).filter(|it| *it != NOWHERE);
         let is_whole = slots.1.is_empty() && slots.0.len() == blocks;
         let slots = slots.0.iter().map(slot).collect();
         let key = Zeroizing::new(*key);
-        is_whole.then_some(Self { panel_hash, shape, kept, people, slots, key })
+        is_whole.then_some(Self { panel_hash, shape, kept, people, sexes, slots, key })
     }
 
     /// What names this import: it is the same under every key of the centre, and says nothing.

@@ -3,7 +3,7 @@
 use super::head::Head;
 use super::{BLOCKS, Shape, cipher, folder_of, io, open_block, relatives, tampered};
 use aws_lc_rs::aead::LessSafeKey;
-use konsil_cohort::{CohortError, Genotypes, Key, Pseudonym};
+use konsil_cohort::{CohortError, Genotypes, Key, Pseudonym, Sex};
 use konsil_kernels::Packed;
 use std::fmt;
 use std::fs::File;
@@ -114,6 +114,10 @@ impl Genotypes for Store {
 
     fn people(&self) -> &[Pseudonym] {
         &self.head.people
+    }
+
+    fn sexes(&self) -> &[Sex] {
+        &self.head.sexes
     }
 
     fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError> {

@@ -1,7 +1,8 @@
 //! What was stored is read back, and nothing else is.
 
+use super::head::Head;
 use super::*;
-use konsil_cohort::{Genotypes, Key, pseudonym_of};
+use konsil_cohort::{Genotypes, Key, Sex, pseudonym_of};
 use konsil_kernels::Packed;
 use std::fs;
 use tempfile::TempDir;
@@ -233,4 +234,37 @@ fn relatives_are_kept_for_this_import_only() {
     assert_eq!(other.relatives().unwrap(), None);
     fs::write(&path, &sealed).unwrap();
     assert!(matches!(other.relatives(), Err(CohortError::Tampered { .. })));
+}
+
+// Sexes come back, survive a rotation, and a head of version 1 is read as it was: without them, and named
+// as before.
+#[test]
+fn sexes_are_kept_and_older_heads_are_read() {
+    let place = Place::new();
+    let mut builder = place.builder("geno", 10, 3);
+    assert!(builder.set_sexes(&[Sex::Male; 2]).is_err());
+    let sexes = [Sex::Female, Sex::Unknown, Sex::Male];
+    builder.set_sexes(&sexes).unwrap();
+    builder.put(4, &row(4, 3)).unwrap();
+    builder.finish(&place.key).unwrap();
+    let both = place.key.with_new(1).unwrap();
+    assert!(reseal_geno(&place.data(), "geno", &both).unwrap());
+    let store = Store::open(&place.data(), "geno", &both).unwrap();
+    assert_eq!(store.sexes(), sexes);
+    let mut head = Head::open(&place.data(), "geno", &both).unwrap();
+    let with_sexes = head.digest();
+    let mut bytes = head.to_bytes().to_vec();
+    let at = bytes.len() - 4 * head.slots.len() - 3;
+    assert_eq!((&bytes[..8], &bytes[at..at + 3]), (&b"KONSILG\x02"[..], &[2, 0, 1][..]));
+    bytes[at] = 3;
+    assert!(Head::parse(&bytes).is_none());
+    head.sexes.clear();
+    let older = head.to_bytes().to_vec();
+    assert_eq!(&older[..8], b"KONSILG\x01");
+    let sealed = konsil_cohort::seal_bytes("genotypes geno", &older, &both).unwrap();
+    fs::write(place.data().join("geno.geno/head"), sealed).unwrap();
+    let store = Store::open(&place.data(), "geno", &both).unwrap();
+    assert_eq!((store.sexes(), store.people().len()), (&[][..], 3));
+    assert!(store.digest() == head.digest() && store.digest() != with_sexes);
+    assert_eq!(store.read(4, 1).unwrap().variant(0), row(4, 3));
 }

@@ -6,7 +6,7 @@ use super::{
     seal_block, tampered,
 };
 use aws_lc_rs::aead::LessSafeKey;
-use konsil_cohort::{CohortError, Key, Pseudonym, seal_bytes};
+use konsil_cohort::{CohortError, Key, Pseudonym, Sex, seal_bytes};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -15,6 +15,17 @@ use zeroize::Zeroizing;
 
 /// Blocks that are kept open while files are read: one where files are in order.
 const OPEN_MAX: usize = 4;
+
+/// Where an import puts genotypes.
+pub trait Sink {
+    /// Puts the genotypes of one variant in: its number on the panel, and words as
+    /// [`konsil_kernels::Packed`] has them. Variants may come in any order; in the panel's it is fast.
+    ///
+    /// # Errors
+    /// [`CohortError::Io`], also for a full disk; [`CohortError::Internal`] for a variant beyond the
+    /// panel or of other people.
+    fn put(&mut self, variant: usize, words: &[u64]) -> Result<(), CohortError>;
+}
 
 /// What was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,40 +105,29 @@ impl Builder {
         let (panel_hash, people) = (panel_hash.to_owned(), people.to_vec());
         let cipher = cipher(&key)?;
         let slots = vec![None; shape.blocks()];
+        let sexes = vec![Sex::Unknown; shape.people];
         Ok(Self {
             dir: dir.to_owned(),
             name: name.to_owned(),
             part,
             file,
             cipher,
-            head: Head { panel_hash, shape, kept: 0, people, slots, key },
+            head: Head { panel_hash, shape, kept: 0, people, sexes, slots, key },
             open: Vec::new(),
             sealed: Vec::new(),
             stored: 0,
         })
     }
 
-    /// Puts the genotypes of one variant in: its number on the panel, and words as
-    /// [`konsil_kernels::Packed`] has them. Variants may come in any order; in the panel's it is fast.
+    /// Says the sex of each of the people, in their order.
     ///
     /// # Errors
-    /// [`CohortError::Io`], also for a full disk; [`CohortError::Internal`] for a variant beyond the
-    /// panel or of other people.
-    pub fn put(&mut self, variant: usize, words: &[u64]) -> Result<(), CohortError> {
-        let shape = self.head.shape;
-        if variant >= shape.variants || words.len() != shape.stride() {
-            return Err(CohortError::Internal {
-                what: "a variant that the store has no place for",
-            });
+    /// [`CohortError::Internal`] for another number of people.
+    pub fn set_sexes(&mut self, sexes: &[Sex]) -> Result<(), CohortError> {
+        if sexes.len() != self.head.people.len() {
+            return Err(CohortError::Internal { what: "sexes of another number of people" });
         }
-        let (block, within) = (variant / shape.per_block, variant % shape.per_block);
-        self.fetch(block)?;
-        let begin = within * shape.stride();
-        let own = self.open.last_mut().and_then(|it| it.words.get_mut(begin..begin + words.len()));
-        if let Some(own) = own {
-            own.copy_from_slice(words);
-        }
-        self.head.kept += 1;
+        sexes.clone_into(&mut self.head.sexes);
         Ok(())
     }
 
@@ -202,6 +202,26 @@ impl Builder {
         File::open(&self.dir).and_then(|it| it.sync_all()).map_err(|source| io(&folder, source))?;
         let (variants, digest) = (self.head.kept, self.head.digest());
         Ok(Stored { folder, bytes, variants, digest })
+    }
+}
+
+impl Sink for Builder {
+    fn put(&mut self, variant: usize, words: &[u64]) -> Result<(), CohortError> {
+        let shape = self.head.shape;
+        if variant >= shape.variants || words.len() != shape.stride() {
+            return Err(CohortError::Internal {
+                what: "a variant that the store has no place for",
+            });
+        }
+        let (block, within) = (variant / shape.per_block, variant % shape.per_block);
+        self.fetch(block)?;
+        let begin = within * shape.stride();
+        let own = self.open.last_mut().and_then(|it| it.words.get_mut(begin..begin + words.len()));
+        if let Some(own) = own {
+            own.copy_from_slice(words);
+        }
+        self.head.kept += 1;
+        Ok(())
     }
 }
 

@@ -4,10 +4,12 @@
 use crate::made::{Centre, counts};
 use konsil_cohort::Genotypes;
 use konsil_geno::{ImportOptions, Panel, RefAllele, Store, make_panel};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: ImportOptions = ImportOptions { missing_max: 1.0, keep_ambiguous: true };
+const ALL: ImportOptions =
+    ImportOptions { missing_max: 1.0, keep_ambiguous: true, leave_out: BTreeSet::new() };
 
 fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)

@@ -53,6 +53,7 @@ impl Centre {
         let data = self.path("data");
         let shape = (panel.hash(), panel.len());
         let mut builder = Builder::create(&data, "geno", shape, linked.pseudonyms())?;
+        builder.set_sexes(linked.sexes())?;
         let pair = (panel, &linked);
         let report = import(&mut sources, pair, options, Some(&mut builder), &mut |_| ())?;
         builder.finish(&self.key)?;
@@ -138,7 +139,7 @@ fn variants_are_matched_counted_and_set_aside() {
         ..ImportReport::default()
     };
     assert_eq!(report, wanted);
-    let keep = ImportOptions { keep_ambiguous: true, missing_max: 1.0 };
+    let keep = ImportOptions { keep_ambiguous: true, missing_max: 1.0, ..ImportOptions::default() };
     let (store, report) = centre.import(&[&path], &panel, &keep).unwrap();
     assert_eq!((report.kept, report.ambiguous, report.missing), (9, 0, 0));
     assert_eq!((counts(&store, 4), counts(&store, 6)), ((39, 40), (0, 0)));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod made;
 #[cfg(test)]
 mod mutated;

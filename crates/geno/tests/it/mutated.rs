@@ -97,16 +97,16 @@ fn changed_plink_files_are_read_or_refused() {
 
 #[test]
 fn changed_vcf_and_bcf_are_read_or_refused() {
-    change("fuzz/seeds/vcf/text", "x.vcf");
-    change("fuzz/seeds/vcf/bcf", "x.bcf");
-    change("fuzz/seeds/vcf/bgzip", "x.vcf.gz");
+    change("fuzz/geno/seeds/vcf/text", "x.vcf");
+    change("fuzz/geno/seeds/bcf/plain", "x.bcf");
+    change("fuzz/geno/seeds/vcf/bgzip", "x.vcf.gz");
     change("crates/geno/tests/vectors/dose.vcf", "x.vcf");
     change("crates/geno/tests/vectors/small.bcf", "x.bcf");
 }
 
 #[test]
 fn changed_bgen_files_are_read_or_refused() {
-    change("fuzz/seeds/bgen/zlib", "x.bgen");
-    change("fuzz/seeds/bgen/zstd", "x.bgen");
+    change("fuzz/geno/seeds/bgen/zlib", "x.bgen");
+    change("fuzz/geno/seeds/bgen/zstd", "x.bgen");
     change("crates/geno/tests/vectors/dose8.bgen", "x.bgen");
 }

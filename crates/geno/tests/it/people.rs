@@ -35,7 +35,7 @@ fn counts_of_379_people_are_those_of_plink2() {
     let centre = Centre::new();
     let bim = data.join("EUR_subset.bim");
     let (panel, made) = make_panel(&bim, RefAllele::Second, None).unwrap();
-    let keep = ImportOptions { keep_ambiguous: true, missing_max: 1.0 };
+    let keep = ImportOptions { keep_ambiguous: true, missing_max: 1.0, ..ImportOptions::default() };
     let bed = data.join("EUR_subset.bed");
     let (store, report) = centre.import(&[&bed], &panel, &keep).unwrap();
     assert_eq!((report.read, report.kept, made.kept), (54_051, 54_051, 54_051));

@@ -2,10 +2,8 @@
 //! read has the number of variants and people that the files say.
 #![no_main]
 
+use konsil_fuzz_geno::read;
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../genotypes.rs"]
-mod genotypes;
 
 const CUT: &[u8] = b"\n===\n";
 
@@ -18,5 +16,5 @@ fuzz_target!(|data: &[u8]| {
         rest = &rest[at + CUT.len()..];
     }
     let [bim, fam] = parts.as_slice() else { return };
-    genotypes::read(&[("x.bim", bim), ("x.fam", fam), ("x.bed", rest)], "x.bed");
+    read(&[("x.bim", bim), ("x.fam", fam), ("x.bed", rest)], "x.bed");
 });

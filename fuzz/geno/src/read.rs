@@ -1,13 +1,23 @@
-//! Reads a file of genotypes from beginning to end.
+//! Reads a file of genotypes from beginning to end, as an import does.
 
-use konsil_geno::{OpenOptions, Panel, open};
+use crate::bits::{count, swap};
+use crate::harmonise::find;
+use crate::open::{OpenOptions, open};
+use crate::panel::Panel;
 use std::cell::OnceCell;
 use std::fs;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 thread_local! {
     static PLACE: OnceCell<TempDir> = const { OnceCell::new() };
 }
+
+/// Where variants of a file are looked for.
+static PANEL: LazyLock<Panel> = LazyLock::new(|| {
+    let text = "#CHROM\tPOS\tID\tREF\tALT\n1\t100\trs1\tA\tG\n1\t200\trs2\tA\tT\nX\t7\trs3\tC\tG\n";
+    Panel::parse(text.to_owned()).unwrap()
+});
 
 /// Writes files, opens one, and reads all that it has; whatever is refused says why.
 pub fn read(files: &[(&str, &[u8])], name: &str) {
@@ -23,12 +33,14 @@ pub fn read(files: &[(&str, &[u8])], name: &str) {
                 return;
             }
         };
-        let stride = source.samples().len().div_ceil(32);
+        let people = source.samples().len();
+        let stride = people.div_ceil(32);
         let mut words = Vec::new();
         let mut panel = String::from("#CHROM\tPOS\tID\tREF\tALT\n");
         loop {
             match source.next() {
                 Ok(Some(record)) => {
+                    let _ = find(&PANEL, &record);
                     let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
                     let (other, counted) = (text(record.other), text(record.counted));
                     panel.push_str(&format!("1\t{}\t.\t{other}\t{counted}\n", record.position));
@@ -41,6 +53,11 @@ pub fn read(files: &[(&str, &[u8])], name: &str) {
             }
             if source.genotypes(&mut words).is_ok() {
                 assert_eq!(words.len(), stride);
+                let (copies, missing) = count(&words, people);
+                let called = people as u64 - missing;
+                assert!(copies <= 2 * called);
+                swap(&mut words);
+                assert_eq!(count(&words, people), (2 * called - copies, missing));
             }
         }
         if let Ok(panel) = Panel::parse(panel) {
