@@ -539,3 +539,36 @@ fn policies_limit_scans_to_hits() {
     let region = Request { range: vec![0, 1000], ..all };
     assert_eq!(text(&region), None);
 }
+
+/// Too few steps to the model of an event end a scan, or do not change it.
+#[test]
+fn too_few_steps_are_noticed() {
+    let mut world = world(&[150, 220, 180]);
+    // a covariate that nearly decides, so that the way is long
+    let mut people = world.people.clone();
+    for (at, person) in people.iter_mut().enumerate() {
+        let noise = f64::from(u32::try_from(at * 7 % 11).unwrap()) / 11.0 - 0.5;
+        person.values[2] = (person.numbers[3] + 0.8 * noise > 0.9).to_string();
+    }
+    world.network = network(&people, &world.genotypes);
+    let many = scan("ill ~ age + pc", "binomial", VARIANTS);
+    let wanted = world.network.on_ideal(&many);
+    let mut ended = 0;
+    for iterations in [2, 3, 4] {
+        let request = Request { iterations: Some(iterations), ..many.clone() };
+        match world.network.on_ideal(&request).findings {
+            Ok(found) => {
+                for (row, wanted) in of(&found).rows.iter().zip(&of(wanted.found()).rows) {
+                    assert_eq!(row.skipped, wanted.skipped);
+                    let near = apart(row, (wanted.beta, wanted.error)) < 1e-5;
+                    assert!(row.skipped.is_some() || near);
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.code(), "K0223");
+                ended += 1;
+            }
+        }
+    }
+    assert!(ended > 0);
+}

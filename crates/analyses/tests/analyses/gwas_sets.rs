@@ -186,3 +186,45 @@ fn counts_are_as_plink_says() {
     ));
     assert!(compared > 50_000 && tested > 20_000 && worst < 6e-6);
 }
+
+/// 517 people of 19 populations: the score test without covariates is the trend test of PLINK 1.9.
+#[test]
+fn score_tests_without_covariates_are_trend_tests() {
+    let Some(folder) = shared_set("geno_bigsnpr517") else { return };
+    let (traits, phenotypes) = table(&folder.join("pheno.txt"));
+    let dictionary = "name,label,type,unit,levels,min,max,decimals,missing,code,sensitivity,notes\n\
+        pid,Patient,category,,,,,,,,identifier,\nill,Case,boolean,,,,,,,,,\n";
+    let case = place(&traits, "CC");
+    let mut files = vec!["pid,ill\n".to_owned(); 5];
+    for (at, person) in phenotypes.iter().enumerate() {
+        files[at % 5] += &format!("{}_{},{}\n", person[0], person[1], person[case] == "2");
+    }
+    let mut network = Network::new(Dictionary::parse("genes", dictionary).unwrap(), &files);
+    let (ids, genotypes) = bed(&folder.join("example.bed"));
+    for (centre, dataset) in network.centres.iter_mut().enumerate() {
+        let own = |row: &Vec<u8>| row.iter().skip(centre).step_by(5).copied().collect();
+        let held = InMemory {
+            people: dataset.pseudonyms().unwrap(),
+            genotypes: genotypes.iter().map(own).collect(),
+        };
+        *dataset = dataset.clone().with_genotypes(Arc::new(held));
+    }
+    let run = network.on_shares(&scan("ill ~ 1", "binomial", genotypes.len()));
+    let rows: HashMap<&str, &ScanRow> =
+        ids.iter().map(String::as_str).zip(&of(run.found()).rows).collect();
+    let packed = folder.join("ref_m3.CC.trend.gz");
+    let output = Command::new("gzip").arg("-dc").arg(packed).output().unwrap();
+    let (mut compared, mut worst): (u32, f64) = (0, 0.0);
+    for line in String::from_utf8(output.stdout).unwrap().lines().skip(1) {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let [_, id, _, _, _, _, _, wanted, _, _] = cells[..] else { panic!("{line}") };
+        let row = rows.get(id).filter(|it| it.skipped.is_none());
+        let (Some(row), Ok(wanted)) = (row, wanted.parse::<f64>()) else { continue };
+        compared += 1;
+        // four digits are printed
+        let unit = 0.5 * 10_f64.powf(wanted.max(1e-9).log10().floor() - 3.0);
+        worst = worst.max((row.statistic * row.statistic - wanted).abs() / unit);
+    }
+    say(&format!("gwas geno_bigsnpr517: {compared} trend tests, {worst:.2} half units of a digit"));
+    assert!(compared > 4000 && worst < 1.05, "{compared} {worst}");
+}
