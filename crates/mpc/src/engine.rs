@@ -178,9 +178,10 @@ impl Session for SharedSession {
                 words.extend(matrix.part.iter().zip(&drawn.words).map(|(x, m)| x.wrapping_sub(*m)));
             }
             let (number, mask) = (drawn.number, drawn.words);
-            masked.push(Masked { number, owner: None, opened: Vec::new(), mask, shape: *shape });
+            let (opened, shape, bytes) = (Vec::new(), *shape, self.width);
+            masked.push(Masked { number, owner: None, opened, mask, shape, bytes });
         }
-        let opened = self.exchange(words)?;
+        let opened = self.party.exchange_narrow(words, self.width)?;
         let mut rest = opened.as_slice();
         for masked in masked.iter_mut().filter(|_| !self.party.is_dry()) {
             let (own, later) = rest.split_at(masked.shape.0 * masked.shape.1);
@@ -216,7 +217,8 @@ impl Session for SharedSession {
             opened.append(&mut self.party.broadcast(owner, words, end - start)?);
         }
         let mask = if me { drawn.words } else { Vec::new() };
-        Ok(Masked { number: drawn.number, owner: Some(owner), opened, mask, shape })
+        let (number, bytes) = (drawn.number, WORD_BYTES);
+        Ok(Masked { number, owner: Some(owner), opened, mask, shape, bytes })
     }
 
     fn product(
@@ -257,7 +259,7 @@ impl Session for SharedSession {
             inner = 2 * k;
         }
         let mut result = drawn.words;
-        if self.width <= matrix::SMALL_BYTES {
+        if left.bytes.min(right.bytes) <= matrix::SMALL_BYTES {
             matrix::multiply_add_small(&mut result, &beside, &below, (inner, n));
         } else {
             matrix::multiply_add(&mut result, &beside, &below, (m, inner, n));

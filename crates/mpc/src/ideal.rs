@@ -201,7 +201,8 @@ impl Session for IdealSession {
                 return Err(MpcError::Shape { left: matrix.len(), right: shape.0 * shape.1 });
             }
             let opened = self.narrowed((*matrix).clone()).part;
-            Ok(Masked { number: 0, owner: None, opened, mask: Vec::new(), shape: *shape })
+            let (shape, bytes) = (*shape, self.width);
+            Ok(Masked { number: 0, owner: None, opened, mask: Vec::new(), shape, bytes })
         };
         matrices.iter().map(mask).collect()
     }
@@ -215,7 +216,8 @@ impl Session for IdealSession {
         let len = shape.0 * shape.1;
         let zeros = vec![0; len];
         let opened = self.table.add_up(if owner == self.me { mine } else { &zeros })?;
-        Ok(Masked { number: 0, owner: Some(owner), opened, mask: Vec::new(), shape })
+        let bytes = WORD_BYTES;
+        Ok(Masked { number: 0, owner: Some(owner), opened, mask: Vec::new(), shape, bytes })
     }
 
     fn product(
@@ -235,7 +237,7 @@ impl Session for IdealSession {
         }
         let mut product = vec![0; m * right.shape.1];
         crate::matrix::multiply_add(&mut product, &turned, &right.opened, (m, k, right.shape.1));
-        Ok(self.narrowed(Shared::from_part(product)))
+        Ok(Shared::from_part(product))
     }
 
     fn truncate(&mut self, mut x: Shared, shift: u32) -> Result<Shared, MpcError> {

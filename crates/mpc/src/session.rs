@@ -112,6 +112,8 @@ pub struct Masked {
     pub(crate) opened: Vec<Word>,
     pub(crate) mask: Vec<Word>,
     pub(crate) shape: (usize, usize),
+    /// Bytes of each number that are right.
+    pub(crate) bytes: usize,
 }
 
 impl Masked {
@@ -142,7 +144,7 @@ pub trait Session {
     /// How many parties there are.
     fn parties(&self) -> usize;
 
-    /// From now on `multiply_raw`, `square_raw`, `dot_raw`, `masks`, `product`, `negative` and `open` work modulo
+    /// From now on `multiply_raw`, `square_raw`, `dot_raw`, `masks`, `negative` and `open` work modulo
     /// `2^(8 bytes)` and send as many bytes for each number (products of masked matrices are right in
     /// as many as the narrower of both was masked with): cheaper where numbers are known to lie
     /// within `2^(8 bytes - 1)` on both sides of 0. What they give is right in its lowest bytes only;

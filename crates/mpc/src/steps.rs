@@ -36,7 +36,7 @@ impl SharedSession {
     }
 
     /// Puts parts together in the width in force.
-    pub(crate) fn exchange(&mut self, part: Vec<Word>) -> Result<Vec<Word>, MpcError> {
+    fn exchange(&mut self, part: Vec<Word>) -> Result<Vec<Word>, MpcError> {
         self.party.exchange_narrow(part, self.width)
     }
 
