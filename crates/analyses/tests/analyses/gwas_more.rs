@@ -548,7 +548,7 @@ fn too_few_steps_are_noticed() {
     let mut people = world.people.clone();
     for (at, person) in people.iter_mut().enumerate() {
         let noise = f64::from(u32::try_from(at * 7 % 11).unwrap()) / 11.0 - 0.5;
-        person.values[2] = (person.numbers[3] + 0.8 * noise > 0.9).to_string();
+        person.values[2] = (person.numbers[3] + 1.6 * noise > 0.9).to_string();
     }
     world.network = network(&people, &world.genotypes);
     let many = scan("ill ~ age + pc", "binomial", VARIANTS);
@@ -565,7 +565,7 @@ fn too_few_steps_are_noticed() {
                 }
             }
             Err(error) => {
-                assert_eq!(error.code(), "K0223");
+                assert!(["K0217", "K0223"].contains(&error.code()), "{error}");
                 ended += 1;
             }
         }
