@@ -29,7 +29,7 @@ use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Sett
 use crate::burden_steps::{NUMBERS, Sets, run};
 use crate::gwas::null_of;
 use crate::gwas_axes::Axes;
-use crate::gwas_local::{Linked, have_genotypes};
+use crate::gwas_local::Linked;
 use crate::gwas_null::{Frame, Null};
 use crate::gwas_request::Asked;
 use crate::skat_o::{Moments, burden, skat, skat_o};
@@ -196,14 +196,7 @@ impl Analysis for Burden {
     }
 
     fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
-        let mut picked = self.null.models()[0].pick(patients)?;
-        let linked = have_genotypes(patients);
-        for set in &mut picked {
-            for (entry, linked) in set.iter_mut().zip(&linked) {
-                *entry = entry.filter(|_| *linked);
-            }
-        }
-        Ok(picked)
+        self.null.pick(patients)
     }
 
     fn run(

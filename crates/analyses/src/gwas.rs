@@ -39,7 +39,7 @@ use crate::glm::{self, Glm};
 use crate::gwas_axes::Axes;
 use crate::gwas_block::Block;
 use crate::gwas_hits::{Found, correct};
-use crate::gwas_local::{Coded, Linked, have_genotypes};
+use crate::gwas_local::{Coded, Linked};
 use crate::gwas_null::{Frame, Null, STEPS, STEPS_ALIKE, Trait};
 use crate::gwas_request::{Asked, MAF, check_shown};
 use crate::gwas_rows::BLOCK;
@@ -430,7 +430,7 @@ impl Analysis for Gwas {
         if self.asked.background.is_some() {
             lines.push(format!(
                 "to the centres: {} numbers for each of {} variants, which make the background",
-                1 + crate::gwas_background::STEPS,
+                crate::gwas_background::OPENED_EACH,
                 self.axes.variants()
             ));
         }
@@ -461,14 +461,7 @@ impl Analysis for Gwas {
     }
 
     fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
-        let mut picked = self.null.models()[0].pick(patients)?;
-        let linked = have_genotypes(patients);
-        for set in &mut picked {
-            for (entry, linked) in set.iter_mut().zip(&linked) {
-                *entry = entry.filter(|_| *linked);
-            }
-        }
-        Ok(picked)
+        self.null.pick(patients)
     }
 
     fn run(

@@ -4,8 +4,12 @@
 //!
 //! Of variants spread evenly over the panel, standardised by their pooled frequencies, the ridge
 //! regression on all at once is solved by conjugate gradients, a fixed number of steps. In each, every
-//! centre multiplies its own genotypes with a public direction, and the sums over all centres, one
-//! number for each variant and for each covariate, are opened to the centres. Predictions stay at home.
+//! centre multiplies its own genotypes with public directions, and the sums over all centres, one number
+//! for each variant and fold, are opened to the centres. Predictions stay at home.
+//!
+//! A patient is predicted by a regression of the patients of the other folds. Predictions that had seen
+//! the patient's own trait would make the tests of a chromosome too large, although the chromosome is
+//! left out of them: its effects were fitted beside the others'.
 //!
 //! # Sources
 //! Mbatchou and others (2021), Nat. Genet. 53:1097: whole-genome regression in two steps, each chromosome
@@ -23,7 +27,11 @@ use konsil_mpc::{Session, Shared};
 use konsil_ring::{Word, decode_scaled, encode};
 
 /// Steps of conjugate gradients.
-pub(crate) const STEPS: usize = 20;
+const STEPS: usize = 16;
+/// Parts of the patients, each predicted by the others; a centre's patients go to them by turns.
+const FOLDS: usize = 4;
+/// Numbers that are opened for each variant.
+pub(crate) const OPENED_EACH: usize = (1 + STEPS) * FOLDS;
 /// Fractional bits, and bytes, of a number that is opened.
 const BITS: u32 = 40;
 const BYTES: usize = 8;
@@ -54,35 +62,23 @@ pub(crate) fn parts(
     let rows = basis.map_or(&nobody, |it| &it.rows);
     let (chosen, genome) = frame.axes.standardised(session, (frame.setting, frame.linked), rows)?;
     let here = basis.zip(genome.as_ref()).map(|(basis, genome)| Here { basis, genome });
-    let effects = solve(session, here.as_ref(), (chosen.len(), order), ridge)?;
-    // what each chromosome says, [row][chromosome]
-    let width = ranges.len();
-    let mut said = Vec::new();
-    if let Some(here) = &here {
-        let mut directions = vec![0.0; chosen.len() * width];
-        for ((variant, effect), directions) in
-            chosen.iter().zip(&effects).zip(directions.chunks_mut(width))
-        {
-            let own = ranges.iter().position(|(first, end)| (*first..*end).contains(variant));
-            if let Some(place) = own.and_then(|own| directions.get_mut(own)) {
-                *place = *effect;
-            }
-        }
-        said = here.genome.projected(&directions, width);
-    }
+    let effects = solve(session, here.as_ref(), chosen.len(), ridge)?;
+    let whole = frame.asked.whole_chromosomes();
+    let width = whole.len();
     let mut rests: Vec<Vec<f64>> = Vec::new();
     if let Some(here) = &here {
-        for chromosome in 0..width {
+        let said = here.predicted((&chosen, &effects), &whole);
+        for (first, _) in &ranges {
+            let chromosome = whole.iter().position(|(from, end)| (*from..*end).contains(first));
+            let chromosome = chromosome.unwrap_or(width);
             let rest = here.basis.rest.iter().zip(said.chunks(width));
+            let own = |said: &[f64]| said.get(chromosome).copied().unwrap_or(0.0);
             rests.push(
-                rest.map(|(rest, said)| {
-                    rest - said.iter().sum::<f64>() + said.get(chromosome).copied().unwrap_or(0.0)
-                })
-                .collect(),
+                rest.map(|(rest, said)| rest - said.iter().sum::<f64>() + own(said)).collect(),
             );
         }
     }
-    rests.resize(width, Vec::new());
+    rests.resize(ranges.len(), Vec::new());
     let mut squares = Vec::new();
     let mut parts = Vec::new();
     for (range, mut rest) in ranges.into_iter().zip(rests) {
@@ -133,47 +129,88 @@ fn open(session: &mut dyn Session, own: &[f64]) -> Result<Vec<f64>, AnalysisErro
     Ok(opened.iter().map(|it| decode_scaled(*it, BITS)).collect())
 }
 
-/// Effects of the standardised variants by ridge regression, known to all centres; 0 while planning.
+impl Here<'_> {
+    /// What the variants of each chromosome say of each patient, by the effects of the other folds:
+    /// `[row][chromosome]`.
+    fn predicted(
+        &self,
+        (chosen, effects): (&[usize], &[f64]),
+        ranges: &[(usize, usize)],
+    ) -> Vec<f64> {
+        let width = ranges.len();
+        let mut said = vec![0.0; self.basis.rest.len() * width];
+        for fold in 0..FOLDS {
+            let mut directions = vec![0.0; chosen.len() * width];
+            let each = chosen.iter().zip(effects.chunks(FOLDS));
+            for ((variant, effects), into) in each.zip(directions.chunks_mut(width)) {
+                let own = ranges.iter().position(|(first, end)| (*first..*end).contains(variant));
+                if let Some(place) = own.and_then(|own| into.get_mut(own)) {
+                    *place = effects[fold];
+                }
+            }
+            let all = self.genome.projected(&directions, width);
+            let rows = said.chunks_mut(width).zip(all.chunks(width)).skip(fold).step_by(FOLDS);
+            rows.for_each(|(said, all)| said.copy_from_slice(all));
+        }
+        said
+    }
+
+    /// Sums of the standardised genotypes times columns `[row][fold]`, without each fold's own patients:
+    /// `[variant][fold]`.
+    fn returned(&self, mut columns: Vec<f64>) -> Vec<f64> {
+        for (row, values) in columns.chunks_mut(FOLDS).enumerate() {
+            values[row % FOLDS] = 0.0;
+        }
+        let used = self.genome.used();
+        self.genome.returned(&columns, FOLDS).iter().map(|it| it / used).collect()
+    }
+}
+
+/// Effects of the standardised variants by ridge regressions without each fold, `[variant][fold]`, known
+/// to all centres; 0 while planning.
 fn solve(
     session: &mut dyn Session,
     here: Option<&Here<'_>>,
-    (variants, order): (usize, usize),
+    variants: usize,
     ridge: f64,
 ) -> Result<Vec<f64>, AnalysisError> {
-    let used = here.map_or(1.0, |it| it.genome.used());
-    let back = |column: &[f64]| match here {
-        Some(here) => {
-            let sums = here.genome.returned(column, 1);
-            sums.iter().map(|it| it / used).collect()
-        }
-        None => vec![0.0; variants],
-    };
-    let rest = here.map(|it| it.basis.rest.clone()).unwrap_or_default();
-    let mut left = open(session, &back(&rest))?;
-    let mut effects = vec![0.0; variants];
+    let nothing = || vec![0.0; variants * FOLDS];
+    let rest = here.map(|it| it.basis.rest.iter().flat_map(|rest| [*rest; FOLDS]).collect());
+    let own = here.zip(rest).map_or_else(nothing, |(here, rest)| here.returned(rest));
+    let mut left = open(session, &own)?;
+    let mut effects = nothing();
     let mut direction = left.clone();
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let product = |a: &[f64], b: &[f64]| -> [f64; FOLDS] {
+        let mut sums = [0.0; FOLDS];
+        for (a, b) in a.chunks(FOLDS).zip(b.chunks(FOLDS)) {
+            sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+        }
+        sums
+    };
     let mut size = product(&left, &left);
     let start = size;
     for _ in 0..STEPS {
-        let mut column = match here {
-            Some(here) => here.genome.projected(&direction, 1),
-            None => Vec::new(),
-        };
-        take_out(session, here, order, &mut column)?;
-        let mut image = open(session, &back(&column))?;
+        let own = here
+            .map_or_else(nothing, |here| here.returned(here.genome.projected(&direction, FOLDS)));
+        let mut image = open(session, &own)?;
         image.iter_mut().zip(&direction).for_each(|(image, it)| *image += ridge * it);
         let along = product(&direction, &image);
         // what is left is rounding: the steps go on for show
-        if along <= 0.0 || size <= 1e-18 * start {
-            continue;
-        }
-        let step = size / along;
-        effects.iter_mut().zip(&direction).for_each(|(it, d)| *it += step * d);
-        left.iter_mut().zip(&image).for_each(|(it, image)| *it -= step * image);
+        let step: [f64; FOLDS] = std::array::from_fn(|fold| {
+            let more = along[fold] > 0.0 && size[fold] > 1e-18 * start[fold];
+            if more { size[fold] / along[fold] } else { 0.0 }
+        });
+        let folds = || (0..FOLDS).cycle();
+        let both = effects.iter_mut().zip(&direction).zip(folds());
+        both.for_each(|((it, along), fold)| *it += step[fold] * along);
+        let both = left.iter_mut().zip(&image).zip(folds());
+        both.for_each(|((it, image), fold)| *it -= step[fold] * image);
         let next = product(&left, &left);
-        let keep = next / size;
-        direction.iter_mut().zip(&left).for_each(|(it, left)| *it = left + keep * *it);
+        let both = direction.iter_mut().zip(&left).zip(folds());
+        both.for_each(|((it, left), fold)| {
+            let keep = if size[fold] > 0.0 { next[fold] / size[fold] } else { 0.0 };
+            *it = left + keep * *it;
+        });
         size = next;
     }
     Ok(effects)

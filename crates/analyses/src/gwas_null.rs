@@ -7,14 +7,16 @@ use crate::glm::Glm;
 use crate::gwas::{ADMITTED, APART, COVARIATES, RESIDUAL, UNSOUND};
 use crate::gwas_alone::{Alone, fit_alone};
 use crate::gwas_axes::Axes;
-use crate::gwas_background::{Part, STEPS as BACKGROUND_STEPS, parts};
+use crate::gwas_background::{OPENED_EACH, Part, parts};
 use crate::gwas_block::{Layout, TURN_BITS, Turn, score_lift};
 use crate::gwas_conditions::doses_of;
-use crate::gwas_local::{Columns, Linked, Target, turned};
+use crate::gwas_local::{Columns, Linked, Target, have_genotypes, turned};
 use crate::gwas_request::Asked;
 use crate::local_fit::{cholesky, solve_with};
 use crate::log_tails::{Student, normal};
 use crate::sealed::residual_squares;
+use konsil_cohort::Dataset;
+use konsil_cohort::design::Picked;
 use konsil_disclosure::{Applicants, admit};
 use konsil_kernels::{Family, Observed, fit_sums, gram_sums, predictor, scores};
 use konsil_mpc::linear::{Inverse, cholesky as shared_cholesky};
@@ -98,6 +100,18 @@ impl Null {
         }
     }
 
+    /// The model's sets of patients, as far as they have genotypes.
+    pub(crate) fn pick(&self, patients: &Dataset) -> Result<Vec<Picked>, AnalysisError> {
+        let mut picked = self.models()[0].pick(patients)?;
+        let linked = have_genotypes(patients);
+        for set in &mut picked {
+            for (entry, linked) in set.iter_mut().zip(&linked) {
+                *entry = entry.filter(|_| *linked);
+            }
+        }
+        Ok(picked)
+    }
+
     /// The whole model.
     pub(crate) fn model(&self) -> &Model {
         self.models()[1]
@@ -168,7 +182,7 @@ impl Null {
         let setting = frame.setting;
         let mut rows = given.rows(frame.linked.map(|it| &it.patients))?;
         let order = model.order();
-        let steps = if frame.asked.background.is_some() { BACKGROUND_STEPS } else { 0 };
+        let steps = if frame.asked.background.is_some() { OPENED_EACH } else { 0 };
         let parameters = (order + traits.len()).max(frame.axes.parameters()).max(steps);
         let patients = rows.y.len();
         let applicants = Applicants { patients, parameters, statistics: 0, also: &[] };

@@ -172,14 +172,19 @@ impl Asked {
         })
     }
 
-    /// The chromosomes' variants, as far as they are tested.
-    pub(crate) fn chromosomes(&self) -> Vec<(usize, usize)> {
+    /// The chromosomes' variants, each from the first to before the last number.
+    pub(crate) fn whole_chromosomes(&self) -> Vec<(usize, usize)> {
         let ends = self.starts.iter().skip(1).copied().chain([self.size]);
-        let within = |(first, end): (&usize, usize)| {
-            let (first, end) = ((*first).max(self.range.0), end.min(self.range.1));
+        self.starts.iter().copied().zip(ends).collect()
+    }
+
+    /// The same, as far as they are tested.
+    pub(crate) fn chromosomes(&self) -> Vec<(usize, usize)> {
+        let within = |(first, end): (usize, usize)| {
+            let (first, end) = (first.max(self.range.0), end.min(self.range.1));
             (first < end).then_some((first, end))
         };
-        self.starts.iter().zip(ends).filter_map(within).collect()
+        self.whole_chromosomes().into_iter().filter_map(within).collect()
     }
 
     /// Variants that are tested.

@@ -30,12 +30,12 @@ use crate::gwas_local::{Linked, Target, have_genotypes};
 use crate::gwas_request::{floors_of, panel_of};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Step, Verdict, over_rows, word};
-use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
+use crate::scan::{GenotypeRow, Scan, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, Scans, admit};
-use konsil_kernels::{Coding, GenotypeCounts, PairSums, Planes};
+use konsil_kernels::{GenotypeCounts, PairSums, Planes};
 use konsil_mpc::{Audience, MpcError, Opening, Session, Shared};
 use konsil_ring::{Word, encode_count};
 
@@ -392,18 +392,7 @@ impl Analysis for Ld {
                 ("missing", counted(Some(Skipped::Missing))),
             ],
         );
-        let scan = Scan {
-            response: String::new(),
-            test: ScanTest::Counts,
-            panel: self.panel.clone(),
-            patients: people,
-            freedom: 0.0,
-            coding: Coding::Additive,
-            corrected: None,
-            meta: false,
-            rows: Vec::new(),
-            genotypes: rows,
-        };
+        let scan = Scan::of_counts(&self.panel, people, rows);
         Ok(Findings {
             title: "Linkage of variants".to_owned(),
             tables: vec![glance],

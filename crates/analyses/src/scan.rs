@@ -33,6 +33,24 @@ pub struct Scan {
     pub genotypes: Vec<GenotypeRow>,
 }
 
+impl Scan {
+    /// Counts alone: nothing was tested against a trait.
+    pub(crate) fn of_counts(panel: &str, patients: f64, genotypes: Vec<GenotypeRow>) -> Self {
+        Self {
+            response: String::new(),
+            test: ScanTest::Counts,
+            panel: panel.to_owned(),
+            patients,
+            freedom: 0.0,
+            coding: Coding::Additive,
+            corrected: None,
+            meta: false,
+            rows: Vec::new(),
+            genotypes,
+        }
+    }
+}
+
 /// The test of each variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ScanTest {

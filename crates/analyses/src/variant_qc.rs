@@ -26,12 +26,12 @@ use crate::gwas_request::{check_shown, floors_of, panel_of};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Step, Verdict, over_rows};
 use crate::hardy_weinberg::hardy_weinberg;
-use crate::scan::{GenotypeRow, Scan, ScanTest, Skipped};
+use crate::scan::{GenotypeRow, Scan, Skipped};
 use crate::table::{Cell, Table};
 use konsil_cohort::design::Picked;
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::{Applicants, Release, admit};
-use konsil_kernels::{Coding, GenotypeCounts};
+use konsil_kernels::GenotypeCounts;
 use konsil_mpc::{Audience, Opening, Session, linear};
 use konsil_ring::{Word, encode_count};
 
@@ -208,18 +208,7 @@ impl Analysis for VariantQc {
                 ("hwe.below.1e-6", counted(&|row| row.log10_p > 6.0)),
             ],
         );
-        let scan = Scan {
-            response: String::new(),
-            test: ScanTest::Counts,
-            panel: self.panel.clone(),
-            patients: people,
-            freedom: 0.0,
-            coding: Coding::Additive,
-            corrected: None,
-            meta: false,
-            rows: Vec::new(),
-            genotypes: rows,
-        };
+        let scan = Scan::of_counts(&self.panel, people, rows);
         Ok(Findings {
             title: "Quality of variants".to_owned(),
             tables: vec![glance],

@@ -16,7 +16,7 @@ pub(crate) const VARIANTS: usize = 60;
 
 /// Made-up people, who takes part, their covariates.
 pub(crate) struct World {
-    people: Vec<Person>,
+    pub(crate) people: Vec<Person>,
     pub(crate) genotypes: Vec<Vec<u8>>,
     pub(crate) network: Network,
     pub(crate) taking: Vec<usize>,

@@ -1,6 +1,7 @@
 //! Requests that a centre must refuse, whoever sends them.
 
 use crate::network::{NAMES, Network, STUDY};
+use konsil_disclosure::Policy;
 use konsil_governance::Study;
 use konsil_mpc::Topology;
 use konsil_net::{
@@ -51,7 +52,8 @@ fn request(network: &Network, study: &str) -> Value {
 fn canonical(change: impl FnOnce(&mut Study)) -> String {
     let mut study = Study::parse(STUDY).unwrap();
     change(&mut study);
-    study.canonical()
+    // under the centres' rules, as a plan is
+    study.under([&Policy::default()]).canonical()
 }
 
 /// Panics so far, in any thread.
