@@ -92,6 +92,14 @@ fn chromosomes_are_tested_against_the_background_of_the_others() {
         say(&format!("gwas with a background, {} B: {:.1} digits", run.cost.bytes, -worst.log10()));
         assert!(worst < 1e-6, "{worst}");
     }
+}
+
+/// A region, and hits alone, are as in the whole scan.
+#[test]
+fn parts_of_a_scan_have_the_background_of_the_whole() {
+    let world = world(&[250, 330, 270]);
+    let plain = scan("y ~ age + pc", "gaussian", VARIANTS);
+    let request = Request { background: Some(0.3), chromosomes: vec![0, 25, 45], ..plain };
     // a region of the genome is tested against all of the rest
     let region = Request { range: vec![30, 40], ..request.clone() };
     let part = world.network.on_ideal(&region);
