@@ -8,7 +8,8 @@
 //!
 //! # Secure step
 //! If asked for, the principal axes of the genotypes (`gwas_axes`), on which each centre's people stand
-//! at home and nowhere else, or the polygenic background (`gwas_background`). Once: the model without variants. Then block by block of variants: two verdicts for each on shares;
+//! at home and nowhere else, or the polygenic background (`gwas_background`). Once: the model without
+//! variants. Then block by block of variants: two verdicts for each on shares;
 //! for those that pass, allele counts; squares of the covariates' sums, subtracted from the variant's
 //! own sum of squares. What the covariates say is thereby projected out, and nothing is divided:
 //! effect and error of a variant follow from two numbers. `sealed`: the covariates are put at right
@@ -19,7 +20,9 @@
 //! To the centres: whether the cohort is large enough; which covariates cannot be told apart; whether
 //! a covariate or a patient stands too much apart; sums of products of the covariates with each other
 //! and with the trait (not when sealed); for events the steps of the model; for principal axes, in
-//! each step a number for each of the variants they are made of and each direction; for each variant
+//! each step a number for each of the variants they are made of and each direction; for a background
+//! likewise, for each of its variants and each fold; for hits of a measured trait the number of patients
+//! and the residual sum of squares; for each variant
 //! whether it is too rare, or known in too few; for each that passes, how many patients have a
 //! genotype, and their alleles; if asked for, whether its genotypes are out of proportion, and whether
 //! it is a hit; of hits that are corrected, sums over all patients in each step. Not: anything of a

@@ -14,6 +14,7 @@ use crate::design::Rows;
 use crate::gwas::STATISTICS;
 use crate::gwas_block::{Block, Layout};
 use crate::gwas_local::{Coded, Columns, Linked, Target, turned};
+use crate::gwas_rows::EXPLAINED;
 use crate::gwas_steps::word;
 use crate::local_fit::{at_maximum, cholesky, solve_with};
 use crate::log_tails::{chi_squared, normal};
@@ -27,8 +28,6 @@ const BITS: u32 = 60;
 pub(crate) const EACH: usize = 3;
 /// Where the number of centres that add anything stands in the last of them.
 const CENTRES_AT: u32 = 112;
-/// A variant whose deviations the covariates explain up to this part adds nothing.
-const EXPLAINED: f64 = 1e-6;
 /// Patients that a centre has beyond its parameters to count.
 const FREEDOM_MIN: usize = 5;
 

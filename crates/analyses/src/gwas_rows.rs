@@ -17,7 +17,7 @@ use konsil_ring::{Word, decode_scaled};
 /// Variants of a block.
 pub(crate) const BLOCK: usize = 8192;
 /// A variant whose deviations are explained by the covariates up to this part is one of them.
-const EXPLAINED: f64 = 1e-6;
+pub(crate) const EXPLAINED: f64 = 1e-6;
 /// Numbers of a corrected hit: which variant, effect, standard error, statistic, `-log10 p`.
 pub(crate) const CORRECTED_EACH: usize = 5;
 /// Fractional bits of the others.
