@@ -189,6 +189,12 @@ pub struct Request {
     /// First variants of the panel's chromosomes, by number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chromosomes: Vec<u32>,
+    /// Variants of X of which men have one copy: the first, and the one after the last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub x: Vec<u32>,
+    /// `one` or `two`: what a man's copy of X counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub men: Option<String>,
     /// Sets of variants that are tested together: their file, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sets: Option<String>,

@@ -50,7 +50,6 @@ use crate::gwas_steps::{Floors, Part, Step};
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::Release;
-use konsil_kernels::Coding;
 use konsil_mpc::{Audience, Opening, Session, Shared};
 use konsil_ring::{encode, encode_count};
 use std::sync::mpsc::sync_channel;
@@ -172,6 +171,7 @@ pub const OPTIONS: &[&str] = &[
     "hwe",
     "iterations",
     "maf",
+    "men",
     "meta",
     "missing_max",
     "panel",
@@ -181,6 +181,7 @@ pub const OPTIONS: &[&str] = &[
     "show",
     "traits",
     "variants",
+    "x",
 ];
 
 /// Principal axes are of variants at least as frequent.
@@ -325,7 +326,7 @@ fn traits_of(
 impl Gwas {
     /// Counts that are shown of each variant.
     pub(crate) fn counts(&self) -> usize {
-        if self.asked.coding == Coding::Additive { 2 } else { 3 }
+        if self.asked.counting.recodes() { 3 } else { 2 }
     }
 
     /// All blocks of variants: the next one is added up while centres work on the last.
@@ -348,7 +349,7 @@ impl Gwas {
             scope.spawn(move || {
                 for (target, place) in waiting {
                     // a step that failed has hung up
-                    if sender.send(target.coded(genotypes, place, self.asked.coding)).is_err() {
+                    if sender.send(target.coded(genotypes, place, self.asked.counting)).is_err() {
                         return;
                     }
                 }
@@ -491,7 +492,7 @@ impl Analysis for Gwas {
         let floors = self.asked.floors;
         let block = |target, threshold: f64| Block {
             step: Step { floors, setting, target, patients: &patients },
-            coding: self.asked.coding,
+            counting: self.asked.counting,
             hardy_weinberg: self.asked.hardy_weinberg,
             layout: fitted.layout,
             turn: fitted.turn.as_ref(),
@@ -509,7 +510,7 @@ impl Analysis for Gwas {
         let basis = linked.zip(fitted.basis.as_ref());
         match self.asked.hits.and_then(|hits| Some((hits.correct?, hits.most))) {
             Some((how, most)) => {
-                correct(session, (how, most), (&found, self.asked.coding), (target, basis))
+                correct(session, (how, most), (&found, self.asked.counting.coding), (target, basis))
             }
             None => Ok(()),
         }

@@ -3,11 +3,11 @@
 use crate::analysis::{AnalysisError, Setting};
 use crate::gwas::{HARDY_WEINBERG, HITS, STATISTICS};
 use crate::gwas_alone::Alone;
-use crate::gwas_local::Coded;
+use crate::gwas_local::{Coded, Counting};
 use crate::gwas_request::Hits;
 use crate::gwas_steps::{Step, Verdict, bytes_for, every, over_columns, word};
 use crate::hardy_weinberg::heterozygous_within;
-use konsil_kernels::{Coding, GenotypeCounts, SCAN_BITS};
+use konsil_kernels::{GenotypeCounts, SCAN_BITS};
 use konsil_mpc::{Masked, Session, Shared};
 use konsil_ring::Word;
 use std::collections::HashMap;
@@ -121,7 +121,7 @@ pub(crate) struct Turn {
 /// One block's step at one centre.
 pub(crate) struct Block<'a> {
     pub(crate) step: Step<'a>,
-    pub(crate) coding: Coding,
+    pub(crate) counting: Counting,
     /// Smallest p value of Hardy-Weinberg proportions.
     pub(crate) hardy_weinberg: Option<f64>,
     pub(crate) layout: Layout,
@@ -167,9 +167,10 @@ impl Block<'_> {
         if let Some(limit) = self.hardy_weinberg {
             self.check_proportions(session, limit, (coded, &alleles), &mut verdicts)?;
         }
-        let doses = match self.coding {
-            Coding::Additive => alleles.clone(),
-            _ => self.step.alleles(session, &coded.sums.counts, &verdicts)?,
+        let doses = if self.counting.recodes() {
+            self.step.alleles(session, &coded.sums.counts, &verdicts)?
+        } else {
+            alleles.clone()
         };
         session.narrow(16);
         let mut own = self.own(coded, &verdicts, (&alleles, &doses));
@@ -209,7 +210,7 @@ impl Block<'_> {
             of(&coded.counts, &some),
             of(&coded.counts, &|it| known(it).saturating_sub(it.two)),
         ];
-        if self.coding != Coding::Additive {
+        if self.counting.recodes() {
             groups.push(of(&coded.sums.counts, &some));
             groups.push(of(&coded.sums.counts, &|it| known(it).saturating_sub(some(it))));
         }
@@ -217,7 +218,7 @@ impl Block<'_> {
     }
 
     /// Opens, for each variant that passes, whether its genotypes are out of proportion. Given the
-    /// alleles, that is so where too few or too many people have two different ones.
+    /// alleles, that is so where too few or too many people have two different ones. Of X nothing is said.
     fn check_proportions(
         &self,
         session: &mut dyn Session,
@@ -232,14 +233,18 @@ impl Block<'_> {
                 .or_insert_with(|| heterozygous_within(alleles.0, alleles.1, limit));
             (i128::from(low), i128::from(high))
         };
-        let bounds: Vec<(i128, i128)> = alleles.iter().map(&mut within).collect();
+        let people: usize = self.step.setting.rows_at_most.iter().sum();
+        let all = i128::try_from(people).unwrap_or(i128::MAX);
+        let mut bounds: Vec<(i128, i128)> = alleles.iter().map(&mut within).collect();
+        // men have one copy, so nothing follows from how few have two different ones
+        let (from, to) = coded.x.unwrap_or_default();
+        bounds.get_mut(from..to).unwrap_or_default().fill((0, all));
         let passing = coded.counts.iter().zip(verdicts.iter());
         let one = passing.map(|(it, verdict)| if verdict.passes() { it.one } else { 0 });
         let one = session.input(&one.map(Word::from).collect::<Vec<Word>>())?;
         let low: Vec<Word> = bounds.iter().map(|(low, _)| (-low).cast_unsigned()).collect();
         let high: Vec<Word> = bounds.iter().map(|(_, high)| high.cast_unsigned()).collect();
         let tests = [one.plus(&session.constant(&low)), session.constant(&high).minus(&one)];
-        let people: usize = self.step.setting.rows_at_most.iter().sum();
         session.narrow(bytes_for(2 * people as u128));
         let outside = session.negative(&Shared::concat(&tests))?;
         let inside = session.not(&outside);

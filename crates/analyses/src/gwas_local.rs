@@ -2,8 +2,10 @@
 
 use crate::analysis::{AnalysisError, Patients};
 use crate::design::Rows;
-use konsil_cohort::{Dataset, Genotypes};
-use konsil_kernels::{BlockSums, Coding, Dose, GenotypeCounts, Packed, SCAN_BITS, Scanner};
+use konsil_cohort::{Dataset, Genotypes, Sex};
+use konsil_kernels::{
+    BlockSums, Coding, Dose, GenotypeCounts, PEOPLE_OF_WORD, Packed, SCAN_BITS, Scanner,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -116,10 +118,36 @@ pub(crate) struct Columns<'a> {
     pub(crate) lift: u32,
 }
 
+/// How genotypes count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counting {
+    pub(crate) coding: Coding,
+    /// Variants of which men have one copy, from the first to before the last number.
+    pub(crate) x: Option<(usize, usize)>,
+    /// Whether that copy counts one; else two.
+    pub(crate) single: bool,
+}
+
+impl Counting {
+    /// Whether something else is counted than copies as they stand.
+    pub(crate) fn recodes(self) -> bool {
+        self.coding != Coding::Additive || (self.single && self.x.is_some())
+    }
+
+    /// Variants of `count` from `first` of which men have one copy, counted from `first`.
+    pub(crate) fn within(self, (first, count): (usize, usize)) -> Option<(usize, usize)> {
+        let (from, to) = self.x?;
+        let (from, to) = (from.max(first), to.min(first + count));
+        (from < to).then(|| (from - first, to - first))
+    }
+}
+
 /// Sums of a block, and the genotypes as they are, however they count.
 pub(crate) struct Coded {
     pub(crate) counts: Vec<GenotypeCounts>,
     pub(crate) sums: BlockSums,
+    /// Variants of the block of which men have one copy.
+    pub(crate) x: Option<(usize, usize)>,
 }
 
 impl Target {
@@ -190,13 +218,20 @@ impl Target {
         &self,
         genotypes: Option<&Arc<dyn Genotypes>>,
         (first, count): (usize, usize),
-        coding: Coding,
+        counting: Counting,
     ) -> Result<Coded, AnalysisError> {
-        let block = match genotypes.filter(|_| self.scanner.is_some()) {
-            Some(genotypes) => Some(genotypes.read(first, count)?),
-            None => None,
+        let x = counting.within((first, count));
+        let Some(genotypes) = genotypes.filter(|_| self.scanner.is_some()) else {
+            return Ok(Coded { x, ..self.coded_of(None, count, counting.coding)? });
         };
-        self.coded_of(block.as_ref(), count, coding)
+        let block = genotypes.read(first, count)?;
+        let Some(range) = x.filter(|_| counting.single) else {
+            return Ok(Coded { x, ..self.coded_of(Some(&block), count, counting.coding)? });
+        };
+        let masks = sex_masks(genotypes.as_ref())?;
+        let [stand, counted] = block.of_x((&masks[0], &masks[1]), range);
+        let counts = self.scanner.as_ref().map(|it| it.counts(&stand)).unwrap_or_default();
+        Ok(Coded { counts, sums: self.sums_of(Some(&counted), count)?, x })
     }
 
     /// As [`Target::coded`], of a block that was read.
@@ -208,11 +243,11 @@ impl Target {
     ) -> Result<Coded, AnalysisError> {
         if coding == Coding::Additive {
             let sums = self.sums_of(block, count)?;
-            return Ok(Coded { counts: sums.counts.clone(), sums });
+            return Ok(Coded { counts: sums.counts.clone(), sums, x: None });
         }
         let own = self.scanner.as_ref().zip(block).map(|(scanner, block)| scanner.counts(block));
         let sums = self.sums_of(block.map(|it| it.coded(coding)).as_ref(), count)?;
-        Ok(Coded { counts: own.unwrap_or_else(|| sums.counts.clone()), sums })
+        Ok(Coded { counts: own.unwrap_or_else(|| sums.counts.clone()), sums, x: None })
     }
 
     /// The sums of a block of `count` variants; of nothing while planning.
@@ -278,6 +313,32 @@ impl Target {
             one + 4.0 * two - mean * (2.0 * (one + 2.0 * two) - mean * people)
         }
     }
+}
+
+/// Both bits of the men, and of those whose sex is not known.
+///
+/// # Errors
+/// [`AnalysisError::Genotypes`] for a centre that knows no sex at all.
+fn sex_masks(genotypes: &dyn Genotypes) -> Result<[Vec<u64>; 2], AnalysisError> {
+    let sexes = genotypes.sexes();
+    if !sexes.iter().any(|it| *it != Sex::Unknown) {
+        let what = "sexes are not known, by which men count one copy of X; import again with files \
+                    that have them, or with --sex VARIABLE";
+        return Err(AnalysisError::Genotypes { what });
+    }
+    let mut masks = [Sex::Male, Sex::Unknown].map(|_| vec![0; Packed::stride_of(sexes.len())]);
+    for (person, sex) in sexes.iter().enumerate() {
+        let [men, unknown] = &mut masks;
+        let mask = match sex {
+            Sex::Male => men,
+            Sex::Unknown => unknown,
+            Sex::Female => continue,
+        };
+        if let Some(word) = mask.get_mut(person / PEOPLE_OF_WORD) {
+            *word |= 3 << (2 * (person % PEOPLE_OF_WORD));
+        }
+    }
+    Ok(masks)
 }
 
 /// Rows of covariates at right angles to each other, `[row][order]`: `L z = row`.

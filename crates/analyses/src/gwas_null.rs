@@ -135,7 +135,7 @@ impl Null {
 
     fn layout(&self, frame: &Frame<'_>) -> Layout {
         let asked = frame.asked;
-        let counts = if asked.coding == konsil_kernels::Coding::Additive { 2 } else { 3 };
+        let counts = if asked.counting.recodes() { 3 } else { 2 };
         let turned = asked.sealed && !self.is_weighted();
         let kinds = (asked.sealed, turned, asked.hits.is_some());
         Layout::of(frame.setting, (self.traits(), counts), kinds)

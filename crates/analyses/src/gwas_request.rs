@@ -1,6 +1,7 @@
 //! What a genome-wide scan is asked for: which variants, by which model of inheritance, what is shown.
 
 use crate::analysis::{AnalysisError, Request, Setting};
+use crate::gwas_local::Counting;
 use crate::gwas_steps::{Floors, Part};
 use konsil_disclosure::Scans;
 use konsil_kernels::Coding;
@@ -60,7 +61,7 @@ pub(crate) struct Asked {
     /// The first variant that is tested, and the one after the last.
     pub(crate) range: (usize, usize),
     pub(crate) floors: Floors,
-    pub(crate) coding: Coding,
+    pub(crate) counting: Counting,
     /// Smallest p value of Hardy-Weinberg proportions.
     pub(crate) hardy_weinberg: Option<f64>,
     /// Variants that are covariates too, by number, rising, with their names.
@@ -144,6 +145,7 @@ impl Asked {
             Some("recessive") => Coding::Recessive,
             Some(_) => return Err(error("takes coding additive, dominant or recessive")),
         };
+        let counting = counting_of(request, (coding, size))?;
         if request.hwe.is_some_and(|it| !(1e-200..=0.1).contains(&it)) {
             return Err(error("needs `hwe`, the smallest p value, from 1e-200 to 0.1"));
         }
@@ -161,7 +163,7 @@ impl Asked {
             size,
             range: range_of(request, size)?,
             floors: floors_of(request)?,
-            coding,
+            counting,
             hardy_weinberg: request.hwe,
             conditions: conditions_of(request, size)?,
             hits,
@@ -198,10 +200,13 @@ impl Asked {
         if self.variants() < self.size {
             lines.push(format!("variants {} to {} of the panel", self.range.0 + 1, self.range.1));
         }
-        match self.coding {
+        match self.counting.coding {
             Coding::Additive => {}
             Coding::Dominant => lines.push("one alternative allele counts as two do".to_owned()),
             Coding::Recessive => lines.push("only two alternative alleles count".to_owned()),
+        }
+        if self.counting.single {
+            lines.push("a man's copy of X counts one, and a woman's two count two".to_owned());
         }
         if let Some(heritability) = self.background {
             lines.push(format!(
@@ -234,6 +239,39 @@ fn range_of(request: &Request, size: usize) -> Result<(usize, usize), AnalysisEr
             "needs a `range` of two numbers, the first variant and the one after the last",
         )),
     }
+}
+
+/// How genotypes count, on X too.
+fn counting_of(
+    request: &Request,
+    (coding, size): (Coding, usize),
+) -> Result<Counting, AnalysisError> {
+    let error = |what: &str| AnalysisError::request(request, what);
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+    let x = match request.x.as_slice() {
+        [] => None,
+        [first, end] if first < end && place(*end) <= size => Some((place(*first), place(*end))),
+        _ => return Err(error("needs as `x` the first variant of X and the one after the last")),
+    };
+    let single = match request.men.as_deref() {
+        None | Some("two") => false,
+        Some("one") => true,
+        Some(_) => return Err(error("counts a man's copy of X as one or two")),
+    };
+    if !single {
+        return Ok(Counting { coding, x, single });
+    }
+    let Some((first, end)) = x else {
+        return Err(error("has `men` but no variants of X: give the panel's file by --panel"));
+    };
+    let conditions = request.condition_at.iter().any(|it| (first..end).contains(&place(*it)));
+    if coding != Coding::Additive || request.correct.is_some() || conditions {
+        return Err(error(
+            "counts a man's copy of X as one only with coding additive, without a correction of hits, \
+             and not conditioned on variants of X",
+        ));
+    }
+    Ok(Counting { coding, x, single })
 }
 
 fn background_of(request: &Request) -> Result<Option<f64>, AnalysisError> {

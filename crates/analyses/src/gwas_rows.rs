@@ -249,7 +249,7 @@ impl Gwas {
             panel: self.asked.panel.clone(),
             patients: totals.patients,
             freedom: if linear && !self.asked.meta { totals.freedom } else { 0.0 },
-            coding: self.asked.coding,
+            coding: self.asked.counting.coding,
             meta: self.asked.meta,
             corrected: self.asked.hits.and_then(|it| it.correct).map(Correct::name),
             rows,

@@ -182,6 +182,11 @@ pub const OPTIONS: &[Choice] = &[
         help: "smallest frequency of the rarer allele at which a variant is tested, 0.01 unless given",
     },
     Choice {
+        name: "men",
+        takes: Takes::Text,
+        help: "what a man's copy of X counts: one or two, two unless given",
+    },
+    Choice {
         name: "meta",
         takes: Takes::Nothing,
         help: "fit each centre alone and combine effects by inverse variances, to compare with",
@@ -320,6 +325,11 @@ pub const OPTIONS: &[Choice] = &[
         name: "window",
         takes: Takes::Whole,
         help: "variants behind each with which it is compared, 1 to 1000, 50 unless given",
+    },
+    Choice {
+        name: "x",
+        takes: Takes::Numbers,
+        help: "the variants of X of which men have one copy; follow from the panel's file",
     },
     Choice { name: "zph", takes: Takes::Nothing, help: "test whether hazards are proportional" },
 ];

@@ -46,6 +46,9 @@ pub(crate) fn resolve(request: &mut Request, folder: &Path) -> Result<(), Failur
     if request.background.is_some() {
         request.chromosomes = regions::starts_of(&panel);
     }
+    if request.men.is_some() || request.hwe.is_some() {
+        request.x = regions::single_in_men(&panel);
+    }
     if let Some(sets) = &request.sets {
         request.set_list = regions::sets_of(&panel, &folder.join(sets))?;
     }

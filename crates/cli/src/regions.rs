@@ -1,7 +1,7 @@
 //! What requests name of a panel: regions, chromosomes, variants, sets of variants.
 
 use crate::failure::Failure;
-use konsil_geno::{Chromosome, Panel};
+use konsil_geno::{Build, Chromosome, Panel};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -88,6 +88,21 @@ pub(crate) fn starts_of(panel: &Panel) -> Vec<u32> {
         }
     }
     starts
+}
+
+/// Variants of X outside the parts that it shares with Y, the first and the one after the last; none
+/// where the panel has none.
+pub(crate) fn single_in_men(panel: &Panel) -> Vec<u32> {
+    let Some(x) = Chromosome::parse("X") else { return Vec::new() };
+    let all = panel.range(x);
+    let own = Build::own_part_of_x(panel.build());
+    let position = |at: usize| panel.variant(at).map_or(0, |it| it.position);
+    let first = all.clone().find(|at| position(*at) >= own.start).unwrap_or(all.end);
+    let end = (first..all.end).find(|at| position(*at) >= own.end).unwrap_or(all.end);
+    if first == end {
+        return Vec::new();
+    }
+    [first, end].map(|it| u32::try_from(it).unwrap_or(u32::MAX)).to_vec()
 }
 
 /// Numbers of variants by name.

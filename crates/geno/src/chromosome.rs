@@ -1,6 +1,7 @@
 //! Names of chromosomes, and the two builds of the human genome in use.
 
 use std::fmt;
+use std::ops::Range;
 
 /// In the order of the genome.
 const NAMES: [&str; Chromosome::COUNT] = [
@@ -157,6 +158,17 @@ impl Build {
             Self::Grch38 => &GRCH38,
         };
         lengths.get(chromosome.index()).copied().unwrap_or_default()
+    }
+
+    /// Positions of X that Y does not share, from the first to before the last: between its two
+    /// pseudo-autosomal parts. Without a build those that Y does not share in either.
+    #[must_use]
+    pub fn own_part_of_x(build: Option<Self>) -> Range<u32> {
+        match build {
+            Some(Self::Grch37) => 2_699_521..154_931_044,
+            Some(Self::Grch38) => 2_781_480..155_701_383,
+            None => 2_781_480..154_931_044,
+        }
     }
 
     /// The build in which a chromosome has this length; `None` for another length, and for MT, which

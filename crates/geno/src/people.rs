@@ -38,10 +38,6 @@ const MAN: f64 = 0.8;
 const WOMAN: f64 = 0.2;
 /// Variants that are read at once.
 const AT_ONCE: usize = 1024;
-/// The last base of the first part that X and Y share, and the first of the second.
-const SHARED: [(Build, u32, u32); 2] =
-    [(Build::Grch37, 2_699_520, 154_931_044), (Build::Grch38, 2_781_479, 155_701_383)];
-
 /// What people are told about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PeopleOptions {
@@ -205,11 +201,8 @@ fn part_of(panel: &Panel, variant: usize) -> Part {
     let Some(it) = panel.variant(variant) else { return Part::Neither };
     match it.chromosome {
         "X" => {
-            let own =
-                |(build, ..): &&(Build, u32, u32)| panel.build().is_none_or(|it| it == *build);
-            let is_shared =
-                |(_, end, begin): &(Build, u32, u32)| it.position <= *end || it.position >= *begin;
-            if SHARED.iter().filter(own).any(is_shared) { Part::Neither } else { Part::X }
+            let own = Build::own_part_of_x(panel.build());
+            if own.contains(&it.position) { Part::X } else { Part::Neither }
         }
         "Y" => Part::Y,
         name if Chromosome::parse(name).is_some_and(|it| !it.may_be_haploid()) => Part::Autosome,

@@ -82,6 +82,28 @@ impl Packed {
         Self { people: self.people, words }
     }
 
+    /// The same people with the copies of X that they have, at variants `from` to before `to`: a man's one
+    /// copy, which stands as two, counts one. Whoever has two different ones as a man, and whose sex is
+    /// not known, is missing. First as genotypes stand, then as they count. `men` and `unknown` have both
+    /// bits of these people set, a word for each [`PEOPLE_OF_WORD`].
+    #[must_use]
+    pub fn of_x(&self, (men, unknown): (&[u64], &[u64]), (from, to): (usize, usize)) -> [Self; 2] {
+        let stride = Self::stride_of(self.people).max(1);
+        let mut both = [self.words.clone(), self.words.clone()];
+        let [stand, count] = &mut both;
+        let places = from * stride..to.min(self.variants()) * stride;
+        let people = men.iter().zip(unknown).cycle();
+        for (at, (men, unknown)) in places.zip(people) {
+            let Some((stand, count)) = stand.get_mut(at).zip(count.get_mut(at)) else { break };
+            let (low, high) = (*stand & LOW, *stand >> 1 & LOW);
+            let mixed = low & !high & men;
+            *stand |= mixed << 1 | unknown;
+            let single = high & !low & men & !unknown;
+            *count = *stand ^ (single | single << 1);
+        }
+        both.map(|words| Self { people: self.people, words })
+    }
+
     /// People of each variant.
     #[must_use]
     pub fn people(&self) -> usize {
@@ -131,6 +153,15 @@ mod tests {
         assert_eq!(coded(Coding::Additive), [0, 1, 2, MISSING, 2, 1]);
         assert_eq!(coded(Coding::Dominant), [0, 1, 1, MISSING, 1, 1]);
         assert_eq!(coded(Coding::Recessive), [0, 0, 1, MISSING, 1, 0]);
+        // two men, two women, two of whom nothing is known; only at the second variant
+        let packed = Packed::new(6, vec![0b00_10_01_10_01_10; 2]).unwrap();
+        let [stand, count] = packed.of_x((&[0b1111], &[0b1111 << 8]), (1, 2));
+        let read =
+            |packed: &Packed, at| (0..6).map(|it| packed.genotype(at, it)).collect::<Vec<_>>();
+        assert_eq!(read(&stand, 0), read(&packed, 0));
+        assert_eq!(read(&stand, 1), [2, MISSING, 2, 1, MISSING, MISSING]);
+        assert_eq!(read(&count, 1), [1, MISSING, 2, 1, MISSING, MISSING]);
+        assert_eq!(count.words().last().map(|it| it >> 12), Some(u64::MAX >> 12));
         // nobody stands in the padding
         assert_eq!(
             packed.coded(Coding::Recessive).words().first().map(|it| it >> 12),
