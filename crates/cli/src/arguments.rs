@@ -12,6 +12,7 @@ use crate::key::KeyCommand;
 use crate::lab_geno::LabGenoOptions;
 use crate::model::PredictOptions;
 use crate::network::NetworkCommand;
+use crate::pages::{AccountCommand, PagesOptions};
 use crate::permit::PermitCommand;
 use crate::pgx::PgxOptions;
 use crate::power::{AdjustOptions, PowerCommand};
@@ -21,6 +22,7 @@ use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
 use crate::submit::{Patience, SubmitOptions};
 use crate::transparency::TransparencyOptions;
+use crate::ui::UiOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -69,6 +71,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         network: NetworkOptions,
     },
+    /// Open the researcher's pages: write studies, plan, ask, run, read results.
+    Ui(UiOptions),
     /// Send a study to the centres, for their stewards to approve.
     Submit(SubmitOptions),
     /// Run a study over the network, once all centres have approved it.
@@ -168,9 +172,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
-    /// Do not offer to open anything; for scripts.
+    /// End with the result, without pages; for scripts.
     #[arg(long)]
     pub(crate) headless: bool,
+    /// Serve the pages and do not open a browser.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Where the researcher's pages are.
+    #[arg(long, default_value = "127.0.0.1:7070", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: String,
     /// Keep the demo's folder, and put it here.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
@@ -397,6 +407,11 @@ pub(crate) enum NodeCommand {
         #[arg(long, hide = true)]
         attached: bool,
     },
+    /// Serve the pages of stewards, administrators and patients.
+    Pages(PagesOptions),
+    /// Who may sign in on the pages.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Show the runs that this centre has taken part in, and how they ended.
     Runs {
         /// The centre's folder.

@@ -1,6 +1,7 @@
 //! `konsil explain`: what every code means and what to do.
 
 mod network;
+mod pages;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -513,7 +514,7 @@ const EXITS: &str = "exit status  0 done · 1 failed · 2 wrong use · 5 refused
 
 /// All codes.
 fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    CODES.iter().chain(network::CODES)
+    CODES.iter().chain(network::CODES).chain(pages::CODES)
 }
 
 pub(crate) fn explain(code: Option<&str>, screen: &Screen) -> Result<(), Failure> {

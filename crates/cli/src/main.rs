@@ -8,6 +8,7 @@ mod budget;
 mod consent;
 mod data;
 mod demo;
+mod demo_pages;
 mod demo_scan;
 mod dict;
 mod doctor;
@@ -30,6 +31,7 @@ mod lab_geno;
 mod linked_files;
 mod model;
 mod network;
+mod pages;
 mod panels;
 mod permit;
 mod pgx;
@@ -47,6 +49,7 @@ mod study;
 mod subject;
 mod submit;
 mod transparency;
+mod ui;
 mod variant_files;
 
 use arguments::{Arguments, Command, DealerCommand, NodeCommand};
@@ -79,6 +82,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Demo(options) => demo::demo(&options, screen),
         Command::Lab(command) => lab::lab(command, screen),
         Command::Plan { study, network } => study::plan(&study, &network, screen),
+        Command::Ui(options) => ui::ui(&options, screen),
         Command::Submit(options) => submit::submit(&options, screen),
         Command::Run { study, network, patience, out } => {
             study::run_file(&study, (&network, &patience, &out), screen)
@@ -123,6 +127,8 @@ fn node(command: NodeCommand, screen: &Screen) -> Result<(), Failure> {
         NodeCommand::Joining(command) => joining::joining(command, MemberRole::Centre, screen),
         NodeCommand::Key(command) => key::key(command, screen),
         NodeCommand::Doctor { dir } => doctor::doctor(&dir, Patient::Centre, screen),
+        NodeCommand::Pages(options) => pages::pages(&options, screen),
+        NodeCommand::Account(command) => pages::account(command, screen),
         NodeCommand::Runs { dir } => data::runs(&dir, screen),
         NodeCommand::Serve { dir, attached } => {
             processes::serve(&dir, attached, konsil_node::serve_centre)

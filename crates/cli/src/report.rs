@@ -15,6 +15,11 @@ use std::time::Duration;
 
 /// The page of a run.
 pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> String {
+    of(run, outcome, elapsed).to_html()
+}
+
+/// The report of a run.
+pub(crate) fn of(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Report {
     let (planned_bytes, sent_bytes) = outcome.bytes();
     let status = Status {
         centres: run.plan.centres.len(),
@@ -63,7 +68,6 @@ pub(crate) fn page(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Stri
         .method("rounds", rounds.to_string())
         .method("correlations", run.plan.correlations.to_string())
         .method("links", "TLS 1.3, X25519MLKEM768, Ed25519 identities; results sealed with X-Wing")
-        .to_html()
 }
 
 /// What was judged before anything was released.

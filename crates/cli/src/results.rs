@@ -309,7 +309,8 @@ fn ledger(run: &StudyRun, outcome: &Outcome) -> Value {
     })
 }
 
-fn summary(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Value {
+/// Everything of a run in one value.
+pub(crate) fn summary(run: &StudyRun, outcome: &Outcome, elapsed: Duration) -> Value {
     let (planned, sent) = outcome.bytes();
     let analyses = outcome.analyses.iter().map(|it| {
         let (tables, notes, withheld) = match &it.findings {

@@ -68,6 +68,12 @@ impl Desk {
         &self.config.name
     }
 
+    /// Name of the data set that studies use.
+    #[must_use]
+    pub fn dataset(&self) -> &str {
+        &self.config.dataset
+    }
+
     /// Root over the file of the data set, computed anew when the file's time or size has changed,
     /// or another file was frozen.
     ///

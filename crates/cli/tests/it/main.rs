@@ -23,6 +23,8 @@ mod life;
 mod limits;
 mod lineage;
 mod models;
+mod pages;
+mod pages_roles;
 mod papers;
 mod people;
 mod process;

@@ -10,15 +10,6 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 pub(super) fn page(report: &Report) -> String {
     let title = escape(&report.title);
-    let body = [
-        heading(report),
-        status(&report.status),
-        understood(report),
-        report.sections.iter().enumerate().map(section).collect(),
-        ledger(&report.revealed),
-        guarantee(&report.guarantee),
-        card("methods", "Methods and versions", &pairs(&report.methods, "kv")),
-    ];
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
@@ -32,8 +23,21 @@ pub(super) fn page(report: &Report) -> String {
          <footer>This page is one file: no scripts, no requests to any server.</footer>\n\
          </body>\n</html>\n",
         contents(report),
-        body.concat(),
+        heading(report) + &body(report),
     )
+}
+
+/// All but heading and frame.
+pub(super) fn body(report: &Report) -> String {
+    let parts = [
+        status(&report.status),
+        understood(report),
+        report.sections.iter().enumerate().map(section).collect(),
+        ledger(&report.revealed),
+        guarantee(&report.guarantee),
+        card("methods", "Methods and versions", &pairs(&report.methods, "kv")),
+    ];
+    parts.concat()
 }
 
 /// Links to the parts that are there.
@@ -118,8 +122,9 @@ fn section((index, section): (usize, &Section)) -> String {
         let drawn = figure.to_svg();
         body.push_str(&format!("<figure class=\"scroll\" tabindex=\"0\">\n{drawn}</figure>\n"));
     }
-    for each in &section.tables {
-        body.push_str(&table(each, "results"));
+    for (number, each) in (1..).zip(&section.tables) {
+        let name = format!("{}, table {number}: {}", section.heading, each.caption);
+        body.push_str(&table(each, "results", name.trim_end_matches([':', ' '])));
     }
     for note in &section.notes {
         body.push_str(&format!("<p class=\"fine\">{}</p>\n", escape(note)));
@@ -144,7 +149,7 @@ fn ledger(revealed: &[Revealed]) -> String {
     }
     let total = numbers(revealed.iter().map(|it| it.numbers).sum());
     all = all.row(["In all".to_owned(), String::new(), String::new(), total]);
-    card("revealed", "What was revealed", &table(&all, "ledger"))
+    card("revealed", "What was revealed", &table(&all, "ledger", "What was revealed, all of it"))
 }
 
 fn guarantee(paragraphs: &[String]) -> String {
@@ -181,12 +186,16 @@ fn pair(name: &str, value: &str) -> String {
 }
 
 /// A wide table scrolls inside its own box, which the keyboard can reach.
-fn table(table: &Table, class: &str) -> String {
-    let caption = escape(&table.caption);
+/// `name` tells the table's region from all others of the page.
+fn table(table: &Table, class: &str, name: &str) -> String {
+    let (caption, region) = (escape(&table.caption), escape(name));
     let mut head = String::new();
     for column in &table.columns {
         let (name, class) = (escape(&column.name), number_class(column.align));
-        head.push_str(&format!("<th scope=\"col\"{class}>{name}</th>"));
+        head.push_str(&match name.is_empty() {
+            true => format!("<td{class}></td>"),
+            false => format!("<th scope=\"col\"{class}>{name}</th>"),
+        });
     }
     let mut body = String::new();
     for row in &table.rows {
@@ -198,7 +207,7 @@ fn table(table: &Table, class: &str) -> String {
         body.push_str("</tr>\n");
     }
     format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\n<table class=\"{class}\">\n\
+        "<div class=\"scroll\" role=\"region\" aria-label=\"{region}\" tabindex=\"0\">\n<table class=\"{class}\">\n\
          <caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n\
          </table>\n</div>\n"
     )

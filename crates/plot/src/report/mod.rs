@@ -3,6 +3,12 @@
 mod html;
 pub(crate) mod style;
 
+/// The style sheet of reports, for pages that show the same parts.
+#[must_use]
+pub fn style() -> &'static str {
+    style::STYLE
+}
+
 use crate::svg::{self, Chart, ForestPlot, KmPlot, ManhattanPlot, QuantilePlot, RegionPlot};
 use crate::table::Table;
 use std::time::Duration;
@@ -188,6 +194,13 @@ impl Report {
     pub fn method(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.methods.push((name.into(), value.into()));
         self
+    }
+
+    /// The results alone, for a page that says the rest itself: numbers of the run, sections, ledger,
+    /// guarantee, methods.
+    #[must_use]
+    pub fn to_body(&self) -> String {
+        html::body(self)
     }
 
     /// The page.

@@ -6,7 +6,7 @@ use crate::escape;
 pub(crate) const WIDTH: f64 = 720.0;
 
 /// Colours come twice: the second declaration is for readers that know variables.
-const STYLE: &str = "\
+pub(super) const STYLE: &str = "\
 svg:root{color:#17212b;background:#fff}\
 @media(prefers-color-scheme:dark){svg:root{color:#e6ebf0;background:#1a2129}}\
 .konsil-plot{font-family:system-ui,\"DejaVu Sans\",sans-serif;font-size:13px}\

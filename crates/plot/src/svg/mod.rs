@@ -20,6 +20,12 @@ pub use region::{RegionPlot, RegionPoint, region};
 pub use survival::{Curve, CurvePoint, KmPlot, kaplan_meier};
 pub use xy::{Bar, Chart, Point, Scale, Series, Shape, chart};
 
+/// The style sheet that every figure brings.
+#[must_use]
+pub fn style() -> &'static str {
+    drawing::STYLE
+}
+
 /// `-log10` of 5e-8, below which a locus is taken to be real.
 const GENOME_WIDE: f64 = 7.301_029_995_663_981;
 /// `-log10` of 1e-5.

@@ -3,7 +3,7 @@
 use super::{Source, assert_none, crates, texts};
 
 /// Every crate, bottom first, with the crates of ours that it may be built on.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("ring", &[]),
     ("mpc", &["ring"]),
     ("kernels", &["ring"]),
@@ -31,6 +31,22 @@ const LAYERS: [(&str, &[&str]); 14] = [
         ],
     ),
     (
+        "web",
+        &[
+            "analyses",
+            "cohort",
+            "disclosure",
+            "geno",
+            "governance",
+            "kernels",
+            "mpc",
+            "net",
+            "node",
+            "plot",
+            "ring",
+        ],
+    ),
+    (
         "cli",
         &[
             "analyses",
@@ -44,6 +60,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "node",
             "plot",
             "ring",
+            "web",
         ],
     ),
     ("tidy", &[]),

@@ -1,0 +1,178 @@
+//! Accounts of a centre: a file of names, roles and kept passwords in its folder.
+
+use crate::error::WebError;
+use crate::passwords::{fits, keep};
+use konsil_node::{read_toml, write_toml};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The file.
+const FILE: &str = "accounts.toml";
+/// Letters of the longest name.
+const NAME_MOST: usize = 64;
+
+/// What somebody may do at a centre.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Decides on requests, sets the policy.
+    Steward,
+    /// Looks after the node and its log.
+    Admin,
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "steward" => Ok(Self::Steward),
+            "admin" => Ok(Self::Admin),
+            _ => Err("a role is steward or admin".to_owned()),
+        }
+    }
+}
+
+/// Somebody who may sign in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The name to sign in with.
+    pub name: String,
+    /// What the person may do.
+    pub roles: Vec<Role>,
+    /// The steward's key with which decisions are signed: a file, from the centre's folder on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// What is kept of the password.
+    password: String,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Account[{} {:?}]", self.name, self.roles)
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accounts {
+    #[serde(default)]
+    account: Vec<Account>,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Who {
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+fn read(folder: &Path) -> Result<Accounts, WebError> {
+    let path = folder.join(FILE);
+    if path.exists() { Ok(read_toml(&path)?) } else { Ok(Accounts::default()) }
+}
+
+/// All accounts of a centre's folder.
+///
+/// # Errors
+/// [`WebError::Node`] for a file that cannot be read.
+pub fn read_accounts(folder: &Path) -> Result<Vec<Account>, WebError> {
+    Ok(read(folder)?.account)
+}
+
+/// Makes an account, or gives one of the same name another password, roles and key.
+///
+/// # Errors
+/// [`WebError::Account`] for a name or password that cannot be taken, [`WebError::Node`].
+pub fn add_account(
+    folder: &Path,
+    (name, password): (&str, &str),
+    (roles, key): (&[Role], Option<&Path>),
+) -> Result<(), WebError> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.@".contains(c);
+    if name.is_empty() || name.chars().count() > NAME_MOST || !name.chars().all(plain) {
+        let what = "a name has 1 to 64 letters, digits and -_.@";
+        return Err(WebError::Account(what.to_owned()));
+    }
+    if roles.is_empty() {
+        return Err(WebError::Account("give a role: --role steward or --role admin".to_owned()));
+    }
+    let mut accounts = read(folder)?;
+    accounts.account.retain(|it| it.name != name);
+    let (password, key) = (keep(password)?, key.map(Path::to_owned));
+    accounts.account.push(Account { name: name.to_owned(), roles: roles.to_vec(), key, password });
+    Ok(write_toml(&folder.join(FILE), &accounts)?)
+}
+
+/// Takes an account away; whether it was there.
+///
+/// # Errors
+/// [`WebError::Node`].
+pub fn remove_account(folder: &Path, name: &str) -> Result<bool, WebError> {
+    let mut accounts = read(folder)?;
+    let before = accounts.account.len();
+    accounts.account.retain(|it| it.name != name);
+    let gone = accounts.account.len() < before;
+    if gone {
+        write_toml(&folder.join(FILE), &accounts)?;
+    }
+    Ok(gone)
+}
+
+/// Who has this name and password. It takes as long for a name that is not there.
+pub(crate) fn check(folder: &Path, name: &str, password: &str) -> Option<Who> {
+    let accounts = read(folder).unwrap_or_default();
+    let account = accounts.account.into_iter().find(|it| it.name == name);
+    let kept = account.as_ref().map(|it| it.password.as_str());
+    let fits = fits(password, kept);
+    account.filter(|_| fits).map(|it| Who { name: it.name, roles: it.roles, key: it.key })
+}
+
+/// The same as it is now: an account that was taken away has no rights left.
+pub(crate) fn current(folder: &Path, name: &str) -> Option<Who> {
+    let account = read(folder).ok()?.account.into_iter().find(|it| it.name == name)?;
+    Some(Who { name: account.name, roles: account.roles, key: account.key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_made_changed_and_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let words = "correct horse battery";
+        add_account(at, ("anna", words), (&[Role::Steward], Some(Path::new("k")))).unwrap();
+        add_account(at, ("bert", words), (&[Role::Admin], None)).unwrap();
+        assert!(check(at, "anna", words).is_some_and(|it| it.is(Role::Steward)));
+        assert!(
+            check(at, "anna", "wrong horse battery").is_none()
+                && check(at, "carl", words).is_none()
+        );
+        add_account(at, ("anna", "another horse here"), (&[Role::Admin], None)).unwrap();
+        assert!(check(at, "anna", words).is_none());
+        assert_eq!(read_accounts(at).unwrap().len(), 2);
+        let shown = format!("{:?}", read_accounts(at).unwrap());
+        assert!(!shown.contains("argon2id"), "{shown}");
+        assert!(remove_account(at, "bert").unwrap() && !remove_account(at, "bert").unwrap());
+        assert!(current(at, "bert").is_none() && current(at, "anna").is_some());
+        for (name, password) in [("", words), ("an na", words), ("anna", "short")] {
+            assert!(add_account(at, (name, password), (&[Role::Admin], None)).is_err());
+        }
+        assert!(add_account(at, ("carl", words), (&[], None)).is_err());
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(at.join(FILE)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o077, 0);
+    }
+}

@@ -1,0 +1,366 @@
+//! Jobs: asked for, waited for, run, each in a thread of its own, and kept in files. A page may be left
+//! and opened again; what waited when the program ended goes on when it starts again.
+
+use crate::error::WebError;
+use crate::researcher::bench::{Place, Words, Workbench, words};
+use crate::researcher::records::{CentreState, Job, JobState, PlanView};
+use crate::sessions::token;
+use konsil_governance::{RequestState, Study};
+use konsil_node::{Clock, Event, Outcome, StudyRun, rfc_3339, write_private};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
+
+/// How often centres that have not decided are asked.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Changes that a slow listener may fall behind.
+const BEHIND_MOST: usize = 256;
+/// Files of a job that are not part of its result.
+const OWN_FILES: [&str; 3] = ["job.json", "study.toml", "body.html"];
+
+/// All jobs of a folder.
+pub(crate) struct Board {
+    folder: PathBuf,
+    jobs: Mutex<BTreeMap<String, Job>>,
+    changes: broadcast::Sender<String>,
+    /// Jobs by the keys of their calls.
+    keys: Mutex<BTreeMap<String, String>>,
+}
+
+impl Board {
+    /// The jobs of a folder, as far as they can be read.
+    pub(crate) fn read(folder: &Path) -> Self {
+        let mut jobs = BTreeMap::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(entry.path().join("job.json")).unwrap_or_default();
+            if let Ok(job) = serde_json::from_str::<Job>(&text) {
+                jobs.insert(job.id.clone(), job);
+            }
+        }
+        let (changes, _) = broadcast::channel(BEHIND_MOST);
+        Self { folder: folder.to_owned(), jobs: Mutex::new(jobs), changes, keys: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All jobs, the newest first.
+    pub(crate) fn all(&self) -> Vec<Job> {
+        let mut jobs: Vec<Job> = self.lock().values().cloned().collect();
+        jobs.sort_by(|one, other| other.created.cmp(&one.created));
+        jobs
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Option<Job> {
+        self.lock().get(id).cloned()
+    }
+
+    /// Ids of jobs that change, from now on.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<String> {
+        self.changes.subscribe()
+    }
+
+    /// The folder of a job that is there.
+    pub(crate) fn folder_of(&self, id: &str) -> Option<PathBuf> {
+        self.lock().contains_key(id).then(|| self.folder.join(id))
+    }
+
+    fn put(&self, job: Job) -> Result<(), WebError> {
+        let folder = self.folder.join(&job.id);
+        fs::create_dir_all(&folder).map_err(|error| WebError::io(&folder, &error))?;
+        let text = serde_json::to_string_pretty(&job).unwrap_or_default();
+        let part = folder.join("job.json.part");
+        write_private(&part, text.as_bytes())?;
+        let path = folder.join("job.json");
+        fs::rename(&part, &path).map_err(|error| WebError::io(&path, &error))?;
+        let id = job.id.clone();
+        self.lock().insert(id.clone(), job);
+        // nobody may listen
+        let _heard = self.changes.send(id);
+        Ok(())
+    }
+
+    /// Changes a job that is not over, and says so; gives whether it still goes on.
+    fn change(&self, id: &str, change: impl FnOnce(&mut Job)) -> bool {
+        let Some(before) = self.job(id).filter(|it| !it.state.is_over()) else { return false };
+        let mut job = before.clone();
+        change(&mut job);
+        let goes_on = !job.state.is_over();
+        if job != before {
+            // a full disk must not end a run whose result can still be shown
+            let _kept = self.put(job);
+        }
+        goes_on
+    }
+
+    /// Progress is shown, and not kept.
+    fn move_on(&self, id: &str, change: impl FnOnce(&mut Job)) {
+        if let Some(job) = self.lock().get_mut(id).filter(|it| !it.state.is_over()) {
+            change(job);
+        }
+        let _heard = self.changes.send(id.to_owned());
+    }
+}
+
+impl Workbench {
+    /// Begins a job: its study is asked for at all centres, and runs when all have said yes.
+    pub(crate) fn start(self: &Arc<Self>, text: &str) -> Result<Job, Words> {
+        let study = self.read(text)?;
+        let run = self.plan(study.clone())?.1;
+        let internal = |error: WebError| (error.code().to_owned(), error.to_string());
+        let id = token().map_err(internal)?.get(..8).unwrap_or_default().to_owned();
+        let plan = PlanView::from(&run.plan);
+        let centre = |(name, bytes): (&String, &u64)| CentreState {
+            name: name.clone(),
+            request: 0,
+            approval: String::new(),
+            note: String::new(),
+            stage: String::new(),
+            done: 0,
+            percent: 0,
+            planned_bytes: *bytes,
+            sent_bytes: 0,
+        };
+        let centres = plan.centres.iter().zip(&plan.sent_bytes_by_centre).map(centre).collect();
+        let head = &study.study;
+        let job = Job {
+            schema: "konsil.job.v1".to_owned(),
+            id: id.clone(),
+            study: head.id.clone(),
+            title: if head.title.is_empty() { head.id.clone() } else { head.title.clone() },
+            purpose: head.purpose.clone(),
+            state: JobState::Waiting,
+            created: rfc_3339(Clock::system().now().as_second()),
+            plan,
+            centres,
+            session: String::new(),
+            code: String::new(),
+            text: String::new(),
+            sent_bytes: 0,
+            elapsed_seconds: 0.0,
+            files: Vec::new(),
+        };
+        self.board.put(job.clone()).map_err(internal)?;
+        if let Some(folder) = self.board.folder_of(&id) {
+            let path = folder.join("study.toml");
+            write_private(&path, text.as_bytes()).map_err(|error| words(&error))?;
+        }
+        self.work(id);
+        Ok(job)
+    }
+
+    /// The same, once for each key; an empty key is none.
+    pub(crate) fn start_once(self: &Arc<Self>, text: &str, key: &str) -> Result<Job, Words> {
+        if key.is_empty() {
+            return self.start(text);
+        }
+        // held while the job begins, so that a second call waits for the first
+        let mut keys = self.board.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = keys.get(key).and_then(|id| self.board.job(id)) {
+            return Ok(job);
+        }
+        let job = self.start(text)?;
+        keys.insert(key.to_owned(), job.id.clone());
+        Ok(job)
+    }
+
+    /// Puts a finished job on the board, as a demo does that has run already.
+    ///
+    /// # Errors
+    /// Code and words for a person.
+    pub fn put_finished(
+        &self,
+        (text, study): (&str, &Study),
+        run: &StudyRun,
+        outcome: &Outcome,
+    ) -> Result<(), (String, String)> {
+        let internal = |error: WebError| (error.code().to_owned(), error.to_string());
+        let id = outcome.session.get(..8).unwrap_or("00000000").to_owned();
+        let plan = PlanView::from(&run.plan);
+        let mut job = Job {
+            schema: "konsil.job.v1".to_owned(),
+            id: id.clone(),
+            study: study.study.id.clone(),
+            title: study.study.title.clone(),
+            purpose: study.study.purpose.clone(),
+            state: JobState::Running,
+            created: rfc_3339(Clock::system().now().as_second()),
+            centres: finished_centres(outcome),
+            plan,
+            session: String::new(),
+            code: String::new(),
+            text: String::new(),
+            sent_bytes: 0,
+            elapsed_seconds: 0.0,
+            files: Vec::new(),
+        };
+        self.board.put(job.clone()).map_err(internal)?;
+        if let Some(folder) = self.board.folder_of(&id) {
+            let path = folder.join("study.toml");
+            write_private(&path, text.as_bytes()).map_err(|error| words(&error))?;
+        }
+        self.keep(&mut job, run, outcome)?;
+        self.board.put(job).map_err(internal)
+    }
+
+    /// Takes up jobs of an earlier start: those that waited go on, those that ran have ended.
+    pub(crate) fn take_up(self: &Arc<Self>) {
+        for job in self.board.all() {
+            match job.state {
+                JobState::Waiting => self.work(job.id),
+                JobState::Running => {
+                    let text =
+                        "this program ended while the centres computed; ask again".to_owned();
+                    self.board.change(&job.id, |job| end(job, ("K0907".to_owned(), text)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends a job that waits. What the centres compute goes to its end.
+    pub(crate) fn cancel(&self, id: &str) -> bool {
+        let waits = self.board.job(id).is_some_and(|it| it.state == JobState::Waiting);
+        if waits {
+            self.board.change(id, |job| job.state = JobState::Cancelled);
+        }
+        waits
+    }
+
+    fn work(self: &Arc<Self>, id: String) {
+        let bench = Arc::clone(self);
+        thread::spawn(move || {
+            if let Err(why) = bench.ask_and_run(&id) {
+                bench.board.change(&id, |job| end(job, why));
+            }
+        });
+    }
+
+    fn ask_and_run(&self, id: &str) -> Result<(), Words> {
+        let folder = self.board.folder_of(id).unwrap_or_default();
+        let path = folder.join("study.toml");
+        let text = fs::read_to_string(&path)
+            .map_err(|error| ("K0902".to_owned(), format!("{}: {error}", path.display())))?;
+        let (mut researcher, mut run) = self.plan(self.read(&text)?)?;
+        loop {
+            let answers = researcher.submit(&run, None, false).map_err(|error| words(&error))?;
+            let mut statuses = Vec::with_capacity(answers.len());
+            for (_, status) in answers {
+                statuses.push(status.map_err(|error| words(&error))?);
+            }
+            if !self.board.change(id, |job| job.answered(&statuses)) {
+                return Ok(());
+            }
+            if statuses.iter().all(|it| it.state == RequestState::Approved) {
+                break;
+            }
+            let open = [RequestState::Approved, RequestState::Waiting, RequestState::Question];
+            if let Some(no) = statuses.iter().find(|it| !open.contains(&it.state)) {
+                let code = if no.code.is_empty() { "K0616" } else { &no.code };
+                let text = format!("{}: {} {}", no.centre, no.state, no.note);
+                return Err((code.to_owned(), text.trim().to_owned()));
+            }
+            drop(researcher);
+            thread::sleep(ASK_AGAIN);
+            if self.board.job(id).is_none_or(|it| it.state.is_over()) {
+                return Ok(());
+            }
+            (researcher, run) = self.plan(self.read(&text)?)?;
+        }
+        self.board.change(id, |job| job.state = JobState::Running);
+        let begin = Instant::now();
+        let follow = |event: Event| self.board.move_on(id, |job| follow(job, &event));
+        let outcome = researcher.run(&run, &follow).map_err(|error| words(&error))?;
+        let mut result = Ok(());
+        self.board.change(id, |job| {
+            job.centres = finished_centres(&outcome);
+            job.elapsed_seconds = begin.elapsed().as_secs_f64();
+            let mut done = job.clone();
+            result = self.keep(&mut done, &run, &outcome);
+            *job = done;
+        });
+        result
+    }
+
+    /// Writes the files of a result, and says in the job how it ended.
+    fn keep(&self, job: &mut Job, run: &StudyRun, outcome: &Outcome) -> Result<(), Words> {
+        let folder = self.board.folder_of(&job.id).unwrap_or_default();
+        let place = Place { folder: &folder, elapsed: outcome.elapsed };
+        let body = self.hooks.write(run, outcome, place)?;
+        write_private(&folder.join("body.html"), body.as_bytes()).map_err(|error| words(&error))?;
+        job.session.clone_from(&outcome.session);
+        job.sent_bytes = outcome.bytes().1;
+        job.elapsed_seconds = outcome.elapsed.as_secs_f64();
+        job.files = files_of(&folder);
+        let withheld = outcome.analyses.iter().filter_map(|it| it.findings.as_ref().err());
+        let first = withheld.clone().next().cloned();
+        job.state = JobState::Released;
+        if let Some(why) = first.filter(|_| withheld.count() == outcome.analyses.len()) {
+            job.state = JobState::Withheld;
+            (job.code, job.text) = why;
+        }
+        Ok(())
+    }
+}
+
+fn end(job: &mut Job, (code, text): Words) {
+    job.state = JobState::Failed;
+    (job.code, job.text) = (code, text);
+}
+
+fn finished_centres(outcome: &Outcome) -> Vec<CentreState> {
+    let centre = |(name, summary): &(String, konsil_node::RunSummary)| CentreState {
+        name: name.clone(),
+        request: 0,
+        approval: "approved".to_owned(),
+        note: String::new(),
+        stage: "done".to_owned(),
+        done: outcome.analyses.len(),
+        percent: 100,
+        planned_bytes: summary.planned_bytes,
+        sent_bytes: summary.sent_bytes,
+    };
+    outcome.centres.iter().map(centre).collect()
+}
+
+/// Files of a result, by name.
+fn files_of(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|it| it.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter(|it| !OWN_FILES.contains(&it.as_str()) && !it.ends_with(".part")).collect();
+    names.sort();
+    names
+}
+
+/// Takes in where a centre is.
+fn follow(job: &mut Job, event: &Event) {
+    let of = job.plan.analyses.len();
+    let order: Vec<String> = job.plan.analyses.iter().map(|it| it.id.clone()).collect();
+    let (Event::Progress { centre, .. } | Event::Done { centre }) = event;
+    let Some(at) = job.centres.iter_mut().find(|it| it.name == *centre) else { return };
+    match event {
+        Event::Done { .. } => (at.stage, at.done, at.percent) = ("done".to_owned(), of, 100),
+        Event::Progress { stage, analysis, .. } if stage == "part" => {
+            let parts = analysis.rsplit_once(' ').and_then(|(_, it)| it.split_once('/'));
+            let numbers = parts.and_then(|(done, of)| Some((done.parse().ok()?, of.parse().ok()?)));
+            if let Some((done, of)) = numbers {
+                let of: u32 = of;
+                let done: u32 = done;
+                at.percent = 100 * done.min(of) / of.max(1);
+            }
+        }
+        Event::Progress { stage, analysis, .. } => {
+            at.stage.clone_from(stage);
+            at.percent = 0;
+            if let Some(place) = order.iter().position(|it| it == analysis) {
+                at.done = place;
+            }
+        }
+    }
+}
