@@ -104,7 +104,7 @@ pub fn prepare(
     }
     let scale = match &null {
         Null::Linear(_, traits) => traits.first().map_or(1.0, |it| it.scale),
-        Null::Logistic(_) => 1.0,
+        Null::Logistic(_) | Null::Survival(_) => 1.0,
     };
     let text = request.formula.as_deref().unwrap_or_default();
     let response = text.split('~').next().unwrap_or_default().trim().to_owned();
@@ -223,7 +223,7 @@ impl Analysis for Burden {
         let patients = total(0, 0);
         let variance = match &self.null {
             Null::Linear(..) => total(1, 40) / (patients - self.null.model().order() as f64),
-            Null::Logistic(_) => 1.0,
+            Null::Logistic(_) | Null::Survival(_) => 1.0,
         };
         let table = self.table(release, variance)?;
         let tested =

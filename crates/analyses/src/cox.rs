@@ -86,7 +86,7 @@ const TIES: Opening = Opening {
     says: "Whether some time has more events than Efron's method is prepared for.",
     to: Audience::Centres,
 };
-const STEP: Opening = Opening {
+pub(crate) const STEP: Opening = Opening {
     name: "cox.step",
     says: "The change of the coefficients in each Newton step.",
     to: Audience::Centres,
@@ -139,9 +139,9 @@ pub(crate) const RISK: Opening = Opening {
 };
 
 /// Newton steps unless the request says otherwise.
-const ITERATIONS: u32 = 8;
+pub(crate) const ITERATIONS: u32 = 8;
 /// A scaled coefficient of this size has diverged.
-const DIVERGED: f64 = 30.0;
+pub(crate) const DIVERGED: f64 = 30.0;
 /// Most events at one time that Efron's method is ever prepared for.
 const LAYERS_MAX: usize = 1024;
 /// Most sums over risk sets: points times strata times columns and their products.

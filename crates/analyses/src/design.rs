@@ -248,6 +248,13 @@ impl Model {
         self.picking.len()
     }
 
+    /// Whom the columns pick out, patient by patient, `[patient][set]`; of rows as read.
+    pub(crate) fn picked(&self, x: &[f64]) -> Vec<bool> {
+        let rows = x.chunks(self.order().max(1));
+        let in_row = |row: &[f64], column: &usize| row.get(*column).is_some_and(|it| *it != 0.0);
+        rows.flat_map(|row| self.picking.iter().map(move |column| in_row(row, column))).collect()
+    }
+
     /// Which patients the columns pick out: those in whom they are not 0.
     pub(crate) fn supports(&self, x: &[f64]) -> Supports {
         let words = self.picking.len().div_ceil(64);

@@ -1,5 +1,5 @@
 //! Association of traits with each variant of a panel, over all centres: linear regression, or the
-//! score test of logistic regression, with covariates.
+//! score test of logistic or Cox regression, with covariates.
 //!
 //! # Local step
 //! Each centre adds up, for each variant, genotypes times each trait without what the covariates say
@@ -14,12 +14,14 @@
 //! own sum of squares. What the covariates say is thereby projected out, and nothing is divided:
 //! effect and error of a variant follow from two numbers. `sealed`: the covariates are put at right
 //! angles, and taken out of the traits, on shares. `meta`: nothing is pooled but the centres' effects,
-//! see `gwas_alone`.
+//! see `gwas_alone`. A survival time is put into few windows first, see `gwas_survival`.
 //!
 //! # Opens
 //! To the centres: whether the cohort is large enough; which covariates cannot be told apart; whether
 //! a covariate or a patient stands too much apart; sums of products of the covariates with each other
-//! and with the trait (not when sealed); for events the steps of the model; for principal axes, in
+//! and with the trait (not when sealed); for events the steps of the model; for a
+//! survival time how many events there are, at which times windows with enough events end, and in each
+//! window the events and sums over the patients at risk of risks and covariates; for principal axes, in
 //! each step a number for each of the variants they are made of and each direction; for a background
 //! likewise, for each of its variants and each fold; for hits of a measured trait the number of patients
 //! and the residual sum of squares; for each variant
@@ -37,6 +39,7 @@
 //! test: Rao (1948), Proc. Camb. Philos. Soc. 44:50. Rarity: `docs/disclosure.md`, R1 and R2.
 
 use crate::analysis::{Analysis, AnalysisError, Findings, Patients, Request, Setting};
+use crate::cox;
 use crate::design::Model;
 use crate::glm::{self, Glm};
 use crate::gwas_axes::Axes;
@@ -47,6 +50,8 @@ use crate::gwas_null::{Frame, Null, STEPS, STEPS_ALIKE, Trait};
 use crate::gwas_request::{Asked, MAF, check_shown};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Part, Step};
+use crate::gwas_survival::{Survival, is_survival};
+use crate::scan::trait_of;
 use konsil_cohort::design::{Picked, Response};
 use konsil_cohort::{Dataset, Dictionary};
 use konsil_disclosure::Release;
@@ -56,7 +61,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// Everything this analysis opens or releases.
-pub const OPENINGS: [Opening; 19] = [
+pub const OPENINGS: [Opening; 22] = [
     ADMITTED,
     UNSOUND,
     APART,
@@ -67,6 +72,9 @@ pub const OPENINGS: [Opening; 19] = [
     glm::UNSOUND,
     glm::APART,
     glm::STEP,
+    cox::STEP,
+    WINDOWS,
+    RISKS,
     FLOORS,
     ALLELES,
     HARDY_WEINBERG,
@@ -108,6 +116,18 @@ pub(crate) const BACKGROUND: Opening = Opening {
     name: "gwas.background",
     says: "For a polygenic background only: sums over all patients for each of its variants, in each \
            step, and for each covariate.",
+    to: Audience::Centres,
+};
+pub(crate) const WINDOWS: Opening = Opening {
+    name: "gwas.windows",
+    says: "For a survival time only: how many events there are, at which of 127 times at most 16 windows \
+           with enough events end, and how many events each has.",
+    to: Audience::Centres,
+};
+pub(crate) const RISKS: Opening = Opening {
+    name: "gwas.risks",
+    says: "For a survival time only: for each window, sums over the patients at risk of their risks, and \
+           of each covariate times the risks.",
     to: Audience::Centres,
 };
 pub(crate) const FLOORS: Opening = Opening {
@@ -152,7 +172,8 @@ pub(crate) const CORRECTED: Opening = Opening {
 };
 pub(crate) const TOTALS: Opening = Opening {
     name: "gwas.totals",
-    says: "How many patients there are, and the traits' residual sums of squares.",
+    says: "How many patients there are; the traits' residual sums of squares, or how many events and \
+           windows of a survival time.",
     to: Audience::Researcher,
 };
 
@@ -214,9 +235,15 @@ pub fn prepare(
     if axes > AXES_MAX {
         return Err(error("takes at most 10 axes"));
     }
-    let null = null_of(request, dictionary, (&asked, axes))?;
-    let model = null.models()[0];
-    if !model.design.has_intercept || model.design.offset.is_some() {
+    let null = if is_survival(request, dictionary)? {
+        let names = names_of(&asked, axes);
+        Null::Survival(Box::new(Survival::of(request, dictionary, &names)?))
+    } else {
+        null_of(request, dictionary, (&asked, axes))?
+    };
+    let design = &null.models()[0].design;
+    let moved = design.has_intercept || matches!(null, Null::Survival(_));
+    if !moved || design.offset.is_some() {
         return Err(error("needs an intercept, and no offset"));
     }
     if asked.background.is_some() && null.is_weighted() {
@@ -230,8 +257,7 @@ pub fn prepare(
             return Err(error("corrects hits of an event only, family binomial"));
         }
     }
-    let text = request.formula.as_deref().unwrap_or_default();
-    let response = text.split('~').next().unwrap_or_default().trim().to_owned();
+    let response = trait_of(request.formula.as_deref().unwrap_or_default()).to_owned();
     let common = Part::of(AXES_MAF.max(request.maf.unwrap_or(MAF))).unwrap_or(asked.floors.maf);
     let axes = Axes {
         count: usize::try_from(axes).unwrap_or(0),
@@ -241,16 +267,20 @@ pub fn prepare(
     Ok(Box::new(Gwas { null, axes, asked, response }))
 }
 
-/// The model without variants.
+/// Covariates besides the formula's.
+fn names_of(asked: &Asked, axes: u32) -> Vec<String> {
+    let axes = (1..=axes).map(|axis| format!("axis{axis}"));
+    axes.chain(asked.conditions.iter().map(|(_, name)| name.clone())).collect()
+}
+
+/// The model without variants, of a measured trait or an event.
 pub(crate) fn null_of(
     request: &Request,
     dictionary: &Dictionary,
     (asked, axes): (&Asked, u32),
 ) -> Result<Null, AnalysisError> {
     let error = |what: &str| AnalysisError::request(request, what);
-    let axes = (1..=axes).map(|axis| format!("axis{axis}"));
-    let conditions = asked.conditions.iter().map(|(_, name)| name.clone());
-    let names: Vec<String> = axes.chain(conditions).collect();
+    let names = names_of(asked, axes);
     // an event is one, whether said or not
     let mut request = request.clone();
     if request.family.is_none()
@@ -329,6 +359,34 @@ impl Gwas {
         if self.asked.counting.recodes() { 3 } else { 2 }
     }
 
+    /// What centres learn of the model without variants.
+    fn opened_of_model(&self) -> Option<String> {
+        let order = self.null.model().order();
+        let products = order * (order + 1) / 2;
+        match &self.null {
+            _ if self.asked.meta => None,
+            Null::Linear(..) if self.asked.sealed => None,
+            Null::Linear(_, traits) => Some(format!(
+                "to the centres: {products} sums of products of the {order} covariates, {} with the \
+                 trait",
+                order * traits.len()
+            )),
+            Null::Logistic(glms) => {
+                let steps = glms[1].iterations + STEPS_ALIKE;
+                let information = if self.asked.sealed {
+                    String::new()
+                } else {
+                    format!(", and {products} numbers of their information")
+                };
+                Some(format!(
+                    "to the centres: the {order} coefficients of the covariates after each of \
+                     {steps} steps{information}"
+                ))
+            }
+            Null::Survival(survival) => Some(survival.reveals()),
+        }
+    }
+
     /// All blocks of variants: the next one is added up while centres work on the last.
     fn scan(
         &self,
@@ -385,7 +443,6 @@ impl Analysis for Gwas {
     }
 
     fn reveals(&self) -> Vec<String> {
-        let order = self.null.model().order();
         let hits = self.asked.hits;
         let which = match hits {
             Some(hits) if hits.alone => format!("with p of at most {}", hits.below),
@@ -397,31 +454,14 @@ impl Analysis for Gwas {
         };
         let mut lines = vec![format!(
             "for each of {} variants {which}: effect, standard error, p value{traits}, allele count, \
-             patients; patients in all, residual sum of squares",
-            self.asked.variants()
-        )];
-        let products = order * (order + 1) / 2;
-        lines.extend(match &self.null {
-            _ if self.asked.meta => None,
-            Null::Linear(..) if self.asked.sealed => None,
-            Null::Linear(_, traits) => Some(format!(
-                "to the centres: {products} sums of products of the {order} covariates, {} with the \
-                 trait",
-                order * traits.len()
-            )),
-            Null::Logistic(glms) => {
-                let steps = glms[1].iterations + STEPS_ALIKE;
-                let information = if self.asked.sealed {
-                    String::new()
-                } else {
-                    format!(", and {products} numbers of their information")
-                };
-                Some(format!(
-                    "to the centres: the {order} coefficients of the covariates after each of \
-                     {steps} steps{information}"
-                ))
+             patients; patients in all, {}",
+            self.asked.variants(),
+            match self.null {
+                Null::Survival(_) => "events and windows",
+                _ => "residual sum of squares",
             }
-        });
+        )];
+        lines.extend(self.opened_of_model());
         if self.axes.count > 0 {
             lines.push(format!(
                 "{} eigenvalues; to the centres: {} numbers for each of {} variants, which make the \
@@ -457,7 +497,11 @@ impl Analysis for Gwas {
     }
 
     fn understood(&self) -> Vec<String> {
-        [self.null.models()[0].understood(), self.asked.understood()].concat()
+        let model = match &self.null {
+            Null::Survival(survival) => survival.understood(),
+            null => null.models()[0].understood(),
+        };
+        [model, self.asked.understood()].concat()
     }
 
     fn sets(&self) -> usize {

@@ -42,9 +42,11 @@ pub(crate) struct Layout {
 }
 
 /// Bits by which the trait's rest is moved up before it is rounded, so that its sums over a centre's
-/// people, at most 2 in magnitude each and times 2, just fit into 63 bits.
-pub(crate) fn score_lift(setting: &Setting) -> u32 {
-    let people = setting.rows_at_most.iter().copied().max().unwrap_or(1).max(1);
+/// people, at most 2 in magnitude each and times 2, just fit into 63 bits. Of `survival` single rests
+/// have no bound, but all of them together, over all centres.
+pub(crate) fn score_lift(setting: &Setting, survival: bool) -> u32 {
+    let rows = setting.rows_at_most.iter().copied();
+    let people = if survival { rows.sum() } else { rows.max().unwrap_or(1) };
     (60 - SCAN_BITS).saturating_sub(bits_of(people))
 }
 
@@ -53,18 +55,21 @@ fn bits_of(number: usize) -> u32 {
 }
 
 impl Layout {
-    /// `turned`: whether covariates are turned on shares, and scores with them.
+    /// `turned`: whether covariates are turned on shares, and scores with them; `survival`: whether
+    /// weights add up to the events, at most one for each patient, instead of to a quarter.
     pub(crate) fn of(
         setting: &Setting,
         (traits, counts): (usize, usize),
         (sealed, turned, hits): (bool, bool, bool),
+        survival: bool,
     ) -> Self {
         let people: usize = setting.rows_at_most.iter().sum();
         let count_bits = bits_of(2 * people);
         // squares are at most one for each patient, and hits are squares of at most two for each
         let above = if hits { 2 * count_bits } else { bits_of(people) };
+        let above = above + 2 * u32::from(survival);
         let fraction = |bytes: u32| (8 * bytes - 1).saturating_sub(above) / 2;
-        let score_bits = SCAN_BITS + score_lift(setting);
+        let score_bits = SCAN_BITS + score_lift(setting, survival);
         let plain = |bytes: u32| {
             let (bits, packed) = (fraction(bytes).min(26), bytes <= 8);
             let bytes = usize::try_from(bytes).unwrap_or(WORD_BYTES);

@@ -1,4 +1,5 @@
-//! The model of a scan without variants: of a measured trait, of several, or of an event.
+//! The model of a scan without variants: of a measured trait, of several, of an event, or of a
+//! survival time (`gwas_survival`).
 
 use crate::analysis::{AnalysisError, Setting};
 use crate::design::{Model, Rows};
@@ -12,6 +13,8 @@ use crate::gwas_block::{Layout, TURN_BITS, Turn, score_lift};
 use crate::gwas_conditions::doses_of;
 use crate::gwas_local::{Columns, Linked, Target, have_genotypes, turned};
 use crate::gwas_request::Asked;
+use crate::gwas_survival::Survival;
+use crate::gwas_windows::WINDOWS_MAX;
 use crate::local_fit::{cholesky, solve_with};
 use crate::log_tails::{Student, normal};
 use crate::sealed::residual_squares;
@@ -29,7 +32,7 @@ use konsil_ring::{FRACTION_BITS, Word, encode, encode_count};
 pub(crate) const STEPS: u32 = 6;
 pub(crate) const STEPS_ALIKE: u32 = 6;
 /// Largest last step with which the model counts as found.
-const SETTLED: f64 = 1e-7;
+pub(crate) const SETTLED: f64 = 1e-7;
 
 /// A measured trait, and what it is moved and divided by.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +48,8 @@ pub(crate) enum Null {
     Linear(Box<[Model; 2]>, Vec<Trait>),
     /// Of an event.
     Logistic(Box<[Glm; 2]>),
+    /// Of a survival time.
+    Survival(Box<Survival>),
 }
 
 /// What a scan is made with.
@@ -97,6 +102,7 @@ impl Null {
         match self {
             Self::Linear(models, _) => [&models[0], &models[1]],
             Self::Logistic(glms) => [&glms[0].model, &glms[1].model],
+            Self::Survival(survival) => survival.models.each_ref(),
         }
     }
 
@@ -118,19 +124,23 @@ impl Null {
     }
 
     pub(crate) fn is_weighted(&self) -> bool {
-        matches!(self, Self::Logistic(_))
+        matches!(self, Self::Logistic(_) | Self::Survival(_))
     }
 
     pub(crate) fn traits(&self) -> usize {
         match self {
             Self::Linear(_, traits) => traits.len(),
-            Self::Logistic(_) => 1,
+            Self::Logistic(_) | Self::Survival(_) => 1,
         }
     }
 
     /// Covariates that are projected out of each variant.
     fn covariates(&self) -> usize {
-        self.model().order() - usize::from(!self.is_weighted())
+        match self {
+            Self::Linear(..) => self.model().order() - 1,
+            Self::Logistic(_) => self.model().order(),
+            Self::Survival(_) => self.model().order() + WINDOWS_MAX,
+        }
     }
 
     fn layout(&self, frame: &Frame<'_>) -> Layout {
@@ -138,7 +148,8 @@ impl Null {
         let counts = if asked.counting.recodes() { 3 } else { 2 };
         let turned = asked.sealed && !self.is_weighted();
         let kinds = (asked.sealed, turned, asked.hits.is_some());
-        Layout::of(frame.setting, (self.traits(), counts), kinds)
+        let survival = matches!(self, Self::Survival(_));
+        Layout::of(frame.setting, (self.traits(), counts), kinds, survival)
     }
 
     /// Fits the model.
@@ -150,11 +161,12 @@ impl Null {
         match self {
             Self::Linear(models, traits) => self.linear((models, traits), session, frame),
             Self::Logistic(glms) => self.logistic(glms, session, frame),
+            Self::Survival(survival) => survival.fit(self, session, frame),
         }
     }
 
     /// Of nobody, while planning.
-    fn planned(&self, frame: &Frame<'_>, eigenvalues: Vec<f64>) -> Fitted {
+    pub(crate) fn planned(&self, frame: &Frame<'_>, eigenvalues: Vec<f64>) -> Fitted {
         let target = Target::nobody(self.covariates(), self.traits(), self.is_weighted());
         let squares = Shared::zeros(self.traits());
         let layout = self.layout(frame);
@@ -202,7 +214,7 @@ impl Null {
         check_apart(session, APART, (model, setting), (&rows, &[]), &inverse)?;
         let layout = self.layout(frame);
         let mut fitted = self.planned(frame, eigenvalues);
-        let lift = score_lift(setting);
+        let lift = score_lift(setting, false);
         if frame.asked.meta {
             let alone = frame.linked.map(|it| fit_alone(it, (&rows, order), (&ys, false), lift));
             fitted.take(alone);
@@ -252,7 +264,7 @@ impl Null {
 
     /// The score over its standard error, not counting the trait's own deviations, from which on a
     /// variant of a measured trait is a hit: `t^2 = f s^2 / (d S - s^2)`.
-    fn thresholds(
+    pub(crate) fn thresholds(
         &self,
         session: &mut dyn Session,
         frame: &Frame<'_>,
@@ -288,7 +300,7 @@ impl Null {
         }
         let eigenvalues = put_beside(session, frame, (&mut rows, given.model.order()))?;
         let order = glm.model.order();
-        let lift = score_lift(setting);
+        let lift = score_lift(setting, false);
         if frame.asked.meta {
             let mut fitted = self.planned(frame, eigenvalues);
             let alone = frame.linked.map(|it| fit_alone(it, (&rows, order), (&[], true), lift));
@@ -364,7 +376,7 @@ fn sealed_traits(
 }
 
 /// Puts principal axes and variants beside the covariates of the formula; the axes' eigenvalues.
-fn put_beside(
+pub(crate) fn put_beside(
     session: &mut dyn Session,
     frame: &Frame<'_>,
     (rows, order): (&mut Rows, usize),
@@ -397,7 +409,7 @@ fn standardised(rows: &mut Rows, traits: &[Trait]) -> Vec<Vec<f64>> {
 }
 
 /// The triangle `L` of an opened, symmetric matrix `L L'`.
-fn factor(triangle: &[f64], order: usize) -> Result<Vec<f64>, AnalysisError> {
+pub(crate) fn factor(triangle: &[f64], order: usize) -> Result<Vec<f64>, AnalysisError> {
     let at = |row: usize, column: usize| {
         let (row, column) = (row.max(column), row.min(column));
         triangle.get(row * (row + 1) / 2 + column).copied().unwrap_or(0.0)

@@ -221,7 +221,7 @@ impl Gwas {
     fn scans(&self, release: &Release, totals: &Totals) -> Result<Vec<Scan>, AnalysisError> {
         let measured: Option<&[Trait]> = match &self.null {
             Null::Linear(_, traits) => Some(traits),
-            Null::Logistic(_) => None,
+            Null::Logistic(_) | Null::Survival(_) => None,
         };
         let sizes = (self.null.traits(), self.counts());
         let mut rows: Vec<Vec<ScanRow>> = vec![Vec::new(); sizes.0];
@@ -241,11 +241,16 @@ impl Gwas {
             }
         }
         let linear = measured.is_some();
+        let test = match self.null {
+            Null::Linear(..) => ScanTest::Linear,
+            Null::Logistic(_) => ScanTest::Score,
+            Null::Survival(_) => ScanTest::Cox,
+        };
         let scan = |(number, rows): (usize, Vec<ScanRow>)| Scan {
             response: measured
                 .and_then(|it| it.get(number))
                 .map_or_else(|| self.response.clone(), |it| it.name.clone()),
-            test: if linear { ScanTest::Linear } else { ScanTest::Score },
+            test,
             panel: self.asked.panel.clone(),
             patients: totals.patients,
             freedom: if linear && !self.asked.meta { totals.freedom } else { 0.0 },
@@ -259,7 +264,9 @@ impl Gwas {
     }
 
     pub(crate) fn findings(&self, release: &Release) -> Result<Findings, AnalysisError> {
-        let squares = self.null.traits().max(self.parts().len());
+        // of a survival time events and windows instead
+        let least = if matches!(self.null, Null::Survival(_)) { 2 } else { 1 };
+        let squares = self.null.traits().max(self.parts().len()).max(least);
         let sizes = (squares, self.null.model().order());
         let totals = Totals::of(release.words(TOTALS)?, sizes, self.asked.meta);
         let mut scans = self.scans(release, &totals)?;
@@ -291,14 +298,18 @@ impl Gwas {
         let counted = |skipped: Option<Skipped>| {
             Cell::Count(scan.rows.iter().filter(|row| row.skipped == skipped).count() as f64)
         };
-        let mut cells = vec![
-            ("nobs", Cell::Count(totals.patients)),
+        let mut cells = vec![("nobs", Cell::Count(totals.patients))];
+        if matches!(self.null, Null::Survival(_)) {
+            let counts = ["nevent", "windows"].into_iter().zip(&totals.squares);
+            cells.extend(counts.map(|(name, count)| (name, Cell::Count(*count))));
+        }
+        cells.extend([
             ("variants", Cell::Count(scan.rows.len() as f64)),
             ("tested", counted(None)),
             ("rare", counted(Some(Skipped::Rare))),
             ("missing", counted(Some(Skipped::Missing))),
             ("collinear", counted(Some(Skipped::Collinear))),
-        ];
+        ]);
         if self.asked.hardy_weinberg.is_some() {
             cells.push(("hwe", counted(Some(Skipped::Uneven))));
         }

@@ -284,8 +284,8 @@ pub const REGISTRY: &[Entry] = &[
         kind: "gwas",
         title: "association of a trait with each variant of a panel",
         says: [
-            "which gene variants go along with a value or an event",
-            "welche Genvarianten mit einem Wert oder Ereignis zusammenhängen",
+            "which gene variants go along with a value, an event or the time until it",
+            "welche Genvarianten mit einem Wert, einem Ereignis oder der Zeit bis dahin zusammenhängen",
         ],
         example: "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv",
         options: gwas::OPTIONS,

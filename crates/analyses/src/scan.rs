@@ -51,6 +51,15 @@ impl Scan {
     }
 }
 
+/// The trait of a formula, by which result files are named: what is left of `~`, of a survival time the
+/// event.
+#[must_use]
+pub fn trait_of(formula: &str) -> &str {
+    let left = formula.split('~').next().unwrap_or_default().trim();
+    let inner = left.strip_prefix("Surv(").and_then(|it| it.strip_suffix(')'));
+    inner.and_then(|it| it.rsplit(',').next()).map_or(left, str::trim)
+}
+
 /// The test of each variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ScanTest {
@@ -58,6 +67,8 @@ pub enum ScanTest {
     Linear,
     /// Score test of logistic regression, one-step estimate.
     Score,
+    /// Score test of Cox regression, one-step estimate.
+    Cox,
     /// None: genotypes were counted.
     Counts,
 }
@@ -92,7 +103,8 @@ pub struct ScanRow {
     pub observed: f64,
     /// Alternative alleles among them.
     pub alternative: f64,
-    /// Effect of one alternative allele; for events the logarithm of the odds ratio.
+    /// Effect of one alternative allele; for events the logarithm of the odds ratio, for
+    /// a survival time that of the hazard ratio.
     pub beta: f64,
     /// Its standard error.
     pub error: f64,
@@ -134,5 +146,18 @@ impl Skipped {
             Self::Uneven => "HWE",
             Self::Hidden => "NOT_SHOWN",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trait_of;
+
+    /// Files are named by the event of a survival time.
+    #[test]
+    fn traits_are_left_of_the_tilde() {
+        assert_eq!(trait_of("ldl ~ age"), "ldl");
+        assert_eq!(trait_of("Surv(months, died) ~ age"), "died");
+        assert_eq!(trait_of(" Surv(a, b, ill)~1"), "ill");
     }
 }

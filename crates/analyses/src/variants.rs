@@ -40,6 +40,12 @@ pub const VARIANTS: &[Variant] = &[
     ),
     variant(
         "gwas",
+        "score tests of a survival time at all variants",
+        "konsil gwas 'Surv(months, died) ~ age + sex' --panel lab/panel.tsv",
+        "a Cox model of all patients on the same windows of time",
+    ),
+    variant(
+        "gwas",
         "scan with principal axes of the genotypes as covariates",
         "konsil gwas 'ldl ~ age + sex' --panel lab/panel.tsv --axes 4",
         "a pooled regression with the pooled axes",

@@ -19,9 +19,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// How names of a scan's files and figures end, behind the trait.
-pub(crate) const ENDS: [&str; 8] = [
+pub(crate) const ENDS: [&str; 9] = [
     "glm.linear",
     "glm.logistic",
+    "cox",
     "regenie",
     "ssf.tsv.gz",
     "ssf.tsv.gz-meta.yaml",
@@ -33,7 +34,7 @@ pub(crate) const ENDS: [&str; 8] = [
 /// Whose columns the main file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Dialect {
-    /// PLINK 2: `ID.TRAIT.glm.linear` or `.glm.logistic`.
+    /// PLINK 2: `ID.TRAIT.glm.linear` or `.glm.logistic`; of a survival time `.cox`.
     Plink,
     /// REGENIE, step 2: `ID.TRAIT.regenie`.
     Regenie,
@@ -74,6 +75,7 @@ pub(crate) fn write(
     let (end, rows): (_, Rows) = match (wanted.dialect, scan.test) {
         (Dialect::Plink, ScanTest::Linear) => ("glm.linear", plink),
         (Dialect::Plink, ScanTest::Score | ScanTest::Counts) => ("glm.logistic", plink),
+        (Dialect::Plink, ScanTest::Cox) => ("cox", plink),
         (Dialect::Regenie, _) => ("regenie", regenie),
     };
     let mut file = PrivateFile::create(&name(end))?;
@@ -112,13 +114,17 @@ fn test(coding: Coding) -> &'static str {
     }
 }
 
-/// PLINK 2's columns with `cols=+a1freq`; `A1` is always the alternative allele, as with `omit-ref`.
+/// PLINK 2's columns with `cols=+a1freq`, a hazard ratio in place of the odds ratio of a survival time; `A1` is always the alternative allele, as with `omit-ref`.
 /// Ours are the columns at the end: `P` may be too small for who reads it; which hits were tested once
 /// more, and how; of centres fitted alone, whether their effects are the same.
 fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
     let linear = scan.test == ScanTest::Linear;
     let again = scan.corrected;
-    let effects = if linear { "BETA\tSE\tT_STAT" } else { "OR\tLOG(OR)_SE\tZ_STAT" };
+    let effects = match scan.test {
+        ScanTest::Linear => "BETA\tSE\tT_STAT",
+        ScanTest::Cox => "HR\tLOG(HR)_SE\tZ_STAT",
+        ScanTest::Score | ScanTest::Counts => "OR\tLOG(OR)_SE\tZ_STAT",
+    };
     writeln!(
         out,
         "#CHROM\tPOS\tID\tREF\tALT\tA1\tA1_FREQ\tTEST\tOBS_CT\t{effects}\tP\tERRCODE\tNEG_LOG10_P{}{}",
@@ -164,7 +170,7 @@ fn plink(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
     Ok(())
 }
 
-/// The columns of REGENIE's step 2; effects of events are logarithms of odds ratios.
+/// The columns of REGENIE's step 2; effects of events are logarithms of odds or hazard ratios.
 fn regenie(out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
     out.write_all(b"CHROM GENPOS ID ALLELE0 ALLELE1 A1FREQ N TEST BETA SE CHISQ LOG10P EXTRA\n")?;
     let mut line = String::new();

@@ -90,7 +90,7 @@ impl Summary {
 
     /// The best variants as a table.
     pub(crate) fn table(&self, scan: &Scan, panel: &Panel) -> Table {
-        let effect = if scan.test == ScanTest::Linear { "BETA" } else { "OR" };
+        let effect = effect_name(scan);
         let words = ["#CHROM", "POS", "ID", "REF", "ALT"].map(Column::words);
         let numbers = ["A1_FREQ", "OBS_CT", effect, "SE", "P"].map(Column::numbers);
         let columns = words.into_iter().chain(numbers).collect();
@@ -143,7 +143,16 @@ pub(crate) fn hits_alone(scan: &Scan) -> bool {
     scan.rows.iter().any(|it| it.skipped == Some(Skipped::Hidden))
 }
 
-/// The effect as result files have it: of events an odds ratio.
+/// What the effect is.
+fn effect_name(scan: &Scan) -> &'static str {
+    match scan.test {
+        ScanTest::Linear => "BETA",
+        ScanTest::Score | ScanTest::Counts => "OR",
+        ScanTest::Cox => "HR",
+    }
+}
+
+/// The effect as result files have it: of events an odds ratio, of a survival time a hazard ratio.
 fn effect_of(scan: &Scan, row: &ScanRow) -> f64 {
     if scan.test == ScanTest::Linear { row.beta } else { row.beta.exp() }
 }
@@ -182,11 +191,7 @@ fn in_words(scan: &Scan, panel: &Panel, row: &ScanRow) -> Option<(String, String
     let name = if it.id == "." { String::new() } else { format!("{} ", it.id) };
     let place = format!("{}:{} {}/{}", it.chromosome, it.position, it.reference, it.alternative);
     let effect = number::estimate(effect_of(scan, row), Medium::Terminal);
-    let effect = match scan.test {
-        ScanTest::Linear => format!("BETA {effect}"),
-        ScanTest::Score | ScanTest::Counts => format!("OR {effect}"),
-    };
-    Some((format!("{name}{place}"), effect))
+    Some((format!("{name}{place}"), format!("{} {effect}", effect_name(scan))))
 }
 
 /// A p value with two digits, however small.
@@ -264,6 +269,19 @@ mod tests {
             let summary = Summary::of(&scan, &panel);
             assert!((summary.lambda - factor).abs() < 2e-3, "{}", summary.lambda);
             assert!(summary.loci.is_empty() && !summary.top.is_empty());
+        }
+    }
+
+    #[test]
+    fn effects_are_named_by_the_test() {
+        for (test, name) in [
+            (ScanTest::Linear, "BETA 0.5"),
+            (ScanTest::Score, "OR 1.65"),
+            (ScanTest::Cox, "HR 1.65"),
+        ] {
+            let (scan, panel) = scan(test, 1.0);
+            let lines = Summary::of(&scan, &panel).lines(&scan, &panel);
+            assert!(lines[1].contains(name), "{name}: {}", lines[1]);
         }
     }
 

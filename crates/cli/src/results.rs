@@ -12,7 +12,7 @@ use crate::render;
 use crate::report;
 use crate::screen::Screen;
 use crate::variant_files;
-use konsil_analyses::{Findings, ScanTest, Table};
+use konsil_analyses::{Findings, ScanTest, Table, trait_of};
 use konsil_node::{Clock, Outcome, StudyRun, write_private};
 use konsil_plot::number::{self, Medium};
 use konsil_plot::terminal::{self, TerminalStyle};
@@ -149,8 +149,7 @@ pub(crate) fn write(
             remove_tables(out, &analysis.id)?;
             let request = run.study.analysis.iter().find(|it| it.id == analysis.id);
             let formula = request.and_then(|it| it.formula.as_deref()).unwrap_or_default();
-            let response = formula.split('~').next().unwrap_or_default().trim();
-            remove_scan(out, &analysis.id, response)?;
+            remove_scan(out, &analysis.id, trait_of(formula))?;
             continue;
         };
         for scan in &findings.scans {

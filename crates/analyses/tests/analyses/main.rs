@@ -38,6 +38,8 @@ mod gwas_more;
 #[cfg(test)]
 mod gwas_sets;
 #[cfg(test)]
+mod gwas_survival;
+#[cfg(test)]
 mod gwas_x;
 #[cfg(test)]
 mod impute;

@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-const COLUMNS: &str = "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\t\
-                       standard_error\teffect_allele_frequency\tp_value\tvariant_id\trsid\t\
+const FIRST: &str = "chromosome\tbase_pair_location\teffect_allele\tother_allele\t";
+const COLUMNS: &str = "\tstandard_error\teffect_allele_frequency\tp_value\tvariant_id\trsid\t\
                        ref_allele\tn\tneg_log_10_p_value\n";
 /// Smallest frequency of the rarer allele that is written, unless said otherwise.
 pub(crate) const FLOOR: f64 = 0.01;
@@ -70,7 +70,10 @@ impl Ssf {
 
     /// Only what was tested, is no rarer than the floor and consists of bases has a row.
     fn table(&self, out: &mut dyn Write, scan: &Scan, panel: &Panel) -> io::Result<()> {
-        out.write_all(COLUMNS.as_bytes())?;
+        let survival = scan.test == ScanTest::Cox;
+        // with a ratio the standard error is that of its logarithm
+        let effect = if survival { "hazard_ratio" } else { "beta" };
+        out.write_all([FIRST, effect, COLUMNS].concat().as_bytes())?;
         let mut line = String::new();
         for (row, variant) in rows(scan, panel) {
             let share = frequency(row);
@@ -84,7 +87,8 @@ impl Ssf {
             line.clear();
             let chromosome = numbered(variant.chromosome);
             let _fits = write!(line, "{chromosome}\t{position}\t{alternative}\t{reference}");
-            for value in [row.beta, row.error, share] {
+            let effect = if survival { row.beta.exp() } else { row.beta };
+            for value in [effect, row.error, share] {
                 line.push('\t');
                 digits::push(&mut line, value);
             }

@@ -23,7 +23,7 @@ fn read(text: &str, test: ScanTest) -> (Scan, Panel) {
         let (observed, statistic) = (number(8), number(11));
         let (beta, log10_p) = match test {
             ScanTest::Linear => (number(9), Student::new(observed - 12.0).tail(statistic)),
-            ScanTest::Score | ScanTest::Counts => (number(9).ln(), normal(statistic)),
+            _ => (number(9).ln(), normal(statistic)),
         };
         let alternative = (number(6) * 2.0 * observed).round();
         let error = number(10);
@@ -220,6 +220,36 @@ fn gwas_ssf_has_what_the_catalog_takes() {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+/// A survival time has hazard ratios, with the standard error of their logarithm.
+#[test]
+fn survival_times_have_hazard_ratios() {
+    let (mut scan, panel) = whole_genome();
+    scan.test = ScanTest::Cox;
+    scan.response = "died".to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let ssf = Some(Ssf::default());
+    let wanted = Wanted { out: folder.path(), id: "gwas", dialect: Dialect::Plink, ssf };
+    let written = write(&scan, &panel, &wanted).unwrap();
+    assert_eq!(written[0].file_name().unwrap().to_string_lossy(), "gwas.died.cox");
+    let plink = std::fs::read_to_string(&written[0]).unwrap();
+    let lines: Vec<&str> = plink.lines().collect();
+    assert!(lines[0].contains("\tOBS_CT\tHR\tLOG(HR)_SE\tZ_STAT\tP\t"), "{}", lines[0]);
+    let fields: Vec<&str> = lines[2].split('\t').collect();
+    let ratio: f64 = fields[9].parse().unwrap();
+    assert!((ratio - 0.25_f64.exp()).abs() < 1e-8 && fields[10] == "0.01", "{}", lines[2]);
+    let mut table = String::new();
+    GzDecoder::new(std::fs::File::open(&written[1]).unwrap()).read_to_string(&mut table).unwrap();
+    assert!(table.starts_with(
+        "chromosome\tbase_pair_location\teffect_allele\tother_allele\thazard_ratio\t\
+         standard_error\teffect_allele_frequency\t"
+    ));
+    let last: Vec<&str> = table.lines().last().unwrap().split('\t').collect();
+    let ratio: f64 = last[4].parse().unwrap();
+    assert!((ratio - 0.25_f64.exp()).abs() < 1e-8 && last[5] == "0.01", "{last:?}");
+    let meta = std::fs::read_to_string(&written[2]).unwrap();
+    assert!(meta.contains("case_control_study: false"));
 }
 
 // Rows of one panel beside the names of another would be wrong results that look right.
