@@ -165,6 +165,9 @@ pub struct Request {
     /// `additive`, `dominant` or `recessive`: how genotypes count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coding: Option<String>,
+    /// Whether doses of imputed genotypes count, where centres have them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub doses: bool,
     /// Smallest p value of Hardy-Weinberg proportions at which a variant is tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hwe: Option<f64>,

@@ -5,6 +5,8 @@
 //! Each centre adds up, for each variant, genotypes times each trait without what the covariates say
 //! of it, genotypes times the covariates at right angles, and counts of genotypes. Missing genotypes
 //! stand for the pooled mean of the variant. Of an event's hits it adds up what a correction needs.
+//! With `doses`, doses of imputed genotypes take the place of genotypes, but for who counts as having
+//! an allele.
 //!
 //! # Secure step
 //! If asked for, the principal axes of the genotypes (`gwas_axes`), on which each centre's people stand
@@ -26,7 +28,7 @@
 //! likewise, for each of its variants and each fold; for hits of a measured trait the number of patients
 //! and the residual sum of squares; for each variant
 //! whether it is too rare, or known in too few; for each that passes, how many patients have a
-//! genotype, and their alleles; if asked for, whether its genotypes are out of proportion, and whether
+//! genotype, and their alleles or the sum of their doses; if asked for, whether its genotypes are out of proportion, and whether
 //! it is a hit; of hits that are corrected, sums over all patients in each step. Not: anything of a
 //! variant that does not pass, sums of any centre.
 //!
@@ -47,7 +49,7 @@ use crate::gwas_block::Block;
 use crate::gwas_hits::{Found, correct};
 use crate::gwas_local::{Coded, Linked};
 use crate::gwas_null::{Frame, Null, STEPS, STEPS_ALIKE, Trait};
-use crate::gwas_request::{Asked, MAF, check_shown};
+use crate::gwas_request::{Asked, Hits, MAF, check_shown};
 use crate::gwas_rows::BLOCK;
 use crate::gwas_steps::{Floors, Part, Step};
 use crate::gwas_survival::{Survival, is_survival};
@@ -137,7 +139,8 @@ pub(crate) const FLOORS: Opening = Opening {
 };
 pub(crate) const ALLELES: Opening = Opening {
     name: "gwas.alleles",
-    says: "For each variant that passes, how many patients have a genotype, and their alleles.",
+    says: "For each variant that passes, how many patients have a genotype, and their alleles or, if \
+           asked for, the sum of their doses.",
     to: Audience::Centres,
 };
 pub(crate) const HARDY_WEINBERG: Opening = Opening {
@@ -187,6 +190,7 @@ pub const OPTIONS: &[&str] = &[
     "condition",
     "condition_at",
     "correct",
+    "doses",
     "family",
     "hits_max",
     "hwe",
@@ -432,6 +436,15 @@ impl Gwas {
     }
 }
 
+/// What finding hits reveals.
+fn revealed_of(hits: Hits) -> String {
+    let steps = match hits.correct {
+        Some(_) => format!("; of the first {} of them sums in each step", hits.most),
+        None => String::new(),
+    };
+    format!("to the centres: which variants have p of at most {}{steps}", hits.below)
+}
+
 /// Blocks of a run of variants: the first, and how many.
 pub(crate) fn blocks_of((first, end): (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
     (first..end).step_by(BLOCK).map(move |at| (at, BLOCK.min(end - at)))
@@ -478,21 +491,16 @@ impl Analysis for Gwas {
                 self.axes.variants()
             ));
         }
-        lines.push(
+        let alleles = if self.asked.counting.doses {
+            "sum of doses, in parts of a copy down to 1/16384"
+        } else {
+            "allele count"
+        };
+        lines.push(format!(
             "to the centres: which variants are too rare or known in too few patients; of the others \
-             the allele count"
-                .to_owned(),
-        );
-        if let Some(hits) = hits {
-            let steps = match hits.correct {
-                Some(_) => format!("; of the first {} of them sums in each step", hits.most),
-                None => String::new(),
-            };
-            lines.push(format!(
-                "to the centres: which variants have p of at most {}{steps}",
-                hits.below
-            ));
-        }
+             the {alleles}"
+        ));
+        lines.extend(hits.map(revealed_of));
         lines
     }
 
@@ -554,7 +562,7 @@ impl Analysis for Gwas {
         let basis = linked.zip(fitted.basis.as_ref());
         match self.asked.hits.and_then(|hits| Some((hits.correct?, hits.most))) {
             Some((how, most)) => {
-                correct(session, (how, most), (&found, self.asked.counting.coding), (target, basis))
+                correct(session, (how, most), (&found, self.asked.counting), (target, basis))
             }
             None => Ok(()),
         }

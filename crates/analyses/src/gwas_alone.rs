@@ -127,9 +127,9 @@ impl Block<'_> {
         coded: &Coded,
         alone: &Alone,
     ) -> Result<(), AnalysisError> {
-        let groups = self.groups(coded);
-        let verdicts = self.step.judge_groups(session, &coded.counts, &groups)?;
-        let alleles = self.step.alleles(session, &coded.counts, &verdicts)?;
+        let (groups, counted) = (self.groups(coded), self.counted(coded));
+        let verdicts = self.step.judge_groups(session, &counted, &groups)?;
+        let alleles = self.step.alleles_of(session, &counted, &verdicts)?;
         session.narrow(16);
         let (variants, target) = (verdicts.len(), self.step.target);
         let mut words = vec![0; EACH * self.layout.traits * variants];
@@ -143,11 +143,10 @@ impl Block<'_> {
             }
             let (known, copies) = alleles.get(at).copied().unwrap_or_default();
             (counts[0][at], counts[1][at]) = (known, copies);
-            let Some(own) = coded.sums.counts.get(at).filter(|_| alone.freedom > 0.0) else {
-                continue;
-            };
-            let here = f64::from(self.step.known(own));
-            let mean = f64::from(own.one + 2 * own.two) / here.max(1.0);
+            let own = counted.known.get(at).zip(counted.copies.get(at));
+            let Some((here, copies)) = own.filter(|_| alone.freedom > 0.0) else { continue };
+            let here = f64::from(*here);
+            let mean = *copies as f64 * (-f64::from(counted.bits)).exp2() / here.max(1.0);
             let all = target.moved((&coded.sums, at), mean, (&mut scores, &mut row));
             let square = all - row.iter().map(|it| it * it).sum::<f64>();
             if here < 1.0 || square.is_nan() || square <= EXPLAINED * all || all <= 0.0 {

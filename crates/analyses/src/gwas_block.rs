@@ -5,7 +5,7 @@ use crate::gwas::{HARDY_WEINBERG, HITS, STATISTICS};
 use crate::gwas_alone::Alone;
 use crate::gwas_local::{Coded, Counting};
 use crate::gwas_request::Hits;
-use crate::gwas_steps::{Step, Verdict, bytes_for, every, over_columns, word};
+use crate::gwas_steps::{Counted, Step, Verdict, bytes_for, every, over_columns, word};
 use crate::hardy_weinberg::heterozygous_within;
 use konsil_kernels::{GenotypeCounts, SCAN_BITS};
 use konsil_mpc::{Masked, Session, Shared};
@@ -20,6 +20,8 @@ const SUM_BITS_MIN: u32 = 19;
 const PEOPLE_MIN: usize = 4096;
 /// Fractional bits of what turns covariates' sums when they are sealed.
 pub(crate) const TURN_BITS: u32 = 32;
+/// Where fractional bits of a count stand beside all of its bits.
+pub(crate) const DOSE_BITS_AT: u32 = 32;
 /// Bytes of a word.
 const WORD_BYTES: usize = 16;
 
@@ -36,6 +38,8 @@ pub(crate) struct Layout {
     pub(crate) packed: bool,
     /// Bits of a count of alleles.
     pub(crate) count_bits: u32,
+    /// Fractional bits of one of doses, within these.
+    pub(crate) dose_bits: u32,
     /// Counts of each variant.
     pub(crate) counts: usize,
     pub(crate) traits: usize,
@@ -73,7 +77,8 @@ impl Layout {
         let plain = |bytes: u32| {
             let (bits, packed) = (fraction(bytes).min(26), bytes <= 8);
             let bytes = usize::try_from(bytes).unwrap_or(WORD_BYTES);
-            Self { bytes, bits, score_bits, packed, count_bits, counts, traits }
+            let dose_bits = 0;
+            Self { bytes, bits, score_bits, packed, count_bits, dose_bits, counts, traits }
         };
         if sealed {
             let bits = fraction(16);
@@ -85,6 +90,11 @@ impl Layout {
         plain(enough.unwrap_or(16))
     }
 
+    /// The same, with so many fractional bits of allele counts.
+    pub(crate) fn with_doses(self, dose_bits: u32) -> Self {
+        Self { count_bits: self.count_bits + dose_bits, dose_bits, ..self }
+    }
+
     /// Where the released sum of squares begins in its word.
     pub(crate) fn lift(&self) -> u32 {
         u32::try_from(8 * (WORD_BYTES - self.bytes)).unwrap_or(0)
@@ -94,7 +104,8 @@ impl Layout {
     pub(crate) fn words(&self) -> [Word; 4] {
         let squares = 2 * self.bits + self.lift();
         let lift = if self.packed { self.lift() } else { 0 };
-        [squares, self.score_bits, self.count_bits, lift].map(Word::from)
+        let counts = Word::from(self.count_bits) | Word::from(self.dose_bits) << DOSE_BITS_AT;
+        [squares.into(), self.score_bits.into(), counts, lift.into()]
     }
 
     /// Counts `[field][variant]` in as few words as they need.
@@ -166,9 +177,9 @@ impl Block<'_> {
             self.run_alone(session, coded, alone)?;
             return Ok(Vec::new());
         }
-        let groups = self.groups(coded);
-        let mut verdicts = self.step.judge_groups(session, &coded.counts, &groups)?;
-        let alleles = self.step.alleles(session, &coded.counts, &verdicts)?;
+        let (groups, counted) = (self.groups(coded), self.counted(coded));
+        let mut verdicts = self.step.judge_groups(session, &counted, &groups)?;
+        let alleles = self.step.alleles_of(session, &counted, &verdicts)?;
         if let Some(limit) = self.hardy_weinberg {
             self.check_proportions(session, limit, (coded, &alleles), &mut verdicts)?;
         }
@@ -204,6 +215,14 @@ impl Block<'_> {
         Ok(found)
     }
 
+    /// What is counted of each variant: doses where these count.
+    pub(crate) fn counted(&self, coded: &Coded) -> Counted {
+        if coded.sums.doses.is_empty() {
+            return self.step.counted(&coded.counts);
+        }
+        Counted::of_doses(&coded.sums.doses, self.layout.dose_bits)
+    }
+
     /// People of whom none may be few: who have each allele, and who count anything or nothing.
     pub(crate) fn groups(&self, coded: &Coded) -> Vec<Vec<u32>> {
         let known = |it: &GenotypeCounts| self.step.known(it);
@@ -211,10 +230,7 @@ impl Block<'_> {
         let of = |counts: &[GenotypeCounts], group: &dyn Fn(&GenotypeCounts) -> u32| {
             counts.iter().map(group).collect::<Vec<u32>>()
         };
-        let mut groups = vec![
-            of(&coded.counts, &some),
-            of(&coded.counts, &|it| known(it).saturating_sub(it.two)),
-        ];
+        let mut groups = self.step.carriers(&coded.counts, &coded.sums.doses);
         if self.counting.recodes() {
             groups.push(of(&coded.sums.counts, &some));
             groups.push(of(&coded.sums.counts, &|it| known(it).saturating_sub(some(it))));
@@ -294,7 +310,8 @@ impl Block<'_> {
             for (into, count) in own.counts.iter_mut().zip([known, copies, counted]) {
                 into[at] = count;
             }
-            own.means[at] = f64::from(counted) / f64::from(known).max(1.0);
+            let unit = (-f64::from(self.layout.dose_bits)).exp2();
+            own.means[at] = f64::from(counted) * unit / f64::from(known).max(1.0);
             own.squares[at] =
                 target.moved((&coded.sums, at), own.means[at], (&mut scores, &mut row));
             own.scores.iter_mut().zip(&scores).for_each(|(into, it)| into[at] = *it);

@@ -2,10 +2,10 @@
 
 use crate::analysis::AnalysisError;
 use crate::design::Rows;
-use crate::gwas_local::Target;
+use crate::gwas_local::{Counting, Target};
 use crate::gwas_null::Frame;
-use crate::gwas_steps::Step;
-use konsil_kernels::MISSING;
+use crate::gwas_steps::{Counted, Step, dose_bits};
+use konsil_kernels::Coding;
 use konsil_mpc::Session;
 use konsil_ring::encode_count;
 
@@ -23,15 +23,24 @@ pub(crate) fn doses_of(
     let numbers: Vec<usize> = asked.conditions.iter().map(|(number, _)| *number).collect();
     let people = frame.linked.map(|it| it.places(rows)).unwrap_or_default();
     let target = Target::counting(frame.linked.map(|_| people.as_slice()), rows.y.len());
-    let packed = frame.linked.map(|it| it.pick(&numbers)).transpose()?;
-    let sums = target.sums_of(packed.as_ref(), numbers.len())?;
+    let counting = asked.counting;
+    // nothing follows from how they count but what is opened
+    let additive = Counting { coding: Coding::Additive, ..counting };
+    let chosen = frame.linked.map(|it| it.choose(&numbers, additive)).transpose()?;
+    let sums = target.chosen(chosen.as_ref(), numbers.len(), additive)?.sums;
     let patients = session.input(&[encode_count(target.patients())])?;
     let step =
         Step { floors: asked.floors, setting: frame.setting, target: &target, patients: &patients };
-    let verdicts = step.judge(session, &sums.counts)?;
-    let alleles = step.alleles(session, &sums.counts, &verdicts)?;
+    let bits = if counting.doses { dose_bits(frame.setting) } else { 0 };
+    let counted = match counting.doses {
+        true => Counted::of_doses(&sums.doses, bits),
+        false => step.counted(&sums.counts),
+    };
+    let groups = step.carriers(&sums.counts, &sums.doses);
+    let verdicts = step.judge_groups(session, &counted, &groups)?;
+    let alleles = step.alleles_of(session, &counted, &verdicts)?;
     session.narrow(16);
-    let Some(packed) = packed else { return Ok(Vec::new()) };
+    let Some(chosen) = chosen else { return Ok(Vec::new()) };
     let named = asked.conditions.iter().zip(&verdicts);
     let failing: Vec<&str> = named
         .filter(|(_, verdict)| !verdict.passes())
@@ -47,14 +56,13 @@ pub(crate) fn doses_of(
     let width = numbers.len();
     let mut doses = vec![0.0; rows.y.len() * width];
     for (column, (known, copies)) in alleles.iter().enumerate() {
-        let mean = f64::from(*copies) / f64::from(*known).max(1.0);
+        let mean = f64::from(*copies) * (-f64::from(bits)).exp2() / f64::from(*known).max(1.0);
         for (person, place) in people.iter().enumerate() {
             let Some(place) = place else { continue };
-            let copies = packed.genotype(column, person);
             if let Some(into) = doses.get_mut(place * width + column)
-                && copies != MISSING
+                && let Some(copies) = chosen.copies(column, person)
             {
-                *into = (f64::from(copies) - mean) / 2.0;
+                *into = (copies - mean) / 2.0;
             }
         }
     }

@@ -16,13 +16,12 @@
 
 use crate::analysis::AnalysisError;
 use crate::gwas::{CORRECTED, CORRECTION};
-use crate::gwas_local::{Coded, Linked, Target};
+use crate::gwas_local::{Chosen, Coded, Counting, Linked, Target};
 use crate::gwas_null::Basis;
 use crate::gwas_request::Correct;
 use crate::gwas_rows::{CORRECTED_BITS, CORRECTED_EACH};
 use crate::gwas_steps::word;
 use crate::log_tails::{chi_squared, normal};
-use konsil_kernels::{Coding, Packed};
 use konsil_mpc::{MpcError, Session};
 use konsil_ring::{Word, decode_scaled};
 
@@ -47,7 +46,8 @@ pub(crate) struct Found {
 /// Hits at this centre, or nobody's while planning.
 struct Local<'a> {
     basis: &'a Basis,
-    packed: Packed,
+    /// Genotypes as the model of inheritance says.
+    chosen: Chosen,
     places: Vec<Option<usize>>,
     means: Vec<f64>,
     /// What the covariates say of each hit, `[hit][covariate]`; known to all centres.
@@ -64,7 +64,7 @@ type Add<'a, const N: usize> = dyn Fn(usize, usize, Patient, &mut [f64; N]) + 'a
 pub(crate) fn correct(
     session: &mut dyn Session,
     (how, most): (Correct, usize),
-    (found, coding): (&[Found], Coding),
+    (found, counting): (&[Found], Counting),
     (target, local): (&Target, Option<(&Linked, &Basis)>),
 ) -> Result<(), AnalysisError> {
     let found: Vec<Found> = found.iter().take(most).copied().collect();
@@ -73,11 +73,12 @@ pub(crate) fn correct(
     if let Some((linked, basis)) = local {
         let numbers: Vec<usize> = found.iter().map(|it| it.variant).collect();
         if !numbers.is_empty() {
-            let packed = linked.pick(&numbers)?;
-            coded = Some(target.coded_of(Some(&packed), numbers.len(), coding)?);
-            let (places, packed) = (linked.places(&basis.rows), packed.coded(coding));
+            let mut chosen = linked.choose(&numbers, counting)?;
+            coded = Some(target.chosen(Some(&chosen), numbers.len(), counting)?);
+            chosen.packed = chosen.packed.coded(counting.coding);
+            let places = linked.places(&basis.rows);
             let means = found.iter().map(|it| it.mean).collect();
-            here = Some(Local { basis, packed, places, means, explained: Vec::new() });
+            here = Some(Local { basis, chosen, places, means, explained: Vec::new() });
         }
     }
     let explained = explained(session, (&found, most), target, coded.as_ref())?;
@@ -136,10 +137,7 @@ impl Local<'_> {
         let explained = self.explained.get(hit * order..(hit + 1) * order).unwrap_or_default();
         for (person, place) in self.places.iter().enumerate() {
             let Some(place) = place else { continue };
-            let dose = match self.packed.genotype(hit, person) {
-                3 => 0.0,
-                copies => f64::from(copies) - mean,
-            };
+            let dose = self.chosen.copies(hit, person).map_or(0.0, |copies| copies - mean);
             let row = self.basis.turned.get(place * order..(place + 1) * order);
             let said: f64 = row.unwrap_or_default().iter().zip(explained).map(|(x, z)| x * z).sum();
             let predictor = self.basis.predictors.get(*place).copied().unwrap_or(0.0);

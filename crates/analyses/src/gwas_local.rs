@@ -4,13 +4,38 @@ use crate::analysis::{AnalysisError, Patients};
 use crate::design::Rows;
 use konsil_cohort::{Dataset, Genotypes, Sex};
 use konsil_kernels::{
-    BlockSums, Coding, Dose, GenotypeCounts, PEOPLE_OF_WORD, Packed, SCAN_BITS, Scanner,
+    BlockSums, Coding, DOSE_BITS, Dose, DoseCounts, Doses, GenotypeCounts, PEOPLE_OF_WORD, Packed,
+    SCAN_BITS, Scanner, copies_of,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A unit of the sums.
 const UNIT: f64 = 1.0 / (1_u64 << SCAN_BITS) as f64;
+
+/// Doses that are in memory at a time, but for a few variants of very many people.
+const DOSES_MAX: usize = 1 << 25;
+/// These few.
+const DOSED_MIN: usize = 64;
+
+/// Genotypes of some variants, and doses where these count. Patient data.
+pub(crate) struct Chosen {
+    pub(crate) packed: Packed,
+    pub(crate) doses: Doses,
+}
+
+impl Chosen {
+    /// What a person's genotype counts; none for a missing one.
+    pub(crate) fn copies(&self, variant: usize, person: usize) -> Option<f64> {
+        match self.doses.of(variant) {
+            Some(doses) => doses.get(person).and_then(|it| copies_of(*it)),
+            None => {
+                let copies = self.packed.genotype(variant, person);
+                (copies < 3).then(|| f64::from(copies))
+            }
+        }
+    }
+}
 
 /// One centre's patients who have genotypes.
 pub(crate) struct Linked {
@@ -54,6 +79,24 @@ impl Linked {
         let rows: HashMap<_, usize> = own.iter().zip(0..).collect();
         let people = genotypes.people().iter().map(|it| rows.get(it).copied()).collect();
         Ok(Some(Self { patients, genotypes, people }))
+    }
+
+    /// The genotypes of some variants, given by rising numbers, and doses if these count.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Cohort`].
+    pub(crate) fn choose(
+        &self,
+        variants: &[usize],
+        counting: Counting,
+    ) -> Result<Chosen, AnalysisError> {
+        let mut doses = Doses::none(self.genotypes.people().len());
+        for (at, variant) in variants.iter().enumerate().filter(|_| counting.doses) {
+            if let Some(own) = self.genotypes.doses(*variant, 1)?.of(0) {
+                doses.push(at, own);
+            }
+        }
+        Ok(Chosen { packed: self.pick(variants)?, doses })
     }
 
     /// The genotypes of some variants, given by rising numbers.
@@ -122,6 +165,8 @@ pub(crate) struct Columns<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counting {
     pub(crate) coding: Coding,
+    /// Whether doses count where there are any.
+    pub(crate) doses: bool,
     /// Variants of which men have one copy, from the first to before the last number.
     pub(crate) x: Option<(usize, usize)>,
     /// Whether that copy counts one; else two.
@@ -143,11 +188,32 @@ impl Counting {
 }
 
 /// Sums of a block, and the genotypes as they are, however they count.
+#[derive(Default)]
 pub(crate) struct Coded {
     pub(crate) counts: Vec<GenotypeCounts>,
     pub(crate) sums: BlockSums,
     /// Variants of the block of which men have one copy.
     pub(crate) x: Option<(usize, usize)>,
+}
+
+impl Coded {
+    /// Adds the variants of another block behind these.
+    fn append(&mut self, mut other: Self) {
+        self.counts.append(&mut other.counts);
+        self.sums.counts.append(&mut other.sums.counts);
+        self.sums.observed.append(&mut other.sums.observed);
+        self.sums.missing.append(&mut other.sums.missing);
+        self.sums.doses.append(&mut other.sums.doses);
+    }
+}
+
+/// Sums of as many variants as were asked for.
+fn checked(sums: BlockSums, count: usize) -> Result<BlockSums, AnalysisError> {
+    if sums.counts.len() != count {
+        let what = "the file holds other people than its head says; import it again";
+        return Err(AnalysisError::Genotypes { what });
+    }
+    Ok(sums)
 }
 
 impl Target {
@@ -212,16 +278,22 @@ impl Target {
         self.sums_of(block.as_ref(), count)
     }
 
-    /// The sums of `count` variants from `first`, genotypes counting as the model of inheritance says;
-    /// of nothing while planning.
+    /// The sums of `count` variants from `first`, genotypes counting as is said; of nothing while
+    /// planning.
     pub(crate) fn coded(
         &self,
         genotypes: Option<&Arc<dyn Genotypes>>,
         (first, count): (usize, usize),
         counting: Counting,
     ) -> Result<Coded, AnalysisError> {
+        let genotypes = genotypes.filter(|_| self.scanner.is_some());
+        if counting.doses {
+            let Some(genotypes) = genotypes else { return self.dosed_of(None, count) };
+            let people = genotypes.people().len().max(1);
+            return self.dosed(genotypes, (first, count), (DOSES_MAX / people).max(DOSED_MIN));
+        }
         let x = counting.within((first, count));
-        let Some(genotypes) = genotypes.filter(|_| self.scanner.is_some()) else {
+        let Some(genotypes) = genotypes else {
             return Ok(Coded { x, ..self.coded_of(None, count, counting.coding)? });
         };
         let block = genotypes.read(first, count)?;
@@ -234,8 +306,50 @@ impl Target {
         Ok(Coded { counts, sums: self.sums_of(Some(&counted), count)?, x })
     }
 
+    /// The sums of `count` variants from `first` with doses, `step` of them in memory at a time.
+    fn dosed(
+        &self,
+        genotypes: &Arc<dyn Genotypes>,
+        (first, count): (usize, usize),
+        step: usize,
+    ) -> Result<Coded, AnalysisError> {
+        let mut all = Coded::default();
+        for at in (0..count).step_by(step.max(1)) {
+            let (first, few) = (first + at, step.min(count - at));
+            let (packed, doses) = (genotypes.read(first, few)?, genotypes.doses(first, few)?);
+            all.append(self.dosed_of(Some(&Chosen { packed, doses }), few)?);
+        }
+        Ok(all)
+    }
+
+    /// As [`Target::coded`], of variants that were chosen; of nothing while planning.
+    pub(crate) fn chosen(
+        &self,
+        chosen: Option<&Chosen>,
+        count: usize,
+        counting: Counting,
+    ) -> Result<Coded, AnalysisError> {
+        if counting.doses {
+            self.dosed_of(chosen, count)
+        } else {
+            self.coded_of(chosen.map(|it| &it.packed), count, counting.coding)
+        }
+    }
+
+    /// The sums of `count` variants with doses; of nothing while planning.
+    fn dosed_of(&self, chosen: Option<&Chosen>, count: usize) -> Result<Coded, AnalysisError> {
+        let sums = match self.scanner.as_ref().zip(chosen) {
+            Some((scanner, it)) => checked(scanner.scan_doses(&it.packed, &it.doses), count)?,
+            None => {
+                let doses = vec![DoseCounts::default(); count];
+                BlockSums { doses, ..self.nothing(count) }
+            }
+        };
+        Ok(Coded { counts: sums.counts.clone(), sums, x: None })
+    }
+
     /// As [`Target::coded`], of a block that was read.
-    pub(crate) fn coded_of(
+    fn coded_of(
         &self,
         block: Option<&Packed>,
         count: usize,
@@ -259,12 +373,7 @@ impl Target {
         let Some((scanner, block)) = self.scanner.as_ref().zip(block) else {
             return Ok(self.nothing(count));
         };
-        let sums = scanner.scan(block);
-        if sums.counts.len() != count {
-            let what = "the file holds other people than its head says; import it again";
-            return Err(AnalysisError::Genotypes { what });
-        }
-        Ok(sums)
+        checked(scanner.scan(block), count)
     }
 
     fn nothing(&self, count: usize) -> BlockSums {
@@ -273,6 +382,7 @@ impl Target {
             counts: vec![GenotypeCounts::default(); count],
             observed: vec![0; columns],
             missing: vec![0; columns],
+            doses: Vec::new(),
         }
     }
 
@@ -310,7 +420,15 @@ impl Target {
             let counts = sums.counts.get(at).copied().unwrap_or_default();
             let (one, two) = (f64::from(counts.one), f64::from(counts.two));
             let people = self.patients as f64 - f64::from(counts.missing);
-            one + 4.0 * two - mean * (2.0 * (one + 2.0 * two) - mean * people)
+            let (people, copies, squares) = match sums.doses.get(at) {
+                Some(doses) => {
+                    let unit = (-f64::from(DOSE_BITS)).exp2();
+                    let (copies, squares) = (doses.sum as f64, doses.squares as f64);
+                    (f64::from(doses.known), copies * unit, squares * unit * unit)
+                }
+                None => (people, one + 2.0 * two, one + 4.0 * two),
+            };
+            squares - mean * (2.0 * copies - mean * people)
         }
     }
 }
@@ -355,4 +473,61 @@ fn forward(lower: &[f64], row: &[f64]) -> Vec<f64> {
         z[i] = (z[i] - known) / lower[i * order + i];
     }
     z
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use konsil_cohort::{CohortError, Pseudonym};
+
+    /// Three people: at variant `n` genotypes and doses follow from `n`; the odd ones have doses.
+    #[derive(Debug)]
+    struct Made(Vec<Pseudonym>);
+
+    impl Genotypes for Made {
+        fn panel_hash(&self) -> &'static str {
+            ""
+        }
+
+        fn variants(&self) -> usize {
+            7
+        }
+
+        fn people(&self) -> &[Pseudonym] {
+            &self.0
+        }
+
+        fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError> {
+            let words = (first..first + count).map(|it| [0b01_10_00, 0b11_01_10][it % 2]);
+            Ok(Packed::new(3, words.collect()).unwrap())
+        }
+
+        fn doses(&self, first: usize, count: usize) -> Result<Doses, CohortError> {
+            let mut doses = Doses::none(3);
+            for at in (0..count).filter(|at| (first + at) % 2 == 1) {
+                let dose = u16::try_from(first + at).unwrap();
+                assert!(doses.push(at, &[dose, 2 * dose, 3 * dose]));
+            }
+            Ok(doses)
+        }
+    }
+
+    // However many are in memory at a time; of nobody while planning.
+    #[test]
+    fn blocks_with_doses_are_read_in_steps() {
+        let genotypes: Arc<dyn Genotypes> = Arc::new(Made(vec![[1; 16], [2; 16], [3; 16]]));
+        let target = Target::counting(Some(&[Some(0), Some(1), Some(2)]), 3);
+        let whole = target.dosed(&genotypes, (1, 6), 6).unwrap();
+        let sums: Vec<u64> = whole.sums.doses.iter().map(|it| it.sum).collect();
+        let copies = 3 << DOSE_BITS;
+        assert_eq!(sums, [6, copies, 18, copies, 30, copies]);
+        for step in [1, 2, 4, 5] {
+            let parts = target.dosed(&genotypes, (1, 6), step).unwrap();
+            assert!(parts.sums.doses == whole.sums.doses && parts.counts == whole.counts, "{step}");
+        }
+        let counting = Counting { doses: true, ..Counting::default() };
+        let planned =
+            Target::nobody(2, 1, false).coded(Some(&genotypes), (1, 6), counting).unwrap();
+        assert_eq!((planned.sums.doses.len(), planned.sums.observed.len()), (6, 18));
+    }
 }

@@ -13,6 +13,7 @@ use crate::gwas_block::{Layout, TURN_BITS, Turn, score_lift};
 use crate::gwas_conditions::doses_of;
 use crate::gwas_local::{Columns, Linked, Target, have_genotypes, turned};
 use crate::gwas_request::Asked;
+use crate::gwas_steps::dose_bits;
 use crate::gwas_survival::Survival;
 use crate::gwas_windows::WINDOWS_MAX;
 use crate::local_fit::{cholesky, solve_with};
@@ -149,7 +150,8 @@ impl Null {
         let turned = asked.sealed && !self.is_weighted();
         let kinds = (asked.sealed, turned, asked.hits.is_some());
         let survival = matches!(self, Self::Survival(_));
-        Layout::of(frame.setting, (self.traits(), counts), kinds, survival)
+        let layout = Layout::of(frame.setting, (self.traits(), counts), kinds, survival);
+        if asked.counting.doses { layout.with_doses(dose_bits(frame.setting)) } else { layout }
     }
 
     /// Fits the model.

@@ -149,6 +149,11 @@ impl Asked {
         if request.hwe.is_some_and(|it| !(1e-200..=0.1).contains(&it)) {
             return Err(error("needs `hwe`, the smallest p value, from 1e-200 to 0.1"));
         }
+        if request.doses && (coding != Coding::Additive || request.hwe.is_some()) {
+            return Err(error(
+                "takes doses with coding additive and without hwe, which is about genotypes",
+            ));
+        }
         let hits = hits_of(request)?;
         if request.sealed && hits.is_some_and(|it| it.correct.is_some()) {
             return Err(error("corrects hits only when it is not sealed"));
@@ -199,6 +204,9 @@ impl Asked {
         let mut lines = Vec::new();
         if self.variants() < self.size {
             lines.push(format!("variants {} to {} of the panel", self.range.0 + 1, self.range.1));
+        }
+        if self.counting.doses {
+            lines.push("doses count where genotypes were imputed".to_owned());
         }
         match self.counting.coding {
             Coding::Additive => {}
@@ -259,19 +267,19 @@ fn counting_of(
         Some(_) => return Err(error("counts a man's copy of X as one or two")),
     };
     if !single {
-        return Ok(Counting { coding, x, single });
+        return Ok(Counting { coding, doses: request.doses, x, single });
     }
     let Some((first, end)) = x else {
         return Err(error("has `men` but no variants of X: give the panel's file by --panel"));
     };
     let conditions = request.condition_at.iter().any(|it| (first..end).contains(&place(*it)));
-    if coding != Coding::Additive || request.correct.is_some() || conditions {
+    if coding != Coding::Additive || request.doses || request.correct.is_some() || conditions {
         return Err(error(
-            "counts a man's copy of X as one only with coding additive, without a correction of hits, \
-             and not conditioned on variants of X",
+            "counts a man's copy of X as one only with coding additive, without doses, without a \
+             correction of hits, and not conditioned on variants of X",
         ));
     }
-    Ok(Counting { coding, x, single })
+    Ok(Counting { coding, doses: false, x, single })
 }
 
 fn background_of(request: &Request) -> Result<Option<f64>, AnalysisError> {

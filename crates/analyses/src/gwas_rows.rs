@@ -4,7 +4,7 @@ use crate::analysis::{AnalysisError, Findings};
 use crate::gwas::{CORRECTED, Gwas, STATISTICS, TOTALS, blocks_of};
 use crate::gwas_alone::{Combined, EACH, combined, words_of};
 use crate::gwas_axes::eigenvalue_table;
-use crate::gwas_block::Layout;
+use crate::gwas_block::{DOSE_BITS_AT, Layout};
 use crate::gwas_null::{Null, Trait};
 use crate::gwas_request::Correct;
 use crate::gwas_steps::Verdict;
@@ -29,6 +29,8 @@ struct Totals {
     square_bits: u32,
     score_bits: u32,
     count_bits: u32,
+    /// What a count of alleles counts.
+    count_unit: f64,
     /// Bits below a square in its word; 0 where scores stand apart.
     lift: u32,
     /// Residual sums of squares of the traits, or of one trait for each chromosome.
@@ -53,7 +55,8 @@ struct Numbers {
 impl Totals {
     fn of(words: &[Word], (squares, order): (usize, usize), meta: bool) -> Self {
         let at = |at: usize| words.get(at).copied().unwrap_or_default();
-        let bits = |place: usize| u32::try_from(at(place)).unwrap_or(0);
+        let bits = |place: usize| u32::try_from(at(place) & 0xffff_ffff).unwrap_or(0);
+        let dose_bits = u32::try_from(at(3) >> DOSE_BITS_AT).unwrap_or(0).min(31);
         let reals = |from: usize| words.iter().skip(from).map(|it| decode_scaled(*it, 40));
         let patients = decode_scaled(at(0), 0);
         let freedom = patients - order as f64 - 1.0;
@@ -62,6 +65,7 @@ impl Totals {
             square_bits: bits(1),
             score_bits: bits(2),
             count_bits: bits(3),
+            count_unit: (-f64::from(dose_bits)).exp2(),
             lift: bits(4),
             squares: reals(5).take(squares).collect(),
             eigenvalues: reals(5 + squares).collect(),
@@ -148,7 +152,7 @@ fn row(
     let mut row = ScanRow {
         variant,
         observed: f64::from(numbers.known),
-        alternative: f64::from(numbers.copies),
+        alternative: f64::from(numbers.copies) * totals.count_unit,
         beta: f64::NAN,
         error: f64::NAN,
         statistic: f64::NAN,

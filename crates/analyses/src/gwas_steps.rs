@@ -5,7 +5,7 @@ use crate::gwas::{ALLELES, FLOORS};
 use crate::gwas_local::Target;
 use crate::scan::Skipped;
 use konsil_disclosure::Residual;
-use konsil_kernels::GenotypeCounts;
+use konsil_kernels::{DOSE_BITS, DoseCounts, GenotypeCounts};
 use konsil_mpc::{Bits, Gate, MpcError, Session, Shared};
 use konsil_ring::Word;
 
@@ -87,6 +87,32 @@ impl Verdict {
     }
 }
 
+/// Fractional bits of a sum of doses that is opened: all that doses have, so that deviations from the mean
+/// add up to nothing, as far as those of all people fit into 31 bits: of 65,535 people.
+pub(crate) fn dose_bits(setting: &Setting) -> u32 {
+    let people: usize = setting.rows_at_most.iter().sum();
+    let above = usize::BITS - (2 * people.max(1)).leading_zeros();
+    DOSE_BITS.min(31_u32.saturating_sub(above))
+}
+
+/// Known genotypes of each variant at this centre, and copies of the alternative allele.
+pub(crate) struct Counted {
+    /// Fractional bits of the copies.
+    pub(crate) bits: u32,
+    pub(crate) known: Vec<u32>,
+    pub(crate) copies: Vec<u64>,
+}
+
+impl Counted {
+    /// Of doses, their sums rounded to fewer bits.
+    pub(crate) fn of_doses(doses: &[DoseCounts], bits: u32) -> Self {
+        let down = DOSE_BITS - bits.min(DOSE_BITS);
+        let rounded = |it: &DoseCounts| (it.sum + ((1 << down) >> 1)) >> down;
+        let known = doses.iter().map(|it| it.known).collect();
+        Self { bits, known, copies: doses.iter().map(rounded).collect() }
+    }
+}
+
 /// One block's step at one centre.
 pub(crate) struct Step<'a> {
     pub(crate) floors: Floors,
@@ -116,26 +142,48 @@ impl Step<'_> {
         session: &mut dyn Session,
         counts: &[GenotypeCounts],
     ) -> Result<Vec<Verdict>, MpcError> {
+        self.judge_groups(session, &self.counted(counts), &self.carriers(counts, &[]))
+    }
+
+    /// People who have each allele by their genotypes. Where what each centre brings must be nothing or
+    /// enough, of doses also those who may have it.
+    pub(crate) fn carriers(
+        &self,
+        counts: &[GenotypeCounts],
+        doses: &[DoseCounts],
+    ) -> Vec<Vec<u32>> {
         let with_two = |it: &GenotypeCounts| it.one + it.two;
         let others = |it: &GenotypeCounts| self.known(it).saturating_sub(it.two);
-        let groups = [counts.iter().map(with_two).collect(), counts.iter().map(others).collect()];
-        self.judge_groups(session, counts, &groups)
+        let mut groups: Vec<Vec<u32>> =
+            vec![counts.iter().map(with_two).collect(), counts.iter().map(others).collect()];
+        if !doses.is_empty() && self.setting.policy.residual == Residual::AllButOne {
+            groups.push(doses.iter().map(|it| it.carriers).collect());
+            groups.push(doses.iter().map(|it| it.others).collect());
+        }
+        groups
+    }
+
+    /// Genotypes as whole copies.
+    pub(crate) fn counted(&self, counts: &[GenotypeCounts]) -> Counted {
+        let known = counts.iter().map(|it| self.known(it)).collect();
+        let copies = counts.iter().map(|it| u64::from(it.one + 2 * it.two)).collect();
+        Counted { bits: 0, known, copies }
     }
 
     /// The same, with these groups of people, two or four, of which none may be small.
     pub(crate) fn judge_groups(
         &self,
         session: &mut dyn Session,
-        counts: &[GenotypeCounts],
+        counted: &Counted,
         groups: &[Vec<u32>],
     ) -> Result<Vec<Verdict>, MpcError> {
         let Floors { maf, missing } = self.floors;
-        let variants = counts.len();
-        let known: Vec<Word> = counts.iter().map(|it| Word::from(self.known(it))).collect();
-        let copies: Vec<Word> = counts.iter().map(|it| Word::from(it.one + 2 * it.two)).collect();
+        let variants = counted.known.len();
+        let known: Vec<Word> = counted.known.iter().map(|it| Word::from(*it)).collect();
+        let copies: Vec<Word> = counted.copies.iter().map(|it| Word::from(*it)).collect();
         let (known, copies) = (session.input(&known)?, session.input(&copies)?);
-        let others = known.times_integer(2).minus(&copies);
-        let least = known.times_integer(2 * maf.of);
+        let others = known.times_integer(2 << counted.bits).minus(&copies);
+        let least = known.times_integer((2 * maf.of) << counted.bits);
         let all = self.patients.repeat(variants);
         let tests = [
             copies.times_integer(maf.all).minus(&least),
@@ -143,7 +191,8 @@ impl Step<'_> {
             known.times_integer(missing.all).minus(&all.times_integer(missing.all - missing.of)),
         ];
         let people: usize = self.setting.rows_at_most.iter().sum();
-        let most = 2 * people as u128 * maf.all.max(missing.all).unsigned_abs();
+        let most = (2 * people as u128 * maf.all.unsigned_abs()) << counted.bits;
+        let most = most.max(2 * people as u128 * missing.all.unsigned_abs());
         session.narrow(bytes_for(most));
         let below = session.negative(&Shared::concat(&tests))?;
         let few = self.few_people(session, groups)?;
@@ -215,18 +264,28 @@ impl Step<'_> {
         counts: &[GenotypeCounts],
         verdicts: &[Verdict],
     ) -> Result<Vec<(u32, u32)>, MpcError> {
-        let passing =
-            |number: u32, verdict: &Verdict| Word::from(if verdict.passes() { number } else { 0 });
-        let both = counts.iter().zip(verdicts);
-        let known = both.clone().map(|(it, verdict)| passing(self.known(it), verdict));
-        let copies = both.map(|(it, verdict)| passing(it.one + 2 * it.two, verdict));
+        self.alleles_of(session, &self.counted(counts), verdicts)
+    }
+
+    /// The same, of what was counted, with its fractional bits.
+    pub(crate) fn alleles_of(
+        &self,
+        session: &mut dyn Session,
+        counted: &Counted,
+        verdicts: &[Verdict],
+    ) -> Result<Vec<(u32, u32)>, MpcError> {
+        let passing = |(number, verdict): (u64, &Verdict)| {
+            Word::from(if verdict.passes() { number } else { 0 })
+        };
+        let known = counted.known.iter().map(|it| u64::from(*it)).zip(verdicts).map(passing);
+        let copies = counted.copies.iter().copied().zip(verdicts).map(passing);
         let mine: Vec<Word> = known.chain(copies).collect();
         let shared = session.input(&mine)?;
         let people: usize = self.setting.rows_at_most.iter().sum();
-        session.narrow(bytes_for(2 * people as u128));
+        session.narrow(bytes_for((2 * people as u128) << counted.bits));
         let opened = session.open(ALLELES, &shared)?;
         let number = |word: &Word| u32::try_from(*word).unwrap_or(0);
-        let (known, copies) = opened.split_at(counts.len().min(opened.len()));
+        let (known, copies) = opened.split_at(verdicts.len().min(opened.len()));
         Ok(known.iter().map(number).zip(copies.iter().map(number)).collect())
     }
 }

@@ -137,6 +137,11 @@ pub const OPTIONS: &[Choice] = &[
         takes: Takes::Text,
         help: "distribution of times: weibull or exponential",
     },
+    Choice {
+        name: "doses",
+        takes: Takes::Nothing,
+        help: "count doses where genotypes were imputed, not the nearest genotypes",
+    },
     Choice { name: "family", takes: Takes::Text, help: "distribution of the response" },
     Choice { name: "folds", takes: Takes::Whole, help: "folds of cross-validation" },
     Choice {

@@ -17,6 +17,8 @@ pub(crate) struct AnalysisCommand {
     traits: Vec<String>,
     covariates: Vec<String>,
     pub(crate) dialect: Dialect,
+    /// Of a scan: whether each chromosome is a study of its own.
+    pub(crate) by_chromosome: bool,
     options: Map<String, Value>,
     pub(crate) one: OneLine,
 }
@@ -114,7 +116,9 @@ impl FromArgMatches for AnalysisCommand {
         let one = OneLine::from_arg_matches(matches)?;
         let regenie = words(DIALECT).iter().any(|it| it == "regenie");
         let dialect = if regenie { Dialect::Regenie } else { Dialect::Plink };
-        Ok(Self { kind: entry.kind, traits, covariates, dialect, options, one })
+        let by_chromosome = matches!(matches.try_get_one::<bool>(BY_CHROMOSOME), Ok(Some(true)));
+        let kind = entry.kind;
+        Ok(Self { kind, traits, covariates, dialect, by_chromosome, options, one })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -127,6 +131,7 @@ impl FromArgMatches for AnalysisCommand {
 const TRAITS: &str = "pheno";
 const COVARIATES: &str = "covar";
 const DIALECT: &str = "dialect";
+const BY_CHROMOSOME: &str = "by-chromosome";
 
 /// Names in which `PC1-PC4` stands for `PC1`, `PC2`, `PC3`, `PC4`.
 fn listed(names: &[String]) -> Vec<String> {
@@ -180,6 +185,13 @@ fn subcommand(entry: &'static Entry) -> Command {
             .help("whose columns the result file has");
         if entry.options.contains(&"family") {
             command = command.arg(traits).arg(covariates).arg(dialect);
+        }
+        if entry.kind == "gwas" {
+            let parts = Arg::new(BY_CHROMOSOME).long(BY_CHROMOSOME).action(ArgAction::SetTrue);
+            command = command.arg(parts.help(
+                "a study and a folder for each chromosome; called again after an interruption, it goes on \
+                 with those that are not done",
+            ));
         }
     }
     choices(entry).fold(command, |command, choice| {

@@ -172,10 +172,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
-    /// End with the result, without pages; for scripts.
+    /// End with the result, without pages, as without a terminal.
     #[arg(long)]
     pub(crate) headless: bool,
-    /// Serve the pages and do not open a browser.
+    /// Serve the pages, terminal or not, and do not open a browser.
     #[arg(long)]
     pub(crate) no_browser: bool,
     /// Where the researcher's pages are.

@@ -19,6 +19,7 @@ use konsil_mpc::Topology;
 use konsil_node::Outcome;
 use konsil_plot::number::{self, Medium};
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
@@ -34,6 +35,8 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("temp"), &error))?;
     let place = options.keep.clone().unwrap_or_else(|| folder.path().join("lab"));
     results::make_place(&options.out)?;
+    // a script that is given no terminal must come to its end
+    let pages = !options.headless && (options.no_browser || std::io::stdout().is_terminal());
     let begin = Instant::now();
     let version = env!("CARGO_PKG_VERSION");
     screen.note(&format!(
@@ -42,7 +45,7 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let names: Vec<String> =
         ["acacia", "brauna", "cedro", "figueira", "imbuia", "jatoba"].map(str::to_owned).to_vec();
     // on the pages stewards decide, in scripts a policy
-    let lab = Lab::create(&place, &names, !options.headless)?;
+    let lab = Lab::create(&place, &names, pages)?;
     let data = folder.path().join("dialysis.csv");
     let dictionary = folder.path().join("dialysis-dictionary.csv");
     let scan = DemoScan::new(PATIENTS, DICTIONARY)?;
@@ -60,7 +63,7 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     let mut study = Study::parse(STUDY).map_err(konsil_node::NodeError::from)?;
     study.analysis.push(DemoScan::request(&panel));
     let planned = run.researcher.plan(study, Topology::Star)?;
-    if !options.headless {
+    if pages {
         demo_pages::approve(&lab, (&run.researcher, &planned))?;
     }
     let outcome = study::run_with_progress(&run.researcher, &planned, screen)?;
@@ -84,12 +87,12 @@ pub(crate) fn demo(options: &DemoOptions, screen: &Screen) -> Result<(), Failure
     if methods.iter().any(|(_, difference)| *difference > DIFFERENCE_MAX) {
         return Err(Failure::process("the answer differs from the pooled one"));
     }
-    if options.headless {
+    if !pages {
         return Ok(());
     }
     let asked = (toml_of(&planned.study)?, &planned.study);
-    let pages = (options.listen.as_str(), !options.no_browser);
-    demo_pages::serve(&lab, ((&asked.0, asked.1), &planned, &outcome), pages, screen)
+    let place = (options.listen.as_str(), !options.no_browser);
+    demo_pages::serve(&lab, ((&asked.0, asked.1), &planned, &outcome), place, screen)
 }
 
 /// The study as a file, for the pages.

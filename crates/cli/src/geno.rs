@@ -141,6 +141,10 @@ pub(crate) struct GenoRules {
     /// What becomes of calls with one allele missing, such as 0/. in a VCF.
     #[arg(long, default_value = "missing", value_name = "WHAT")]
     half_call: Half,
+    /// Whether doses of imputed genotypes are kept beside the nearest genotypes: of a VCF or BCF with DS,
+    /// and of BGEN.
+    #[arg(long, default_value = "on", value_name = "ON|OFF")]
+    doses: Doses,
     /// Keep variants of A/T and C/G near 50 %: the files' strand is known to be the panel's.
     #[arg(long)]
     keep_ambiguous: bool,
@@ -166,6 +170,15 @@ pub(crate) enum Half {
     Haploid,
     /// They end the import.
     Error,
+}
+
+/// Whether doses are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Doses {
+    /// They are.
+    On,
+    /// Nothing but genotypes is.
+    Off,
 }
 
 /// The rules, read.
@@ -198,7 +211,8 @@ impl GenoRules {
             Half::Haploid => HalfCall::Haploid,
             Half::Error => HalfCall::Error,
         };
-        let (open, sex) = (OpenOptions { half_call }, self.sex.clone());
+        let doses = self.doses == Doses::On;
+        let (open, sex) = (OpenOptions { half_call, doses }, self.sex.clone());
         Ok(Rules { panel, sex, open, import, people_out, not_on_panel })
     }
 }
@@ -452,6 +466,7 @@ fn json(report: &ImportReport, people: usize) -> serde_json::Value {
         "swapped": report.swapped,
         "other_strand": report.other_strand,
         "split": report.split,
+        "with_doses": report.with_doses,
         "half_calls": report.notes.half_calls,
         "haploid": report.notes.haploid,
         "unclear": report.notes.unclear,
@@ -506,8 +521,8 @@ fn list(dir: &Path, screen: &Screen) -> Result<(), Failure> {
             short(digest)
         ));
         rows.push(serde_json::json!({
-            "name": name, "people": people, "kept": kept, "variants": variants, "panel": panel,
-            "digest": digest,
+            "name": name, "people": people, "kept": kept, "with_doses": store.with_doses(),
+            "variants": variants, "panel": panel, "digest": digest,
         }));
     }
     screen.json_line(&serde_json::json!({"schema": "konsil.genotypes.v1", "genotypes": rows}));

@@ -90,6 +90,13 @@ pub(crate) fn starts_of(panel: &Panel) -> Vec<u32> {
     starts
 }
 
+/// Names of the panel's chromosomes, in its order.
+pub(crate) fn chromosomes_of(panel: &Panel) -> Vec<String> {
+    let starts = starts_of(panel).into_iter();
+    let at = starts.filter_map(|at| panel.variant(usize::try_from(at).ok()?));
+    at.map(|it| it.chromosome.to_owned()).collect()
+}
+
 /// Variants of X outside the parts that it shares with Y, the first and the one after the last; none
 /// where the panel has none.
 pub(crate) fn single_in_men(panel: &Panel) -> Vec<u32> {

@@ -227,6 +227,23 @@ fn privacy_audit(run: &StudyRun, outcome: &Outcome) -> Value {
     })
 }
 
+/// Whether a folder has the whole result of this study: the report is written last.
+pub(crate) fn is_done(run: &StudyRun, out: &Path) -> bool {
+    let kept = std::fs::read_to_string(out.join("study.json")).unwrap_or_default();
+    kept == run.study.canonical() && out.join("report.html").exists()
+}
+
+/// Takes away what says that a folder's result is whole.
+pub(crate) fn begin(out: &Path) -> Result<(), Failure> {
+    let report = out.join("report.html");
+    match std::fs::remove_file(&report) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::file(&report, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The folder for the results, made before a run, so that no result is lost for want of a place.
 pub(crate) fn make_place(out: &Path) -> Result<(), Failure> {
     let fail = |error: &std::io::Error| Failure::file(out, error);

@@ -5,6 +5,7 @@ use crate::arguments::NetworkOptions;
 use crate::failure::Failure;
 use crate::panels;
 use crate::prs::brought;
+use crate::regions;
 use crate::results::{self, Place};
 use crate::screen::Screen;
 use crate::submit::{self, Patience};
@@ -62,11 +63,57 @@ pub(crate) fn run_file(
 
 /// `konsil glm 'y ~ x'`: a study with one analysis.
 pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), Failure> {
-    let (mut analysis, dialect) = (command.requests()?, command.dialect);
-    let (kind, one) = (command.kind, command.one);
+    if command.by_chromosome {
+        return by_chromosome(&command, screen);
+    }
+    let mut analysis = command.requests()?;
     for request in &mut analysis {
         panels::resolve(request, Path::new(""))?;
     }
+    let study = study_of(&command, analysis);
+    let (dialect, one) = (command.dialect, command.one);
+    let place = Place { out: &one.out, dialect };
+    run(study, (&one.network, &Patience::default()), (place, one.dry_run), screen)
+}
+
+/// Each chromosome of the panel as a study of its own, into a folder of its own. What an earlier call has
+/// done, with the same question and the same data sets' sizes, stays as it is.
+fn by_chromosome(command: &AnalysisCommand, screen: &Screen) -> Result<(), Failure> {
+    let requests = command.requests()?;
+    let panel = requests.first().and_then(|it| it.panel.clone());
+    let panel = panel.ok_or_else(|| Failure::usage("give the panel's file by --panel"))?;
+    if requests.iter().any(|it| it.region.is_some()) {
+        return Err(Failure::usage("give --region or --by-chromosome, not both"));
+    }
+    let panel = panels::read(Path::new(&panel))?;
+    for name in regions::chromosomes_of(&panel) {
+        let mut analysis = requests.clone();
+        for request in &mut analysis {
+            request.region = Some(name.clone());
+            panels::resolve(request, Path::new(""))?;
+        }
+        let study = study_of(command, analysis);
+        let out = command.one.out.join(format!("chr{name}"));
+        screen.note(&format!("chromosome {name}, into {}", out.display()));
+        let place = Place { out: &out, dialect: command.dialect };
+        let (network, patience) = (&command.one.network, Patience::default());
+        let researcher = connect(&network.network)?;
+        let planned = researcher.plan(study, network.topology.into())?;
+        if command.one.dry_run {
+            show_plan(&planned.plan, screen);
+        } else if results::is_done(&planned, &out) {
+            screen.note("✓ done before");
+        } else {
+            results::begin(&out)?;
+            run_planned(&researcher, planned, (&patience, place), screen)?;
+        }
+    }
+    Ok(())
+}
+
+/// The study of a one-line command.
+fn study_of(command: &AnalysisCommand, analysis: Vec<konsil_analyses::Request>) -> Study {
+    let (kind, one) = (command.kind, &command.one);
     let formulas = analysis.iter().filter_map(|it| it.formula.as_deref());
     let title = if one.what.is_empty() {
         formulas.collect::<Vec<_>>().join("; ")
@@ -82,11 +129,9 @@ pub(crate) fn one_line(command: AnalysisCommand, screen: &Screen) -> Result<(), 
         centres: konsil_governance::Centres::default(),
         min_centres: None,
     };
-    let cohort = Cohort { condition: one.cohort.unwrap_or_default() };
+    let cohort = Cohort { condition: one.cohort.clone().unwrap_or_default() };
     let release = ReleaseRules::default();
-    let study = Study { study: head, cohort, analysis, release, score: Vec::new() };
-    let place = Place { out: &one.out, dialect };
-    run(study, (&one.network, &Patience::default()), (place, one.dry_run), screen)
+    Study { study: head, cohort, analysis, release, score: Vec::new() }
 }
 
 /// Runs a study that a command has made.
@@ -105,17 +150,26 @@ fn run(
     (place, dry_run): (Place<'_>, bool),
     screen: &Screen,
 ) -> Result<(), Failure> {
-    let begin = Instant::now();
     let researcher = connect(&network.network)?;
     let run = researcher.plan(study, network.topology.into())?;
     if dry_run {
         show_plan(&run.plan, screen);
         return Ok(());
     }
+    run_planned(&researcher, run, (patience, place), screen)
+}
+
+fn run_planned(
+    researcher: &Researcher,
+    run: StudyRun,
+    (patience, place): (&Patience, Place<'_>),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let begin = Instant::now();
     results::make_place(place.out)?;
-    let fewer = submit::ready(&researcher, &run, patience, &submit::no_hint, screen)?;
+    let fewer = submit::ready(researcher, &run, patience, &submit::no_hint, screen)?;
     let run = fewer.unwrap_or(run);
-    let outcome = run_with_progress(&researcher, &run, screen)?;
+    let outcome = run_with_progress(researcher, &run, screen)?;
     results::finish(&run, &outcome, (place, begin.elapsed()), screen)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::CohortError;
 use crate::pseudonym::Pseudonym;
-use konsil_kernels::Packed;
+use konsil_kernels::{Doses, Packed};
 use std::fmt::Debug;
 
 /// The sex of a person, as far as it decides how many copies of X and Y there are.
@@ -71,6 +71,15 @@ pub trait Genotypes: Debug + Send + Sync {
     /// # Errors
     /// [`CohortError`] for a file that cannot be read or was changed.
     fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError>;
+
+    /// The doses of all people at those of `count` variants from number `first` for which
+    /// [`Genotypes::read`] does not say them all, as of imputed variants; none unless they say so.
+    ///
+    /// # Errors
+    /// As [`Genotypes::read`].
+    fn doses(&self, _first: usize, _count: usize) -> Result<Doses, CohortError> {
+        Ok(Doses::none(self.people().len()))
+    }
 
     /// Keeps, for this centre alone, who of the people has a relative in another centre, in place of who
     /// had been kept before. Genotypes in memory keep nothing unless they say so.

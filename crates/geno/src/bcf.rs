@@ -27,7 +27,8 @@ struct Kind {
 /// Genotypes of all people within the present record.
 #[derive(Clone)]
 enum Field {
-    Calls(Kind, Range<usize>),
+    /// Calls, and doses beside them.
+    Calls(Kind, Range<usize>, Option<(Kind, Range<usize>)>),
     Doses(Kind, Range<usize>),
     Neither,
 }
@@ -160,6 +161,12 @@ impl Bcf {
         })
     }
 
+    /// Keeps doses or not.
+    pub(crate) fn keeping_doses(mut self, keeps: bool) -> Self {
+        self.caller.keeps_doses = keeps;
+        self
+    }
+
     fn wrong(&self, what: impl Into<String>) -> GenoError {
         GenoError::file(&self.file, self.place(), what)
     }
@@ -227,19 +234,25 @@ impl Bcf {
         }
         self.next = 1;
         let mut cursor = Cursor { bytes: &self.record, at: shared };
-        self.field = Field::Neither;
+        let (mut called, mut dosed) = (None, None);
         let (calls, doses) = (self.header.keys.get("GT"), self.header.keys.get("DS"));
         for _ in 0..formats {
             let key = cursor.number()?;
             let kind = cursor.kind()?;
             let place = cursor.skip(kind, samples)?;
             if Some(&key) == calls && matches!(kind.code, 0..=3) {
-                self.field = Field::Calls(kind, place);
-            } else if Some(&key) == doses && kind.code == 5 && matches!(self.field, Field::Neither)
-            {
-                self.field = Field::Doses(kind, place);
+                called = Some((kind, place));
+            } else if Some(&key) == doses && kind.code == 5 {
+                dosed = Some((kind, place));
             }
         }
+        self.field = match (called, dosed) {
+            (Some((kind, place)), dosed) => {
+                Field::Calls(kind, place, dosed.filter(|_| self.caller.keeps_doses))
+            }
+            (None, Some((kind, place))) => Field::Doses(kind, place),
+            (None, None) => Field::Neither,
+        };
         (!self.alleles.is_empty()).then_some(())
     }
 
@@ -322,33 +335,44 @@ impl Source for Bcf {
         let may_be_haploid = self.chromosome.is_some_and(Chromosome::may_be_haploid);
         let people = self.header.samples.len();
         let mut row = Row::new(words);
-        let (kind, place) = match &self.field {
-            Field::Calls(kind, place) | Field::Doses(kind, place) => (*kind, place.clone()),
+        let (calls, doses) = match self.field.clone() {
+            Field::Calls(kind, place, doses) => (Some((kind, place)), doses),
+            Field::Doses(kind, place) => (None, Some((kind, place))),
             Field::Neither => {
                 return Err(self.wrong("the variant has neither calls (GT) nor doses (DS)"));
             }
         };
-        let is_calls = matches!(self.field, Field::Calls(..));
-        let width = kind.count * kind.size;
+        self.caller.begin();
         for person in 0..people {
-            let begin = place.start + person * width;
-            let own = self.record.get(begin..begin + width).unwrap_or_default();
-            let genotype = if is_calls {
-                let Some((called, count)) = read_call(own, kind, self.alleles.len()) else {
-                    return Err(
-                        self.refused(person, "a call of an allele that the record does not have")
-                    );
-                };
-                let called = called.get(..count).unwrap_or_default();
-                let counted = u32::try_from(counted).unwrap_or(u32::MAX);
-                self.caller.call(called, counted, may_be_haploid)
-            } else {
-                read_dose(own, counted).map(|it| it.map_or(3, |it| self.caller.dose(it)))
+            let dose = doses.as_ref().map(|it| read_dose(own(&self.record, it, person), counted));
+            let dose = dose.transpose().map_err(|what| self.refused(person, what))?;
+            let Some(calls) = &calls else {
+                let dose = dose.flatten();
+                self.caller.keep(dose);
+                row.push(dose.map_or(3, |it| self.caller.dose(it)));
+                continue;
             };
+            let called = read_call(own(&self.record, calls, person), calls.0, self.alleles.len());
+            let Some((called, count)) = called else {
+                return Err(
+                    self.refused(person, "a call of an allele that the record does not have")
+                );
+            };
+            let called = called.get(..count).unwrap_or_default();
+            let counted = u32::try_from(counted).unwrap_or(u32::MAX);
+            let genotype = self.caller.call(called, counted, may_be_haploid);
             row.push(genotype.map_err(|what| self.refused(person, what))?);
+            if let Some(dose) = dose {
+                let kept = self.caller.called_dose(dose, count == 1 && may_be_haploid);
+                kept.map_err(|what| self.refused(person, what))?;
+            }
         }
         row.end();
         Ok(())
+    }
+
+    fn doses(&self) -> &[u16] {
+        self.caller.doses()
     }
 
     fn place(&self) -> Place {
@@ -362,6 +386,13 @@ impl Source for Bcf {
     fn notes(&self) -> Notes {
         self.caller.notes
     }
+}
+
+/// What a field has for one person.
+fn own<'a>(record: &'a [u8], (kind, place): &(Kind, Range<usize>), person: usize) -> &'a [u8] {
+    let width = kind.count * kind.size;
+    let begin = place.start + person * width;
+    record.get(begin..begin + width).unwrap_or_default()
 }
 
 /// The dose of an alternative allele, from 1; none where it is missing, which is a NaN.

@@ -1,6 +1,7 @@
 //! BGEN, layout 2: probabilities of 8 or 16 bits, packed with zlib, zstd or not at all.
 //!
-//! A genotype is the one that has a probability of at least 0.9; otherwise it is missing. Which allele
+//! A genotype is the one that has a probability of at least 0.9; otherwise it is missing. A dose is the
+//! number of copies that is expected by the probabilities. Which allele
 //! is the reference follows from the panel, as everywhere, so that files with the reference first and
 //! with the reference last are read alike.
 //!
@@ -176,6 +177,12 @@ impl Bgen {
         })
     }
 
+    /// Keeps doses or not.
+    pub(crate) fn keeping_doses(mut self, keeps: bool) -> Self {
+        self.caller.keeps_doses = keeps;
+        self
+    }
+
     /// Reads a variant up to its genotypes, and those packed.
     fn read_variant(&mut self) -> Result<(), GenoError> {
         let input = &mut self.input;
@@ -257,6 +264,10 @@ impl Source for Bgen {
                 genotypes::Problem::Kind(what) => GenoError::Genotype { file, place, what },
             }
         })
+    }
+
+    fn doses(&self) -> &[u16] {
+        self.caller.doses()
     }
 
     fn place(&self) -> Place {

@@ -1,6 +1,8 @@
 //! From called alleles, doses and probabilities to genotypes.
 
+use crate::doses::nearest;
 use crate::source::Notes;
+use konsil_kernels::DOSE_MISSING;
 
 /// What becomes of a call with one allele missing, such as `0/.`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,15 +25,49 @@ pub(crate) const DOSE_TOLERANCE: f64 = 0.1 + 1e-7;
 pub(crate) type Allele = Option<u32>;
 
 /// Turns calls into genotypes, and counts what had to be decided.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) half_call: HalfCall,
     pub(crate) notes: Notes,
+    /// Whether doses are kept beside genotypes.
+    pub(crate) keeps_doses: bool,
+    /// Those of the present variant.
+    doses: Vec<u16>,
 }
 
 impl Caller {
     pub(crate) fn new(half_call: HalfCall) -> Self {
-        Self { half_call, notes: Notes::default() }
+        Self { half_call, ..Self::default() }
+    }
+
+    /// Begins another variant.
+    pub(crate) fn begin(&mut self) {
+        self.doses.clear();
+    }
+
+    /// Keeps the next person's dose, if doses are kept.
+    pub(crate) fn keep(&mut self, dose: Option<f64>) {
+        if self.keeps_doses {
+            self.doses.push(dose.map_or(DOSE_MISSING, nearest));
+        }
+    }
+
+    /// The doses of the present variant.
+    pub(crate) fn doses(&self) -> &[u16] {
+        &self.doses
+    }
+
+    /// The dose of a called person: of one copy, if the call is of one, from 0 to 1.
+    pub(crate) fn called_dose(
+        &mut self,
+        dose: Option<f64>,
+        is_haploid: bool,
+    ) -> Result<(), &'static str> {
+        if is_haploid && dose.is_some_and(|it| it > 1.0) {
+            return Err("a call of one copy with a dose above 1; import with --doses off");
+        }
+        self.keep(if is_haploid { dose.map(|it| 2.0 * it) } else { dose });
+        Ok(())
     }
 
     /// Copies of the allele `counted` in a call of one or two alleles; 3 for missing.

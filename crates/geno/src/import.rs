@@ -1,6 +1,7 @@
 //! From files to a store: match, check, count, put.
 
 use crate::bits::{count, swap, take};
+use crate::doses;
 use crate::error::GenoError;
 use crate::harmonise::{Found, Match, find};
 use crate::links::Linked;
@@ -54,6 +55,7 @@ struct Import<'a> {
     seen: Vec<u64>,
     words: Vec<u64>,
     taken: Vec<u64>,
+    doses: Vec<u16>,
 }
 
 /// Reads all variants of some files, and puts those that are kept into a store, if there is one.
@@ -73,7 +75,8 @@ pub fn import(
     let report = ImportReport { panel: panel.len() as u64, ..ImportReport::default() };
     let seen = vec![0; panel.len().div_ceil(64)];
     let (words, taken) = (Vec::new(), Vec::new());
-    let mut import = Import { panel, people, options, report, seen, words, taken };
+    let doses = Vec::new();
+    let mut import = Import { panel, people, options, report, seen, words, taken, doses };
     for (file, source) in sources.iter_mut().enumerate() {
         import.check_build(source.as_ref())?;
         let places = linked.places(source.file(), source.samples())?;
@@ -162,11 +165,19 @@ impl Import<'_> {
                 &mut self.taken
             }
         };
+        match places {
+            None => source.doses().clone_into(&mut self.doses),
+            Some(_) if source.doses().is_empty() => self.doses.clear(),
+            Some(places) => doses::take(source.doses(), places, &mut self.doses),
+        }
         if found.is_swapped {
             swap(words);
+            doses::swap(&mut self.doses);
         }
+        let has_doses = doses::complete(&mut self.doses, words);
         let (copies, missing) = count(words, self.people);
-        if as_f64(missing) > self.options.missing_max * as_f64(self.people as u64) {
+        let unknown = if has_doses { doses::missing(&self.doses) } else { missing };
+        if as_f64(unknown) > self.options.missing_max * as_f64(self.people as u64) {
             self.report.missing += 1;
             return Ok(());
         }
@@ -178,11 +189,15 @@ impl Import<'_> {
         }
         if let Some(store) = store {
             store.put(found.variant, words)?;
+            if has_doses {
+                store.put_doses(found.variant, &self.doses)?;
+            }
         }
         if let Some(seen) = self.seen.get_mut(found.variant / 64) {
             *seen |= 1 << (found.variant % 64);
         }
         self.report.kept += 1;
+        self.report.with_doses += u64::from(has_doses);
         self.report.swapped += u64::from(found.is_swapped);
         self.report.other_strand += u64::from(found.is_other_strand);
         self.report.split += u64::from(is_split);

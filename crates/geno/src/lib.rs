@@ -15,6 +15,7 @@ mod bits;
 mod calls;
 mod chromosome;
 mod clump;
+mod doses;
 mod error;
 mod harmonise;
 mod header;

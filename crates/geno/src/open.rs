@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct OpenOptions {
     /// What becomes of calls with one allele missing.
     pub half_call: HalfCall,
+    /// Whether doses of imputed genotypes are kept beside these.
+    pub doses: bool,
 }
 
 /// Opens a file of genotypes by the end of its name: `.bed` (or `.bim`, `.fam`, or the name without an
@@ -25,13 +27,13 @@ pub struct OpenOptions {
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>, GenoError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     if [".vcf", ".vcf.gz", ".vcf.bgz"].iter().any(|end| name.ends_with(end)) {
-        return Ok(Box::new(Vcf::open(path, options.half_call)?));
+        return Ok(Box::new(Vcf::open(path, options.half_call)?.keeping_doses(options.doses)));
     }
     let end = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match end.as_str() {
         "bed" | "bim" | "fam" => Ok(Box::new(Plink::open(path)?)),
-        "bcf" => Ok(Box::new(Bcf::open(path, options.half_call)?)),
-        "bgen" => Ok(Box::new(Bgen::open(path)?)),
+        "bcf" => Ok(Box::new(Bcf::open(path, options.half_call)?.keeping_doses(options.doses))),
+        "bgen" => Ok(Box::new(Bgen::open(path)?.keeping_doses(options.doses))),
         "pgen" | "pvar" | "psam" => Err(pgen_error(path)),
         _ => {
             // `NAME` of NAME.bed, which may have points in it

@@ -34,6 +34,8 @@ pub struct ImportReport {
     pub swapped: u64,
     /// Kept, of the other strand.
     pub other_strand: u64,
+    /// Kept, with doses beside genotypes.
+    pub with_doses: u64,
     /// What had to be decided about genotypes.
     pub notes: Notes,
     /// The build of the files, where they say it.
@@ -62,6 +64,7 @@ impl ImportReport {
             (self.swapped, "with alleles the other way round"),
             (self.other_strand, "of the other strand"),
             (self.split, "of lines with several alternative alleles"),
+            (self.with_doses, "with doses"),
         ];
         list(&mut text, "  of these", &changed);
         let percent = options.missing_max * 100.0;
@@ -79,7 +82,7 @@ impl ImportReport {
         let notes = [
             (half_calls, "half calls (--half-call)"),
             (haploid, "genotypes of one copy, counted as 0 or 2"),
-            (unclear, "doses or probabilities that are no clear genotype, now missing"),
+            (unclear, "doses or probabilities that are no clear genotype, missing as genotypes"),
         ];
         list(&mut text, "  genotypes:", &notes);
         text

@@ -1,10 +1,10 @@
 //! Polygenic scores of one centre's people: weights times copies of alleles, added up.
 //!
-//! As `plink2 --score` does it: a missing genotype counts as twice the allele's frequency, and the
-//! average is over all alleles of all variants.
+//! As `plink2 --score` does it: a missing genotype counts as twice the allele's frequency, the average
+//! is over all alleles of all variants, and doses count where there are any.
 
 use crate::{Panel, ScoreEntry};
-use konsil_kernels::Packed;
+use konsil_kernels::{Doses, Packed, copies_of};
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -56,15 +56,24 @@ impl Scores {
         Self { sums: vec![0.0; people], used: 0, unknown: 0 }
     }
 
-    /// Adds the variant at place `at` of a block. Where the score does not say the allele's frequency,
+    /// Adds the variant at place `at` of a block, with the doses of that block. Where the score does not say the allele's frequency,
     /// it is taken from the people at hand; a variant that nobody has then adds nothing.
     ///
     /// # Errors
     /// [`ScoreError::People`].
-    pub fn add(&mut self, block: &Packed, at: usize, weight: &Weight) -> Result<(), ScoreError> {
+    pub fn add(
+        &mut self,
+        (block, doses): (&Packed, &Doses),
+        at: usize,
+        weight: &Weight,
+    ) -> Result<(), ScoreError> {
         let (expected, found) = (self.sums.len(), block.people());
         if expected != found {
             return Err(ScoreError::People { expected, found });
+        }
+        if let Some(doses) = doses.of(at) {
+            self.add_doses(doses, weight);
+            return Ok(());
         }
         let words = block.variant(at);
         let copies = |code: u64| if weight.alternative { code as f64 } else { 2.0 - code as f64 };
@@ -93,6 +102,28 @@ impl Scores {
         }
         self.used += 1;
         Ok(())
+    }
+
+    /// The same, of doses.
+    fn add_doses(&mut self, doses: &[u16], weight: &Weight) {
+        let copies = |dose: &u16| {
+            let copies = copies_of(*dose);
+            copies.map(|it| if weight.alternative { it } else { 2.0 - it })
+        };
+        let mut frequency = weight.frequency;
+        if !frequency.is_finite() {
+            let known = doses.iter().filter_map(copies);
+            let (sum, count) = known.fold((0.0, 0.0), |(sum, count), it| (sum + it, count + 1.0));
+            frequency = sum / (2.0 * count);
+        }
+        if !frequency.is_finite() {
+            self.unknown += 1;
+            return;
+        }
+        for (sum, dose) in self.sums.iter_mut().zip(doses) {
+            *sum += weight.weight * copies(dose).unwrap_or(2.0 * frequency);
+        }
+        self.used += 1;
     }
 
     /// The sum of each person.
@@ -295,7 +326,8 @@ mod tests {
         for (given, column) in [(false, 1), (true, 2)] {
             let mut scores = Scores::new(PEOPLE);
             for variant in 0..VARIANTS {
-                scores.add(&block, variant, &weight(variant, given)).unwrap();
+                let none = Doses::none(PEOPLE);
+                scores.add((&block, &none), variant, &weight(variant, given)).unwrap();
             }
             let averages = scores.averages();
             for (line, found) in EXPECTED.lines().skip(1).zip(&averages) {
@@ -314,12 +346,28 @@ mod tests {
     fn a_variant_that_nobody_has_adds_nothing() {
         let block = Packed::new(3, vec![u64::MAX]).unwrap();
         let mut scores = Scores::new(3);
-        scores.add(&block, 0, &weight(1, false)).unwrap();
+        let none = Doses::none(3);
+        scores.add((&block, &none), 0, &weight(1, false)).unwrap();
         assert_eq!((scores.used(), scores.unknown()), (0, 1));
         assert_eq!(scores.averages(), [0.0; 3]);
-        scores.add(&block, 0, &Weight { weight: 2.0, frequency: 0.25, ..weight(1, true) }).unwrap();
+        let known = Weight { weight: 2.0, frequency: 0.25, ..weight(1, true) };
+        scores.add((&block, &none), 0, &known).unwrap();
         assert_eq!(scores.sums(), [1.0; 3]);
-        assert!(Scores::new(4).add(&block, 0, &weight(1, false)).is_err());
+        assert!(Scores::new(4).add((&block, &none), 0, &weight(1, false)).is_err());
+    }
+
+    // Doses in place of genotypes; the frequency is theirs too.
+    #[test]
+    fn doses_count_where_there_are_any() {
+        let block = Packed::new(3, vec![0b00_10_01]).unwrap();
+        let mut doses = Doses::none(3);
+        assert!(doses.push(0, &[8_192, 24_576, konsil_kernels::DOSE_MISSING]));
+        for (alternative, wanted) in [(true, [1.0, 3.0, 2.0]), (false, [3.0, 1.0, 2.0])] {
+            let mut scores = Scores::new(3);
+            let of = Weight { alternative, weight: 2.0, ..weight(1, false) };
+            scores.add((&block, &doses), 0, &of).unwrap();
+            assert_eq!((scores.sums(), scores.used()), (&wanted[..], 1));
+        }
     }
 
     // A weight on the wrong allele turns a risk into its opposite.

@@ -47,7 +47,7 @@ pub struct Notes {
     pub half_calls: u64,
     /// Genotypes of one copy, of chromosomes that have one in some people.
     pub haploid: u64,
-    /// Doses or probabilities that are no clear genotype, and so became missing.
+    /// Doses or probabilities that are no clear genotype, which therefore is missing.
     pub unclear: u64,
 }
 
@@ -74,6 +74,13 @@ pub trait Source {
     /// # Errors
     /// [`GenoError`] for genotypes that cannot be counted.
     fn genotypes(&mut self, words: &mut Vec<u64>) -> Result<(), GenoError>;
+
+    /// Doses that were read with these genotypes, of all people of the file: copies of the counted allele
+    /// in parts of [`konsil_kernels::DOSE_COPY`], [`konsil_kernels::DOSE_MISSING`] where there is none;
+    /// empty where the file has no doses, or they are not kept.
+    fn doses(&self) -> &[u16] {
+        &[]
+    }
 
     /// Where that variant is.
     fn place(&self) -> Place;

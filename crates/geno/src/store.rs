@@ -1,16 +1,19 @@
 //! Genotypes at rest: a sealed head and sealed blocks.
 //!
-//! `NAME.geno` is a folder with two files. `blocks` holds blocks of the panel's variants, each sealed
+//! `NAME.geno` is a folder with two files or more. `blocks` holds blocks of the panel's variants, each sealed
 //! with AES-256-GCM under a key of this import's own, its nonce random, bound to its number and the
 //! number of all: a block that was changed, cut, or stands at another's place does not open. `head` says
 //! whose genotypes they are, of which panel, where each block stands, and the key of the blocks; it is
 //! sealed under the centre's key and bound to the name, so that another key of the centre seals the head
 //! anew and no block. A block nobody has a genotype in is not stored.
 //!
-//! A third file, `relatives`, is there once a study has looked for relatives in other centres.
+//! Where genotypes were imputed, a third file has the doses of those variants for which genotypes do not
+//! say them all: `doses`, in sealed blocks likewise. Another, `relatives`, is there once a study has looked
+//! for relatives in other centres.
 //!
 //! A store is written into a folder beside its place and takes that place at once, when it is whole.
 
+mod doses;
 mod head;
 mod read;
 mod relatives;
@@ -149,5 +152,7 @@ fn open_block(
     (words.len() == shape.words()).then_some(())
 }
 
+#[cfg(test)]
+mod dose_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! VCF as text, compressed or not: calls (`GT`), or doses (`DS`) where there are no calls.
+//! VCF as text, compressed or not: calls (`GT`), doses (`DS`), or both.
 
 use crate::calls::{Allele, Caller, HalfCall, Row};
 use crate::chromosome::{Build, Chromosome};
@@ -15,7 +15,8 @@ pub(crate) const LINE_MAX: usize = 64 << 20;
 /// What a variant has for each person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
-    Call,
+    /// Calls, and doses at this place of the format.
+    Call(Option<usize>),
     /// Doses, at this place of the format.
     Dose(usize),
     Neither,
@@ -76,6 +77,12 @@ impl Vcf {
         })
     }
 
+    /// Keeps doses or not.
+    pub(crate) fn keeping_doses(mut self, keeps: bool) -> Self {
+        self.caller.keeps_doses = keeps;
+        self
+    }
+
     fn wrong(&self, what: impl Into<String>) -> GenoError {
         GenoError::file(self.lines.file(), self.lines.place(), what)
     }
@@ -108,7 +115,7 @@ impl Vcf {
         let mut names = field(&format).split(|it| *it == b':');
         let dose = || field(&format).split(|it| *it == b':').position(|it| it == b"DS");
         self.field = match names.next() {
-            Some(b"GT") => Field::Call,
+            Some(b"GT") => Field::Call(dose().filter(|_| self.caller.keeps_doses)),
             _ => dose().map_or(Field::Neither, Field::Dose),
         };
         self.alternatives.clear();
@@ -196,20 +203,34 @@ impl Source for Vcf {
         let counted = u32::try_from(self.next).unwrap_or(u32::MAX);
         let alleles = u32::try_from(self.alternatives.len()).unwrap_or(u32::MAX);
         let may_be_haploid = self.chromosome.is_some_and(Chromosome::may_be_haploid);
+        self.caller.begin();
         match self.field {
-            Field::Call => self.read_people(words, |caller, own| {
-                if let Some(genotype) = plain_call(own, counted) {
-                    return Ok(genotype);
+            Field::Call(dose) => self.read_people(words, |caller, own| {
+                let (genotype, count) = match plain_call(own, counted) {
+                    Some(genotype) => (genotype, 2),
+                    None => {
+                        let (called, count) = read_call(own, alleles)?;
+                        let called = called.get(..count).unwrap_or_default();
+                        (caller.call(called, counted, may_be_haploid)?, count)
+                    }
+                };
+                if let Some(at) = dose {
+                    let dose = read_dose(own, at, place_of(counted))?;
+                    caller.called_dose(dose, count == 1 && may_be_haploid)?;
                 }
-                let (called, count) = read_call(own, alleles)?;
-                let called = called.get(..count).unwrap_or_default();
-                caller.call(called, counted, may_be_haploid)
+                Ok(genotype)
             }),
             Field::Dose(at) => self.read_people(words, |caller, own| {
-                read_dose(own, at, place_of(counted)).map(|it| it.map_or(3, |it| caller.dose(it)))
+                let dose = read_dose(own, at, place_of(counted))?;
+                caller.keep(dose);
+                Ok(dose.map_or(3, |it| caller.dose(it)))
             }),
             Field::Neither => Err(self.wrong("the variant has neither calls (GT) nor doses (DS)")),
         }
+    }
+
+    fn doses(&self) -> &[u16] {
+        self.caller.doses()
     }
 
     fn place(&self) -> Place {

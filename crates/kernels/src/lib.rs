@@ -4,6 +4,7 @@
 //! so that the bytes are the same however the rows were split among threads or machines.
 
 mod correlated;
+mod doses;
 mod family;
 mod intercepts;
 mod levels;
@@ -15,9 +16,11 @@ mod planes;
 mod regression;
 mod risk;
 mod scan;
+mod scan_doses;
 mod survival;
 
 pub use correlated::{Correlated, EquationSums};
+pub use doses::{DOSE_BITS, DOSE_COPY, DOSE_MISSING, Doses, copies_of, dose_of};
 pub use family::{Family, Link, theta_terms};
 pub use intercepts::{Intercepts, LaplaceSums, LinearSums, unit};
 pub use levels::{multinomial, proportional_odds};
@@ -32,6 +35,7 @@ pub use regression::{
 };
 pub use risk::{FollowUp, RiskSums, risk_sums};
 pub use scan::{BlockSums, Dose, GenotypeCounts, SCAN_BITS, Scanner};
+pub use scan_doses::DoseCounts;
 pub use survival::{GridCounts, grid_counts, grid_place};
 
 use konsil_ring::{EncodeError, FRACTION_BITS, Word, encode};

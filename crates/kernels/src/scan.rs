@@ -1,6 +1,7 @@
 //! Sums of columns over people, weighted by genotypes: the local step of a genome-wide scan.
 
 use crate::packed::{PEOPLE_OF_WORD, Packed};
+use crate::scan_doses::DoseCounts;
 use std::num::NonZeroUsize;
 use std::thread;
 
@@ -13,7 +14,7 @@ const TILE: usize = 1024;
 const OF_BYTE: usize = 4;
 const BYTES: usize = 256;
 /// Columns are padded to a multiple of this.
-const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
 /// Most lanes of columns that are added up in one go.
 const LANES_MAX: usize = 8;
 
@@ -53,13 +54,13 @@ pub struct GenotypeCounts {
 
 /// Columns of one centre's people, ready to be added up variant by variant. Patient data.
 pub struct Scanner {
-    people: usize,
+    pub(crate) people: usize,
     /// Both bits of everyone who takes part.
-    mask: Vec<u64>,
+    pub(crate) mask: Vec<u64>,
     /// `[person][width]`, people in the order of the genotypes; 0 for those who take no part.
-    values: Vec<i64>,
-    width: usize,
-    doses: Vec<Dose>,
+    pub(crate) values: Vec<i64>,
+    pub(crate) width: usize,
+    pub(crate) doses: Vec<Dose>,
 }
 
 /// Sums of one block of variants.
@@ -71,6 +72,8 @@ pub struct BlockSums {
     pub observed: Vec<i64>,
     /// `[variant][column]`: values of those whose genotype is missing.
     pub missing: Vec<i64>,
+    /// For each variant, of a scan with doses.
+    pub doses: Vec<DoseCounts>,
 }
 
 impl std::fmt::Debug for Scanner {
@@ -186,7 +189,8 @@ impl Scanner {
         let mut missing = vec![0_i64; count * self.width];
         let rows = words.chunks(stride).zip(missing.chunks_mut(self.width));
         let counts = rows.map(|(words, missing)| self.count(words, missing)).collect();
-        BlockSums { counts, observed: self.unpadded(&padded), missing: self.unpadded(&missing) }
+        let (observed, missing) = (self.unpadded(&padded), self.unpadded(&missing));
+        BlockSums { counts, observed, missing, doses: Vec::new() }
     }
 
     /// For every byte of four genotypes, from person `first`, the sums that it adds.

@@ -46,8 +46,8 @@ fn values(patients: &Dataset, score: &StudyScore) -> Result<Vec<Option<f64>>, No
         let variant = usize::try_from(*variant).unwrap_or(usize::MAX);
         let frequency = score.frequencies.get(at).copied().unwrap_or(f64::NAN);
         let weight = Weight { variant, alternative: true, weight: *weight, frequency };
-        let block = genotypes.read(variant, 1)?;
-        if scores.add(&block, 0, &weight).is_err() {
+        let (block, doses) = (genotypes.read(variant, 1)?, genotypes.doses(variant, 1)?);
+        if scores.add((&block, &doses), 0, &weight).is_err() {
             return wrong("a block is of other people; import them again");
         }
     }

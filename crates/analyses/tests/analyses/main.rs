@@ -34,6 +34,8 @@ mod gwas;
 #[cfg(test)]
 mod gwas_background;
 #[cfg(test)]
+mod gwas_doses;
+#[cfg(test)]
 mod gwas_more;
 #[cfg(test)]
 mod gwas_sets;

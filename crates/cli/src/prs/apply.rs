@@ -79,8 +79,8 @@ pub(super) fn apply(options: &ApplyOptions, screen: &Screen) -> Result<(), Failu
 fn scores(store: &Store, weights: &[Weight]) -> Result<Scores, Failure> {
     let mut scores = Scores::new(store.people().len());
     for weight in weights {
-        let block = store.read(weight.variant, 1)?;
-        scores.add(&block, 0, weight).map_err(|it| Failure::usage(it.to_string()))?;
+        let (block, doses) = (store.read(weight.variant, 1)?, store.doses(weight.variant, 1)?);
+        scores.add((&block, &doses), 0, weight).map_err(|it| Failure::usage(it.to_string()))?;
     }
     Ok(scores)
 }

@@ -30,6 +30,7 @@ mod people;
 mod process;
 mod proxy;
 mod relatives;
+mod scans;
 mod scores;
 mod studies;
 mod usage;

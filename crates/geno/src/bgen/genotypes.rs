@@ -82,6 +82,7 @@ impl Coding {
             return Err(short());
         }
         let mut row = Row::new(words);
+        caller.begin();
         let mut values = Values { bytes: values, width };
         for (person, ploidy) in ploidies.iter().enumerate() {
             let is_missing = ploidy & 0x80 != 0;
@@ -98,7 +99,9 @@ impl Coding {
                     return Err(Problem::Kind(what));
                 }
             };
-            let genotype = genotype.ok_or_else(|| damaged("probabilities of more than 1"))?;
+            let (genotype, dose) =
+                genotype.ok_or_else(|| damaged("probabilities of more than 1"))?;
+            caller.keep(Some(dose).filter(|_| !is_missing));
             caller.notes.unclear += u64::from(genotype == 3 && !is_missing);
             row.push(if is_missing { 3 } else { genotype });
         }
@@ -159,23 +162,25 @@ impl Values<'_> {
     }
 
     /// Of two copies of the first allele, and of one; the rest is of none.
-    fn diploid(&mut self) -> Option<u8> {
+    fn diploid(&mut self) -> Option<(u8, f64)> {
         let (none, one) = (self.next()?, self.next()?);
         surest(&[(0, none), (1, one), (2, 1.0 - none - one)])
     }
 
     /// Of the first allele; the rest is of the second.
-    fn haploid(&mut self) -> Option<u8> {
+    fn haploid(&mut self) -> Option<(u8, f64)> {
         let none = self.next()?;
         surest(&[(0, none), (2, 1.0 - none)])
     }
 }
 
-/// The genotype that is sure, 3 where none is; none for what are no probabilities.
-fn surest(genotypes: &[(u8, f64)]) -> Option<u8> {
+/// The genotype that is sure, 3 where none is, and the copies that are expected; none for what are no
+/// probabilities.
+fn surest(genotypes: &[(u8, f64)]) -> Option<(u8, f64)> {
     if genotypes.iter().any(|(_, probability)| *probability < -1e-9) {
         return None;
     }
     let sure = genotypes.iter().find(|(_, probability)| *probability >= SURE);
-    Some(sure.map_or(3, |it| it.0))
+    let copies = genotypes.iter().map(|(copies, probability)| f64::from(*copies) * probability);
+    Some((sure.map_or(3, |it| it.0), copies.sum()))
 }

@@ -1,5 +1,6 @@
 //! The sealed head of a store.
 
+use super::doses::{Piece, Pieces};
 use super::{EXTENSION, HEAD, KEY_BYTES, Shape, folder_of, io, tampered};
 use konsil_cohort::pseudonym::PSEUDONYM_BYTES;
 use konsil_cohort::{
@@ -13,11 +14,15 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 8] = b"KONSILG\x02";
+/// As heads begin of stores with doses: version 3.
+const MAGIC_DOSES: &[u8; 8] = b"KONSILG\x03";
 /// As heads begin that know no sexes: version 1.
 const MAGIC_SEXLESS: &[u8; 8] = b"KONSILG\x01";
 const HASH_BYTES: usize = 64;
 /// The block that is nowhere.
 const NOWHERE: u32 = u32::MAX;
+/// Bytes that say where a block of doses is, and how long.
+const PIECE_BYTES: usize = 12;
 /// People and blocks of the largest store, before memory is taken for them.
 const PEOPLE_MAX: usize = 1 << 24;
 const BLOCKS_MAX: usize = 1 << 24;
@@ -33,6 +38,8 @@ pub(super) struct Head {
     pub(super) sexes: Vec<Sex>,
     /// Where each block stands in the file; `None` for one that nobody has a genotype in.
     pub(super) slots: Vec<Option<u32>>,
+    /// Where doses stand.
+    pub(super) doses: Pieces,
     pub(super) key: Zeroizing<[u8; KEY_BYTES]>,
 }
 
@@ -43,7 +50,11 @@ pub(super) fn place(name: &str) -> String {
 
 impl Head {
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let magic = if self.sexes.is_empty() { MAGIC_SEXLESS } else { MAGIC };
+        let magic = match (self.sexes.is_empty(), self.doses.each.is_empty()) {
+            (true, _) => MAGIC_SEXLESS,
+            (false, true) => MAGIC,
+            (false, false) => MAGIC_DOSES,
+        };
         let mut bytes = Zeroizing::new(magic.to_vec());
         bytes.extend_from_slice(self.key.as_ref());
         bytes.extend_from_slice(self.panel_hash.as_bytes());
@@ -55,6 +66,14 @@ impl Head {
         bytes.extend(self.sexes.iter().map(|it| it.code()));
         for slot in &self.slots {
             bytes.extend_from_slice(&slot.unwrap_or(NOWHERE).to_be_bytes());
+        }
+        if magic == MAGIC_DOSES {
+            bytes.extend_from_slice(&(self.doses.variants as u64).to_be_bytes());
+            for piece in &self.doses.each {
+                let (at, length) = piece.map_or((0, 0), |it| (it.at, it.bytes));
+                bytes.extend_from_slice(&at.to_be_bytes());
+                bytes.extend_from_slice(&length.to_be_bytes());
+            }
         }
         bytes
     }
@@ -72,7 +91,8 @@ impl Head {
         }
         let [variants, people, per_block, kept] = numbers;
         let shape = Shape { variants, people, per_block };
-        let has_sexes = magic == MAGIC;
+        let has_doses = magic == MAGIC_DOSES;
+        let has_sexes = magic == MAGIC || has_doses;
         let is_known = has_sexes || magic == MAGIC_SEXLESS;
         if !is_known || shape != Shape::new(variants, people) || people == 0 {
             return None;
@@ -82,15 +102,17 @@ impl Head {
             return None;
         }
         let (pseudonyms, rest) = rest.split_at_checked(people * PSEUDONYM_BYTES)?;
-        let (sexes, slots) = rest.split_at_checked(if has_sexes { people } else { 0 })?;
+        let (sexes, rest) = rest.split_at_checked(if has_sexes { people } else { 0 })?;
+        let (slots, rest) = rest.split_at_checked(blocks * size_of::<u32>())?;
         let sexes: Option<Vec<Sex>> = sexes.iter().map(|code| Sex::of_code(*code)).collect();
         let sexes = sexes?;
-        let (people, slots) = (pseudonyms.as_chunks().0.to_vec(), slots.as_chunks::<4>());
+        let (people, slots) = (pseudonyms.as_chunks().0.to_vec(), slots.as_chunks::<4>().0);
         let slot = |bytes: &[u8; 4]| Some(u32::from_be_bytes(*bytes)).filter(|it| *it != NOWHERE);
-        let is_whole = slots.1.is_empty() && slots.0.len() == blocks;
-        let slots = slots.0.iter().map(slot).collect();
+        let slots = slots.iter().map(slot).collect();
+        let doses = if has_doses { pieces(rest, shape)? } else { Pieces::default() };
         let key = Zeroizing::new(*key);
-        is_whole.then_some(Self { panel_hash, shape, kept, people, sexes, slots, key })
+        let is_whole = has_doses || rest.is_empty();
+        is_whole.then_some(Self { panel_hash, shape, kept, people, sexes, slots, doses, key })
     }
 
     /// What names this import: it is the same under every key of the centre, and says nothing.
@@ -115,6 +137,21 @@ impl Head {
         let plain = open_bytes(&place(name), &sealed, key).map_err(named)?;
         Self::parse(&plain).ok_or_else(|| tampered(&path, "the head is none of this version"))
     }
+}
+
+/// What a head says of doses, after all else.
+fn pieces(bytes: &[u8], shape: Shape) -> Option<Pieces> {
+    let (variants, bytes) = bytes.split_first_chunk()?;
+    let variants = usize::try_from(u64::from_be_bytes(*variants)).ok()?;
+    let (each, rest) = bytes.as_chunks::<PIECE_BYTES>();
+    let piece = |bytes: &[u8; PIECE_BYTES]| {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+        let at = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let bytes = u32::from_be_bytes([i, j, k, l]);
+        (bytes > 0).then_some(Piece { at, bytes })
+    };
+    let is_whole = rest.is_empty() && each.len() == shape.dose_blocks();
+    is_whole.then(|| Pieces { each: each.iter().map(piece).collect(), variants })
 }
 
 /// Names of the stores in a folder, in order; none without the folder.

@@ -1,10 +1,11 @@
 //! Reading a store, block by block.
 
+use super::doses::Reader;
 use super::head::Head;
 use super::{BLOCKS, Shape, cipher, folder_of, io, open_block, relatives, tampered};
 use aws_lc_rs::aead::LessSafeKey;
 use konsil_cohort::{CohortError, Genotypes, Key, Pseudonym, Sex};
-use konsil_kernels::Packed;
+use konsil_kernels::{Doses, Packed};
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -20,6 +21,8 @@ pub struct Store {
     pub(super) head: Head,
     digest: String,
     last: Mutex<Last>,
+    /// Nothing without doses.
+    doses: Option<Mutex<Reader>>,
 }
 
 /// The block that was read last.
@@ -41,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CohortError::Tampered`] for a head that was changed or renamed, or blocks of another number
-    /// than it says; [`CohortError::OtherKey`], [`CohortError::DatasetName`], [`CohortError::Io`].
+    /// than it says, or no doses where it says that there are; [`CohortError::OtherKey`], [`CohortError::DatasetName`], [`CohortError::Io`].
     pub fn open(dir: &Path, name: &str, key: &Key) -> Result<Self, CohortError> {
         let head = Head::open(dir, name, key)?;
         let path = folder_of(dir, name)?.join(BLOCKS);
@@ -54,7 +57,12 @@ impl Store {
         let cipher = cipher(&head.key)?;
         let last = Last { block: None, words: Zeroizing::new(Vec::new()), sealed: Vec::new() };
         let (digest, last) = (head.digest(), Mutex::new(last));
-        Ok(Self { path, file, cipher, head, digest, last })
+        let mut doses = None;
+        if !head.doses.each.is_empty() {
+            let folder = path.parent().unwrap_or(dir);
+            doses = Some(Mutex::new(Reader::open(folder, &head.doses)?));
+        }
+        Ok(Self { path, file, cipher, head, digest, last, doses })
     }
 
     /// What names this import, in hexadecimal: no two imports have the same, and another key of the
@@ -78,6 +86,19 @@ impl Store {
     #[must_use]
     pub fn kept(&self) -> usize {
         self.head.kept
+    }
+
+    /// Variants that have doses.
+    #[must_use]
+    pub fn with_doses(&self) -> usize {
+        self.head.doses.variants
+    }
+
+    /// The first variant and the one after the last, where all are of the panel.
+    fn range(&self, first: usize, count: usize) -> Result<(usize, usize), CohortError> {
+        let end = first.checked_add(count).filter(|it| *it <= self.head.shape.variants);
+        let end = end.ok_or(CohortError::Internal { what: "variants beyond the panel" })?;
+        Ok((first, end))
     }
 
     /// Brings a block into memory.
@@ -122,8 +143,7 @@ impl Genotypes for Store {
 
     fn read(&self, first: usize, count: usize) -> Result<Packed, CohortError> {
         let shape = self.head.shape;
-        let end = first.checked_add(count).filter(|it| *it <= shape.variants);
-        let end = end.ok_or(CohortError::Internal { what: "variants beyond the panel" })?;
+        let (first, end) = self.range(first, count)?;
         let stride = shape.stride();
         let mut words = Vec::with_capacity(count * stride);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +159,13 @@ impl Genotypes for Store {
         }
         Packed::new(shape.people, words)
             .ok_or(CohortError::Internal { what: "a block of another size" })
+    }
+
+    fn doses(&self, first: usize, count: usize) -> Result<Doses, CohortError> {
+        let (shape, range) = (self.head.shape, self.range(first, count)?);
+        let Some(doses) = &self.doses else { return Ok(Doses::none(shape.people)) };
+        let mut doses = doses.lock().unwrap_or_else(PoisonError::into_inner);
+        doses.read(&self.cipher, (shape, &self.head.doses), range)
     }
 
     fn keep_relatives(&self, people: &[Pseudonym]) -> Result<(), CohortError> {

@@ -9,27 +9,27 @@ use tempfile::TempDir;
 
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-struct Place {
+pub(super) struct Place {
     folder: TempDir,
-    key: Key,
+    pub(super) key: Key,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = Key::create(&folder.path().join("key")).unwrap();
         Self { folder, key }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    fn open(&self, name: &str) -> Result<Store, CohortError> {
+    pub(super) fn open(&self, name: &str) -> Result<Store, CohortError> {
         Store::open(&self.data(), name, &self.key)
     }
 
-    fn builder(&self, name: &str, variants: usize, people: usize) -> Builder {
+    pub(super) fn builder(&self, name: &str, variants: usize, people: usize) -> Builder {
         let people: Vec<_> =
             (0..people).map(|it| pseudonym_of(&self.key, &it.to_string())).collect();
         Builder::create(&self.data(), name, (HASH, variants), &people).unwrap()
@@ -42,7 +42,7 @@ impl Place {
 }
 
 /// Genotypes of a variant that follow from its number.
-fn row(variant: usize, people: usize) -> Vec<u64> {
+pub(super) fn row(variant: usize, people: usize) -> Vec<u64> {
     let words = (0..people.div_ceil(32)).map(|it| {
         (variant as u64 + 1)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -1,5 +1,6 @@
 //! Writing a store.
 
+use super::doses::{Pieces, Writer};
 use super::head::{Head, place, write_private};
 use super::{
     BLOCKS, EXTENSION, HEAD, KEY_BYTES, Shape, cipher, folder_of, io, open_block, random,
@@ -25,6 +26,15 @@ pub trait Sink {
     /// [`CohortError::Io`], also for a full disk; [`CohortError::Internal`] for a variant beyond the
     /// panel or of other people.
     fn put(&mut self, variant: usize, words: &[u64]) -> Result<(), CohortError>;
+
+    /// Puts the doses of one variant in, whose genotypes do not say them all. A place that has no use for
+    /// them leaves them out.
+    ///
+    /// # Errors
+    /// As [`Sink::put`].
+    fn put_doses(&mut self, _variant: usize, _doses: &[u16]) -> Result<(), CohortError> {
+        Ok(())
+    }
 }
 
 /// What was stored.
@@ -36,6 +46,8 @@ pub struct Stored {
     pub bytes: u64,
     /// Variants with a genotype.
     pub variants: usize,
+    /// Of these, variants with doses.
+    pub with_doses: usize,
     /// What names this import, in hexadecimal; see [`super::Store::digest`].
     pub digest: String,
 }
@@ -59,6 +71,8 @@ pub struct Builder {
     open: Vec<Open>,
     sealed: Vec<u8>,
     stored: u32,
+    /// Nothing before the first doses.
+    doses: Option<Writer>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -112,10 +126,20 @@ impl Builder {
             part,
             file,
             cipher,
-            head: Head { panel_hash, shape, kept: 0, people, sexes, slots, key },
+            head: Head {
+                panel_hash,
+                shape,
+                kept: 0,
+                people,
+                sexes,
+                slots,
+                doses: Pieces::default(),
+                key,
+            },
             open: Vec::new(),
             sealed: Vec::new(),
             stored: 0,
+            doses: None,
         })
     }
 
@@ -188,6 +212,9 @@ impl Builder {
         for open in std::mem::take(&mut self.open) {
             self.seal(&open)?;
         }
+        if let Some(doses) = self.doses.take() {
+            self.head.doses = doses.finish(&self.cipher)?;
+        }
         let sealed = seal_bytes(&place(&self.name), &self.head.to_bytes(), key)?;
         let head = self.part.join(HEAD);
         let folder = folder_of(&self.dir, &self.name)?;
@@ -195,13 +222,14 @@ impl Builder {
             self.file.sync_all()?;
             write_private(&head, &sealed)?;
             File::open(&self.part)?.sync_all()?;
-            Ok(self.file.metadata()?.len() + sealed.len() as u64)
+            Ok(self.file.metadata()?.len() + sealed.len() as u64 + self.head.doses.end())
         };
         let bytes = write().map_err(|source| io(&self.part, source))?;
         take_place(&self.part, &folder).map_err(|source| io(&folder, source))?;
         File::open(&self.dir).and_then(|it| it.sync_all()).map_err(|source| io(&folder, source))?;
         let (variants, digest) = (self.head.kept, self.head.digest());
-        Ok(Stored { folder, bytes, variants, digest })
+        let with_doses = self.head.doses.variants;
+        Ok(Stored { folder, bytes, variants, with_doses, digest })
     }
 }
 
@@ -222,6 +250,14 @@ impl Sink for Builder {
         }
         self.head.kept += 1;
         Ok(())
+    }
+
+    fn put_doses(&mut self, variant: usize, doses: &[u16]) -> Result<(), CohortError> {
+        let writer = match &mut self.doses {
+            Some(writer) => writer,
+            none => none.insert(Writer::create(&self.part, self.head.shape)?),
+        };
+        writer.put(&self.cipher, variant, doses)
     }
 }
 

@@ -44,9 +44,20 @@ impl Centre {
         panel: &Panel,
         options: &ImportOptions,
     ) -> Result<(Store, ImportReport), GenoError> {
+        self.import_with(files, panel, options, OpenOptions::default())
+    }
+
+    /// The same, read in a way of its own.
+    pub(crate) fn import_with(
+        &self,
+        files: &[&Path],
+        panel: &Panel,
+        options: &ImportOptions,
+        how: OpenOptions,
+    ) -> Result<(Store, ImportReport), GenoError> {
         let mut sources = Vec::new();
         for file in files {
-            sources.push(open(file, &OpenOptions::default())?);
+            sources.push(open(file, &how)?);
         }
         let first = &sources[0];
         let linked = Linked::new(first.file(), first.samples(), None, None, &self.key)?;

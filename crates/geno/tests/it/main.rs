@@ -1,6 +1,8 @@
 //! Whole imports: files that other programs know, compared with what those say.
 
 #[cfg(test)]
+mod doses;
+#[cfg(test)]
 mod exports;
 #[cfg(test)]
 mod look;

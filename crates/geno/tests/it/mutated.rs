@@ -46,12 +46,14 @@ fn changed(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 
 /// Reads a file to its end; gives the number of its variants.
 fn read(path: &Path) -> Result<usize, GenoError> {
-    let mut source = open(path, &OpenOptions::default())?;
-    let stride = source.samples().len().div_ceil(32);
+    let mut source = open(path, &OpenOptions { doses: true, ..OpenOptions::default() })?;
+    let people = source.samples().len();
+    let stride = people.div_ceil(32);
     let (mut words, mut variants) = (Vec::new(), 0);
     while source.next()?.is_some() {
         source.genotypes(&mut words)?;
         assert_eq!(words.len(), stride);
+        assert!(source.doses().is_empty() || source.doses().len() == people);
         variants += 1;
     }
     Ok(variants)

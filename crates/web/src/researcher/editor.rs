@@ -3,11 +3,10 @@
 //!
 //! Nothing is kept at the server between two steps: the form holds the study.
 
-use crate::forms;
 use crate::page::{Frame, failed, show};
 use crate::researcher::Shared;
 use crate::researcher::bench::{Known, Words};
-use crate::researcher::pages::{signed_in, waited};
+use crate::researcher::pages::{own_form, signed_in, waited};
 use crate::researcher::records::PlanView;
 use crate::view;
 use askama::Template;
@@ -322,15 +321,11 @@ pub(crate) async fn change(
     headers: HeaderMap,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Response {
-    let (session, f) = match signed_in(&desk, &headers, "/studies/new") {
-        Ok(it) => it,
+    let sent = Sent(pairs);
+    let f = match own_form(&desk, &headers, ("/studies/new", sent.get("csrf"))) {
+        Ok(f) => f,
         Err(page) => return *page,
     };
-    let sent = Sent(pairs);
-    if !forms::is_own(&headers, sent.get("csrf"), &session.csrf) {
-        let text = f.t("form-old");
-        return failed(f, StatusCode::FORBIDDEN, ("K0905", &text));
-    }
     let known = match waited(&desk.bench, |bench| bench.known()).await {
         Ok(known) => known,
         Err((code, text)) => return failed(f, StatusCode::BAD_GATEWAY, (&code, &text)),
@@ -409,14 +404,9 @@ pub(crate) async fn check(
     headers: HeaderMap,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Response {
-    let (session, f) = match signed_in(&desk, &headers, "/studies/new") {
-        Ok(it) => it,
-        Err(page) => return *page,
-    };
     let sent = Sent(pairs);
-    if !forms::is_own(&headers, sent.get("csrf"), &session.csrf) {
-        let text = f.t("form-old");
-        return failed(f, StatusCode::FORBIDDEN, ("K0905", &text));
+    if let Err(page) = own_form(&desk, &headers, ("/studies/new", sent.get("csrf"))) {
+        return *page;
     }
     match waited(&desk.bench, |bench| bench.known()).await {
         Ok(known) => show(&checked((sent.get("kind"), sent.get("what")), &known.dictionary)),

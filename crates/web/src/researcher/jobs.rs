@@ -6,7 +6,7 @@ use crate::researcher::bench::{Place, Words, Workbench, words};
 use crate::researcher::records::{CentreState, Job, JobState, PlanView};
 use crate::sessions::token;
 use konsil_governance::{RequestState, Study};
-use konsil_node::{Clock, Event, Outcome, StudyRun, rfc_3339, write_private};
+use konsil_node::{Event, Outcome, StudyRun, write_private};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -115,36 +115,7 @@ impl Workbench {
         let internal = |error: WebError| (error.code().to_owned(), error.to_string());
         let id = token().map_err(internal)?.get(..8).unwrap_or_default().to_owned();
         let plan = PlanView::from(&run.plan);
-        let centre = |(name, bytes): (&String, &u64)| CentreState {
-            name: name.clone(),
-            request: 0,
-            approval: String::new(),
-            note: String::new(),
-            stage: String::new(),
-            done: 0,
-            percent: 0,
-            planned_bytes: *bytes,
-            sent_bytes: 0,
-        };
-        let centres = plan.centres.iter().zip(&plan.sent_bytes_by_centre).map(centre).collect();
-        let head = &study.study;
-        let job = Job {
-            schema: "konsil.job.v1".to_owned(),
-            id: id.clone(),
-            study: head.id.clone(),
-            title: if head.title.is_empty() { head.id.clone() } else { head.title.clone() },
-            purpose: head.purpose.clone(),
-            state: JobState::Waiting,
-            created: rfc_3339(Clock::system().now().as_second()),
-            plan,
-            centres,
-            session: String::new(),
-            code: String::new(),
-            text: String::new(),
-            sent_bytes: 0,
-            elapsed_seconds: 0.0,
-            files: Vec::new(),
-        };
+        let job = Job::new(&id, &study, plan);
         self.board.put(job.clone()).map_err(internal)?;
         if let Some(folder) = self.board.folder_of(&id) {
             let path = folder.join("study.toml");
@@ -182,23 +153,9 @@ impl Workbench {
         let internal = |error: WebError| (error.code().to_owned(), error.to_string());
         let id = outcome.session.get(..8).unwrap_or("00000000").to_owned();
         let plan = PlanView::from(&run.plan);
-        let mut job = Job {
-            schema: "konsil.job.v1".to_owned(),
-            id: id.clone(),
-            study: study.study.id.clone(),
-            title: study.study.title.clone(),
-            purpose: study.study.purpose.clone(),
-            state: JobState::Running,
-            created: rfc_3339(Clock::system().now().as_second()),
-            centres: finished_centres(outcome),
-            plan,
-            session: String::new(),
-            code: String::new(),
-            text: String::new(),
-            sent_bytes: 0,
-            elapsed_seconds: 0.0,
-            files: Vec::new(),
-        };
+        let mut job = Job::new(&id, study, plan);
+        job.state = JobState::Running;
+        job.centres = finished_centres(outcome);
         self.board.put(job.clone()).map_err(internal)?;
         if let Some(folder) = self.board.folder_of(&id) {
             let path = folder.join("study.toml");

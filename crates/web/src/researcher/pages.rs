@@ -65,6 +65,20 @@ pub(crate) fn signed_in(
     }
 }
 
+/// The same for a form that changes something: only from the session's own pages.
+pub(crate) fn own_form(
+    desk: &Shared,
+    headers: &HeaderMap,
+    (path, token): (&str, &str),
+) -> Result<Frame, Box<Response>> {
+    let (session, f) = signed_in(desk, headers, path)?;
+    if forms::is_own(headers, token, &session.csrf) {
+        return Ok(f);
+    }
+    let text = f.t("form-old");
+    Err(Box::new(failed(f, StatusCode::FORBIDDEN, ("K0905", &text))))
+}
+
 /// Work that waits for files or centres.
 pub(crate) async fn waited<T: Send + 'static>(
     bench: &Arc<Workbench>,
@@ -272,17 +286,13 @@ pub(crate) async fn start(
     headers: HeaderMap,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Response {
-    let (session, f) = match signed_in(&desk, &headers, "/studies/new") {
-        Ok(it) => it,
-        Err(page) => return *page,
-    };
     let value = |name: &str| {
         pairs.iter().find(|(key, _)| key == name).map(|(_, it)| it.clone()).unwrap_or_default()
     };
-    if !forms::is_own(&headers, &value("csrf"), &session.csrf) {
-        let text = f.t("form-old");
-        return failed(f, StatusCode::FORBIDDEN, ("K0905", &text));
-    }
+    let f = match own_form(&desk, &headers, ("/studies/new", &value("csrf"))) {
+        Ok(f) => f,
+        Err(page) => return *page,
+    };
     let text = editor::unix_lines(&value("toml"));
     match waited(&desk.bench, move |bench| bench.start(&text)).await {
         Ok(job) => go(&format!("/jobs/{}", job.id)),

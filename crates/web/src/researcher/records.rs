@@ -1,7 +1,7 @@
 //! What is kept of a job: a file of the researcher's folder, written anew at each step.
 
-use konsil_governance::Plan;
-use konsil_node::RequestStatus;
+use konsil_governance::{Plan, Study};
+use konsil_node::{Clock, RequestStatus, rfc_3339};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -174,6 +174,40 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A job that nobody was asked for yet.
+    pub(crate) fn new(id: &str, study: &Study, plan: PlanView) -> Self {
+        let centre = |(name, bytes): (&String, &u64)| CentreState {
+            name: name.clone(),
+            request: 0,
+            approval: String::new(),
+            note: String::new(),
+            stage: String::new(),
+            done: 0,
+            percent: 0,
+            planned_bytes: *bytes,
+            sent_bytes: 0,
+        };
+        let centres = plan.centres.iter().zip(&plan.sent_bytes_by_centre).map(centre).collect();
+        let head = &study.study;
+        Self {
+            schema: "konsil.job.v1".to_owned(),
+            id: id.to_owned(),
+            study: head.id.clone(),
+            title: if head.title.is_empty() { head.id.clone() } else { head.title.clone() },
+            purpose: head.purpose.clone(),
+            state: JobState::Waiting,
+            created: rfc_3339(Clock::system().now().as_second()),
+            plan,
+            centres,
+            session: String::new(),
+            code: String::new(),
+            text: String::new(),
+            sent_bytes: 0,
+            elapsed_seconds: 0.0,
+            files: Vec::new(),
+        }
+    }
+
     /// The largest step that it has reached, of six: plan, approvals, local and secure computation,
     /// disclosure, release.
     pub(crate) fn step(&self) -> usize {

@@ -1,9 +1,9 @@
 //! A job's page: how far it is, and what came out.
 
-use crate::forms::{Fields, field, is_own};
+use crate::forms::{Fields, field};
 use crate::page::{Frame, failed, go, show};
 use crate::researcher::Shared;
-use crate::researcher::pages::signed_in;
+use crate::researcher::pages::{own_form, signed_in};
 use crate::researcher::records::{Job, JobState};
 use crate::view;
 use askama::Template;
@@ -190,16 +190,12 @@ pub(crate) async fn cancel(
     headers: HeaderMap,
     Form(fields): Form<Fields>,
 ) -> Response {
-    let (session, f) = match signed_in(&desk, &headers, &format!("/jobs/{id}")) {
-        Ok(it) => it,
-        Err(page) => return *page,
-    };
-    if !is_own(&headers, field(&fields, "csrf"), &session.csrf) {
-        let text = f.t("form-old");
-        return failed(f, StatusCode::FORBIDDEN, ("K0905", &text));
+    let path = format!("/jobs/{id}");
+    if let Err(page) = own_form(&desk, &headers, (&path, field(&fields, "csrf"))) {
+        return *page;
     }
     desk.bench.cancel(&id);
-    go(&format!("/jobs/{id}"))
+    go(&path)
 }
 
 fn kind_of(name: &str) -> &'static str {
