@@ -101,7 +101,7 @@ fn fit_traits(
     let squares = rests.iter().map(|rest| rest.iter().map(|it| it * it).sum()).collect();
     let covariates = turned(&rows.x, &lower, order);
     let (traits, covariates) = (rests.as_slice(), covariates.as_slice());
-    let columns = Columns { traits, weights: &[], covariates, order, lift };
+    let columns = Columns { traits, weights: None, covariates, order, lift };
     Some((Target::new(linked, rows, columns), squares))
 }
 
@@ -115,7 +115,7 @@ fn fit_event(
     let (rest, weights) = scores(Family::Binomial, rows.observed(), &beta);
     let covariates = turned(&rows.x, &lower, order);
     let (traits, covariates) = ([rest], covariates.as_slice());
-    let columns = Columns { traits: &traits, weights: &weights, covariates, order, lift };
+    let columns = Columns { traits: &traits, weights: Some(&weights), covariates, order, lift };
     Some((Target::new(linked, rows, columns), Vec::new()))
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn parts(
         squares.push(own.iter().fold(0_u128, |sum, it| sum.wrapping_add(*it)));
         if let Some((linked, here)) = frame.linked.zip(here.as_ref()) {
             let (traits, covariates) = ([rest], here.basis.turned.as_slice());
-            let columns = Columns { traits: &traits, weights: &[], covariates, order, lift };
+            let columns = Columns { traits: &traits, weights: None, covariates, order, lift };
             let target = Target::new(linked, &here.basis.rows, columns);
             parts.push(Part { range, target });
         } else {

@@ -151,8 +151,8 @@ pub(crate) struct Target {
 pub(crate) struct Columns<'a> {
     /// What each trait's products with genotypes are made of.
     pub(crate) traits: &'a [Vec<f64>],
-    /// The patients' own weights; empty for 1.
-    pub(crate) weights: &'a [f64],
+    /// The patients' own weights, be there a patient or not; `None` where each counts 1.
+    pub(crate) weights: Option<&'a [f64]>,
     /// The covariates, the intercept first. Without weights it needs no column: genotypes are moved by
     /// their mean.
     pub(crate) covariates: &'a [f64],
@@ -234,7 +234,7 @@ impl Target {
     /// Puts the columns beside each other.
     pub(crate) fn new(linked: &Linked, rows: &Rows, columns: Columns<'_>) -> Self {
         let Columns { traits, weights, order, lift, .. } = columns;
-        let weighted = !weights.is_empty();
+        let weighted = weights.is_some();
         let first = usize::from(!weighted);
         let mut doses = vec![Dose::Copies; traits.len()];
         if weighted {
@@ -246,7 +246,7 @@ impl Target {
         let mut values = Vec::with_capacity(doses.len() * patients);
         let up = f64::from(lift).exp2();
         for (at, row) in columns.covariates.chunks(order).enumerate() {
-            let weight = weights.get(at).copied().unwrap_or(1.0);
+            let weight = weights.map_or(1.0, |it| it.get(at).copied().unwrap_or(0.0));
             values.extend(traits.iter().map(|it| it.get(at).map_or(0.0, |it| it * up)));
             if weighted {
                 values.extend([weight; 2]);

@@ -225,7 +225,7 @@ impl Null {
             (fitted.squares, fitted.turn) = sealed_traits(session, &inverse, order, sums)?;
             if let Some(linked) = frame.linked {
                 let (traits, covariates) = (ys.as_slice(), rows.x.as_slice());
-                let columns = Columns { traits, weights: &[], covariates, order, lift: 0 };
+                let columns = Columns { traits, weights: None, covariates, order, lift: 0 };
                 fitted.target = Target::new(linked, &rows, columns);
             }
         } else {
@@ -246,7 +246,7 @@ impl Null {
                 }
                 let covariates = turned(&rows.x, &lower, order);
                 let (traits, covariates) = (rests.as_slice(), covariates.as_slice());
-                let columns = Columns { traits, weights: &[], covariates, order, lift };
+                let columns = Columns { traits, weights: None, covariates, order, lift };
                 fitted.target = Target::new(linked, &rows, columns);
                 let turned = covariates.to_vec();
                 let rest = rests.into_iter().next().unwrap_or_default();
@@ -321,12 +321,13 @@ impl Null {
         let (rest, weights) = scores(Family::Binomial, rows.observed(), &beta);
         let traits = [rest];
         let (traits, weights) = (traits.as_slice(), weights.as_slice());
+        let counted = Some(weights);
         if frame.asked.sealed {
             let inverse = inverse_again(session, &glm.model, &information, None)?;
             fitted.turn = Some(turn(session, &inverse, (order, 0), &[])?);
             if let Some(linked) = frame.linked {
                 let covariates = rows.x.as_slice();
-                let columns = Columns { traits, weights, covariates, order, lift };
+                let columns = Columns { traits, weights: counted, covariates, order, lift };
                 fitted.target = Target::new(linked, &rows, columns);
             }
         } else {
@@ -335,7 +336,7 @@ impl Null {
                 let lower = factor(&triangle, order)?;
                 let turned = turned(&rows.x, &lower, order);
                 let covariates = turned.as_slice();
-                let columns = Columns { traits, weights, covariates, order, lift };
+                let columns = Columns { traits, weights: counted, covariates, order, lift };
                 fitted.target = Target::new(linked, &rows, columns);
                 let predictors = rows.x.chunks(order).map(|row| predictor(row, &beta, 0.0));
                 let predictors = predictors.collect();

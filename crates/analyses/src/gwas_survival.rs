@@ -336,7 +336,8 @@ impl Found {
             covariates.extend(roots.iter().map(|it| it * each));
         }
         let (traits, order) = ([rest], order + WINDOWS_MAX);
-        let (traits, weights, covariates) = (traits.as_slice(), &weights, &covariates);
+        let (traits, weights, covariates) =
+            (traits.as_slice(), Some(weights.as_slice()), &covariates);
         let columns = Columns { traits, weights, covariates, order, lift };
         Ok(Target::new(linked, rows, columns))
     }

@@ -1,4 +1,4 @@
-//! Scans of chromosome X: what a man's one copy counts.
+//! Scans of chromosome X: what a man's one copy counts; and a centre of which nobody takes part.
 
 use crate::gwas::{imputed, logistic, of, pooled_linear, pooled_score, scan};
 use crate::gwas_more::{VARIANTS, World, apart, world};
@@ -166,4 +166,41 @@ fn requests_of_x_that_cannot_be_met_are_refused() {
     let refused = sexless.network.on_ideal(&fine);
     let refused = refused.refused().to_string();
     assert!(refused.contains("sexes are not known"), "{refused}");
+}
+
+/// A centre whose people all miss a covariate adds nothing, and the others' result is theirs.
+#[test]
+fn a_centre_of_which_nobody_takes_part_adds_nothing() {
+    let mut world = world(&[150, 220, 180, 20]);
+    for person in world.people.iter_mut().filter(|it| it.centre() == 3) {
+        person.values[3] = String::new();
+    }
+    world.network = crate::gwas::network(&world.people, &world.genotypes);
+    world.taking = (0..550).filter(|at| world.taking.contains(at)).collect();
+    world.rows.truncate(world.taking.len());
+    let (y, ill) = (world.column(0), world.column(1));
+    let null = logistic(&world.rows, &ill);
+    for (formula, family, sealed) in [
+        ("ill ~ age + pc", "binomial", false),
+        ("ill ~ age + pc", "binomial", true),
+        ("y ~ age + pc", "gaussian", false),
+    ] {
+        let request = Request { sealed, ..scan(formula, family, VARIANTS) };
+        let (mut worst, mut tested): (f64, _) = (0.0, 0);
+        for run in world.both(&request) {
+            for (row, genotypes) in of(run.found()).rows.iter().zip(&world.genotypes) {
+                if row.skipped.is_none() {
+                    tested += 1;
+                    let g = imputed(genotypes, &world.taking);
+                    let (score, variance) = pooled_score(&world.rows, &ill, &g, &null);
+                    let wanted = match family {
+                        "gaussian" => pooled_linear(&world.rows, &y, &g),
+                        _ => (score / variance, variance.sqrt().recip()),
+                    };
+                    worst = worst.max(apart(row, wanted));
+                }
+            }
+        }
+        assert!(tested > 80 && worst < 2e-8, "{family} {sealed}: {tested} {worst}");
+    }
 }
