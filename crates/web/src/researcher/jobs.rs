@@ -6,17 +6,19 @@ use crate::researcher::bench::{Place, Words, Workbench, words};
 use crate::researcher::records::{CentreState, Job, JobState, PlanView};
 use crate::sessions::token;
 use konsil_governance::{RequestState, Study};
-use konsil_node::{Event, Outcome, StudyRun, write_private};
+use konsil_node::{Event, Outcome, Researcher, StudyRun, write_private};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// How often centres that have not decided are asked.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How codes of links and of parties that are away begin.
+const AWAY: &str = "K04";
 /// Changes that a slow listener may fall behind.
 const BEHIND_MOST: usize = 256;
 /// Files of a job that are not part of its result.
@@ -29,6 +31,8 @@ pub(crate) struct Board {
     changes: broadcast::Sender<String>,
     /// Jobs by the keys of their calls.
     keys: Mutex<BTreeMap<String, String>>,
+    /// Held while a job is changed: of two changes at once none is lost.
+    changing: Mutex<()>,
 }
 
 impl Board {
@@ -42,7 +46,13 @@ impl Board {
             }
         }
         let (changes, _) = broadcast::channel(BEHIND_MOST);
-        Self { folder: folder.to_owned(), jobs: Mutex::new(jobs), changes, keys: Mutex::default() }
+        Self {
+            folder: folder.to_owned(),
+            jobs: Mutex::new(jobs),
+            changes,
+            keys: Mutex::default(),
+            changing: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
@@ -78,22 +88,28 @@ impl Board {
         write_private(&part, text.as_bytes())?;
         let path = folder.join("job.json");
         fs::rename(&part, &path).map_err(|error| WebError::io(&path, &error))?;
+        self.show(job);
+        Ok(())
+    }
+
+    /// Shows a job, kept or not.
+    fn show(&self, job: Job) {
         let id = job.id.clone();
         self.lock().insert(id.clone(), job);
         // nobody may listen
         let _heard = self.changes.send(id);
-        Ok(())
     }
 
     /// Changes a job that is not over, and says so; gives whether it still goes on.
     fn change(&self, id: &str, change: impl FnOnce(&mut Job)) -> bool {
+        let _held = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(before) = self.job(id).filter(|it| !it.state.is_over()) else { return false };
         let mut job = before.clone();
         change(&mut job);
         let goes_on = !job.state.is_over();
-        if job != before {
-            // a full disk must not end a run whose result can still be shown
-            let _kept = self.put(job);
+        // on a full disk a result can still be shown
+        if job != before && self.put(job.clone()).is_err() {
+            self.show(job);
         }
         goes_on
     }
@@ -203,45 +219,49 @@ impl Workbench {
         let path = folder.join("study.toml");
         let text = fs::read_to_string(&path)
             .map_err(|error| ("K0902".to_owned(), format!("{}: {error}", path.display())))?;
-        let (mut researcher, mut run) = self.plan(self.read(&text)?)?;
-        loop {
-            let answers = researcher.submit(&run, None, false).map_err(|error| words(&error))?;
-            let mut statuses = Vec::with_capacity(answers.len());
-            for (_, status) in answers {
-                statuses.push(status.map_err(|error| words(&error))?);
+        let (researcher, run) = loop {
+            match self.asked(id, &text) {
+                Ok(Some(ready)) => break ready,
+                Ok(None) => {}
+                // who waits for people outlives a centre that is away for a while
+                Err((code, _)) if code.starts_with(AWAY) => {}
+                Err(why) => return Err(why),
             }
-            if !self.board.change(id, |job| job.answered(&statuses)) {
-                return Ok(());
-            }
-            if statuses.iter().all(|it| it.state == RequestState::Approved) {
-                break;
-            }
-            let open = [RequestState::Approved, RequestState::Waiting, RequestState::Question];
-            if let Some(no) = statuses.iter().find(|it| !open.contains(&it.state)) {
-                let code = if no.code.is_empty() { "K0616" } else { &no.code };
-                let text = format!("{}: {} {}", no.centre, no.state, no.note);
-                return Err((code.to_owned(), text.trim().to_owned()));
-            }
-            drop(researcher);
             thread::sleep(ASK_AGAIN);
             if self.board.job(id).is_none_or(|it| it.state.is_over()) {
                 return Ok(());
             }
-            (researcher, run) = self.plan(self.read(&text)?)?;
+        };
+        // withdrawn at the last moment
+        if !self.board.change(id, |job| job.state = JobState::Running) {
+            return Ok(());
         }
-        self.board.change(id, |job| job.state = JobState::Running);
-        let begin = Instant::now();
         let follow = |event: Event| self.board.move_on(id, |job| follow(job, &event));
         let outcome = researcher.run(&run, &follow).map_err(|error| words(&error))?;
-        let mut result = Ok(());
-        self.board.change(id, |job| {
-            job.centres = finished_centres(&outcome);
-            job.elapsed_seconds = begin.elapsed().as_secs_f64();
-            let mut done = job.clone();
-            result = self.keep(&mut done, &run, &outcome);
-            *job = done;
-        });
+        let Some(mut done) = self.board.job(id) else { return Ok(()) };
+        done.centres = finished_centres(&outcome);
+        let result = self.keep(&mut done, &run, &outcome);
+        self.board.change(id, |job| *job = done);
         result
+    }
+
+    /// Asks all centres once; the study ready to run where all have said yes.
+    fn asked(&self, id: &str, text: &str) -> Result<Option<(Researcher, StudyRun)>, Words> {
+        let (researcher, run) = self.plan(self.read(text)?)?;
+        let answers = researcher.submit(&run, None, false).map_err(|error| words(&error))?;
+        let mut statuses = Vec::with_capacity(answers.len());
+        for (_, status) in answers {
+            statuses.push(status.map_err(|error| words(&error))?);
+        }
+        let goes_on = self.board.change(id, |job| job.answered(&statuses));
+        let open = [RequestState::Approved, RequestState::Waiting, RequestState::Question];
+        if let Some(no) = statuses.iter().find(|it| !open.contains(&it.state)) {
+            let code = if no.code.is_empty() { "K0616" } else { &no.code };
+            let text = format!("{}: {} {}", no.centre, no.state, no.note);
+            return Err((code.to_owned(), text.trim().to_owned()));
+        }
+        let all = statuses.iter().all(|it| it.state == RequestState::Approved);
+        Ok((goes_on && all).then_some((researcher, run)))
     }
 
     /// Writes the files of a result, and says in the job how it ended.
