@@ -18,6 +18,7 @@ use crate::pgx::PgxOptions;
 use crate::power::{AdjustOptions, PowerCommand};
 use crate::prs::PrsCommand;
 use crate::request::RequestCommand;
+use crate::result::ResultCommand;
 use crate::screen::Screen;
 use crate::steward::{PolicyCommand, StewardCommand};
 use crate::submit::{Patience, SubmitOptions};
@@ -87,6 +88,9 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "results")]
         out: PathBuf,
     },
+    /// A result's folder: check it, run it again, print it.
+    #[command(subcommand)]
+    Result(ResultCommand),
     /// One analysis on one line.
     #[command(flatten)]
     Analysis(AnalysisCommand),

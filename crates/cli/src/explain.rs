@@ -339,6 +339,11 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("K0601", "A centre refuses.", "The text says why; ask its data steward."),
     (
+        "K0629",
+        "Patients were added, or other results released, since the plan was made; nothing was computed.",
+        "Run the command again: it plans anew.",
+    ),
+    (
         "K0630",
         "audit-unavailable: the audit log could not be written.",
         "What cannot be logged does not happen. Look at the disk, then start the node again.",

@@ -5,6 +5,7 @@ mod arguments;
 mod audit;
 mod bench;
 mod budget;
+mod bundle;
 mod consent;
 mod data;
 mod demo;
@@ -42,6 +43,7 @@ mod regions;
 mod render;
 mod report;
 mod request;
+mod result;
 mod results;
 mod screen;
 mod steward;
@@ -87,6 +89,7 @@ fn run(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
         Command::Run { study, network, patience, out } => {
             study::run_file(&study, (&network, &patience, &out), screen)
         }
+        Command::Result(command) => result::result(command, screen),
         Command::Request(command) => request::request(command, screen),
         Command::Steward(command) => steward::steward(command, screen),
         Command::Policy(command) => steward::policy(command, screen),

@@ -78,6 +78,7 @@ pub(crate) fn pages(options: &PagesOptions, screen: &Screen) -> Result<(), Failu
     };
     let serving = serve_centre_pages(&options.dir, &served)?;
     crate::ui::say(&serving, screen);
+    crate::processes::say_ready();
     serving.wait();
     Ok(())
 }

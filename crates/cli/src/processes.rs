@@ -132,8 +132,15 @@ pub(crate) fn serve(
     let ready: fn(String) = |address| {
         let mut out = std::io::stdout().lock();
         let _closed = writeln!(out, "ready {address}").and_then(|()| out.flush());
+        say_ready();
     };
     Ok(daemon(folder, ready)?)
+}
+
+/// Tells systemd, where it has started this process, that it serves.
+pub(crate) fn say_ready() {
+    // whoever started it otherwise listens on standard output
+    let _told = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 }
 
 /// Ends a process that an earlier command started, if it is still the same one.

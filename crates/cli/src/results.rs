@@ -1,5 +1,6 @@
 //! What a run leaves: CSV tables, ledger, plan, report; and what the screen shows of it.
 
+use crate::bundle;
 use crate::failure::Failure;
 use crate::figures;
 use crate::gwas_figures;
@@ -176,7 +177,7 @@ pub(crate) fn write(
     write_private(&out.join("study.json"), run.study.canonical().as_bytes())?;
     let page = report::page(run, outcome, elapsed);
     write_private(&out.join("report.html"), page.as_bytes())?;
-    Ok(())
+    bundle::write(run, outcome, out)
 }
 
 /// The model file of an analysis that predicts.

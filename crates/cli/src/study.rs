@@ -38,7 +38,29 @@ pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Re
     let researcher = connect(&network.network)?;
     let run = researcher.plan(study, network.topology.into())?;
     show_plan(&run.plan, screen);
+    show_forecast(&researcher, &run, screen);
     Ok(())
+}
+
+/// How long it will take about, and what it spends of budgets; for people only, as it is no part of the
+/// plan that all agree on.
+fn show_forecast(researcher: &Researcher, run: &StudyRun, screen: &Screen) {
+    let it = researcher.forecast(run);
+    screen.table(&format!(
+        "Forecast   {:.0} to {:.0} s, with {} exchanges, answers within {:.1} ms and lines of {:.0} Mbit/s",
+        it.seconds_from.max(1.0).floor(),
+        it.seconds_to.ceil(),
+        run.plan.rounds,
+        it.round_trip_milliseconds,
+        it.megabits_taken
+    ));
+    for it in researcher.budgets(run) {
+        let fits = if it.fits() { "" } else { ": too much, it will be refused" };
+        screen.table(&format!(
+            "Budget     {}: {} {} spent of {}, this study {}{fits}",
+            it.centre, it.currency, it.spent, it.limit, it.asked
+        ));
+    }
 }
 
 /// Connects to the network of a file.
@@ -134,6 +156,21 @@ fn study_of(command: &AnalysisCommand, analysis: Vec<konsil_analyses::Request>) 
     Study { study: head, cohort, analysis, release, score: Vec::new() }
 }
 
+/// Runs a study again that has run before, under the same rules, and writes what comes out.
+pub(crate) fn run_again(
+    (study, hash): (Study, &str),
+    network: &NetworkOptions,
+    (place, patience): (Place<'_>, &Patience),
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let researcher = connect(&network.network)?;
+    let run = researcher.plan(study, network.topology.into())?;
+    if run.plan.study_hash != hash {
+        screen.note("! the centres' rules have changed since: this is not quite the same study");
+    }
+    run_planned(&researcher, run, (patience, place), screen)
+}
+
 /// Runs a study that a command has made.
 pub(crate) fn run_made(
     study: Study,
@@ -154,6 +191,7 @@ fn run(
     let run = researcher.plan(study, network.topology.into())?;
     if dry_run {
         show_plan(&run.plan, screen);
+        show_forecast(&researcher, &run, screen);
         return Ok(());
     }
     run_planned(&researcher, run, (patience, place), screen)

@@ -61,12 +61,12 @@ impl Hooks for CommandHooks {
         outcome: &Outcome,
         place: Place<'_>,
     ) -> Result<String, (String, String)> {
-        let out = results::Place::new(place.folder);
-        results::write(run, outcome, (out, place.elapsed)).map_err(words)?;
         let summary = results::summary(run, outcome, place.elapsed);
         let path = place.folder.join("result.json");
         write_private(&path, format!("{summary:#}\n").as_bytes())
             .map_err(|error| words(error.into()))?;
+        let out = results::Place::new(place.folder);
+        results::write(run, outcome, (out, place.elapsed)).map_err(words)?;
         Ok(report::of(run, outcome, place.elapsed).to_body())
     }
 }

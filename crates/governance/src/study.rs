@@ -161,6 +161,19 @@ impl Study {
         Ok(study)
     }
 
+    /// Reads a study in its canonical form, as a result's folder has it.
+    ///
+    /// # Errors
+    /// [`StudyError`].
+    pub fn parse_canonical(text: &str) -> Result<Self, StudyError> {
+        let study: Self = serde_json::from_str(text).map_err(|error| StudyError::Value {
+            id: "study.json".to_owned(),
+            what: format!("cannot be read: {error}"),
+        })?;
+        study.check()?;
+        Ok(study)
+    }
+
     /// Names analyses that have no id, and checks.
     fn complete(&mut self) -> Result<(), StudyError> {
         for (at, analysis) in self.analysis.iter_mut().enumerate() {

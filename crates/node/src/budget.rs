@@ -4,14 +4,16 @@
 //! leaves it spent.
 
 use crate::audit::{at_one_moment, whole};
+use crate::centre::CentreNode;
 use crate::config::{NodeConfig, read_toml};
+use crate::control::BudgetState;
 use crate::error::NodeError;
 use crate::state::State;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use konsil_governance::audit::{Event, Hash};
 use konsil_governance::budget::{
-    Amount, Balance, BudgetError, BudgetRecord, Cost, Currency, Ledger, Limits,
+    Amount, Balance, BudgetError, BudgetRecord, Cost, Currency, Ledger, Limits, Scope,
 };
 use konsil_governance::to_hex;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -160,6 +162,31 @@ pub(crate) fn exact_cost(
 /// What a release with noise costs.
 pub(crate) fn noisy_cost(exact: Cost, rho_nano: u64) -> Cost {
     Cost { currency: Currency::Dp, amount: Amount(rho_nano), ..exact }
+}
+
+impl CentreNode {
+    /// What was spent for the data set in this year, of the budgets that have a limit. One that a
+    /// rollback has made void has nothing left.
+    pub(crate) fn budget_states(&self) -> Result<Vec<BudgetState>, NodeError> {
+        let limits = &self.config.budget;
+        let known = [
+            (Currency::Dp, limits.lineage_year_rho),
+            (Currency::Exact, limits.lineage_year_exposure),
+        ];
+        if known.iter().all(|(_, limit)| limit.is_none()) {
+            return Ok(Vec::new());
+        }
+        let ledger = self.state.ledger()?;
+        let void = self.state.budget_void()?.is_some();
+        let year = self.clock.now().to_zoned(TimeZone::UTC).year();
+        let scope = Scope::LineageYear(self.config.dataset.clone(), year);
+        let state = |(currency, limit): (Currency, Option<Amount>)| {
+            let limit = limit?;
+            let spent = if void { limit } else { ledger.spent(&scope, currency) };
+            Some(BudgetState { currency, spent, limit })
+        };
+        Ok(known.into_iter().filter_map(state).collect())
+    }
 }
 
 /// What a node's budgets have spent.

@@ -99,6 +99,7 @@ impl CentreNode {
             dataset: self.config.dataset.clone(),
             rows_at_most: rows_at_most(dataset.rows()),
             lineage: self.state.lineage()?,
+            budget: self.budget_states()?,
             rules: self.desk.policy()?.rules,
             dictionary_name: format!("{}@{}", dictionary.name, dictionary.version),
             dictionary: dictionary.to_csv(),

@@ -4,6 +4,7 @@ use crate::config::Peer;
 use crate::error::NodeError;
 use crate::lineage::Earlier;
 use crate::requests::RequestStatus;
+use konsil_governance::budget::{Amount, Currency};
 use konsil_governance::{Revealed, Signed, StudyRequest};
 use konsil_net::{Channel, Frame, Kind};
 use serde::de::DeserializeOwned;
@@ -88,6 +89,17 @@ pub struct Presence {
     pub time: i64,
 }
 
+/// What a centre's budget has spent of what it allows, for its data set in this year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetState {
+    /// In which currency.
+    pub currency: Currency,
+    /// Spent, reservations included.
+    pub spent: Amount,
+    /// The limit.
+    pub limit: Amount,
+}
+
 /// A centre's public description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
@@ -104,6 +116,9 @@ pub struct Description {
     /// Earlier releases whose patients the centre keeps.
     #[serde(default)]
     pub lineage: Vec<Earlier>,
+    /// Budgets that have a limit.
+    #[serde(default)]
+    pub budget: Vec<BudgetState>,
     /// Name and version of the dictionary: `hmsp@4`.
     pub dictionary_name: String,
     /// The dictionary as CSV.

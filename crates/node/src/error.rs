@@ -136,6 +136,9 @@ pub enum NodeError {
     /// This centre says no.
     #[error("refused: {0}")]
     Refused(String),
+    /// What the plan was made of has changed; a new plan may run.
+    #[error("refused: {0}; plan again")]
+    Stale(&'static str),
     /// A membership is over.
     #[error(
         "membership-expired: the membership of {name} ended on {last}; the administrator of the \
@@ -251,6 +254,7 @@ impl NodeError {
             Self::ConsentFile(_) => "K0651",
             Self::Wire { error, .. } => wire_code(error),
             Self::Refused(_) => "K0601",
+            Self::Stale(_) => "K0629",
             Self::Expired { .. } => "K0660",
             Self::Network(error) => error.code(),
             Self::Governance(refusal) => refusal.code(),

@@ -22,6 +22,7 @@ mod dictionaries;
 mod doctor;
 mod error;
 mod events;
+mod forecast;
 mod genotypes;
 mod keys;
 mod lifecycle;
@@ -55,13 +56,14 @@ pub use config::{
     DealerConfig, NetworkFile, NodeConfig, Peer, read_toml, write_private, write_toml,
 };
 pub use consent::{ConsentCounts, Source};
-pub use control::{Description, Presence, RunSummary};
+pub use control::{BudgetState, Description, Presence, RunSummary};
 pub use dealer::serve_dealer;
 pub use decisions::RequestView;
 pub use desk::Desk;
 pub use dictionaries::{accepted_csv, accepted_path};
 pub use doctor::{Finding, Mark, Patient, examine};
 pub use error::NodeError;
+pub use forecast::{BudgetForecast, Forecast};
 pub use genotypes::freeze_genotypes;
 pub use keys::{CentreKey, ask_passphrase, open_key, open_or_make_key, read_passphrase};
 pub use memberships::{Membership, SubjectUse};

@@ -185,8 +185,7 @@ impl CentreNode {
         {
             return Ok(());
         }
-        let what = "results were released since the plan was made; plan again";
-        Err(NodeError::Refused(what.to_owned()))
+        Err(NodeError::Stale("results were released since the plan was made"))
     }
 
     /// Sets of patients that become comparable, and how many of this centre's are in each, and in one

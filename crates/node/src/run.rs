@@ -101,8 +101,7 @@ fn admitted(
     let rows = request.rows_at_most.clone();
     let setting = Setting { policy: checked.study.policy(), rows_at_most: rows, noise: None };
     if request.rows_at_most.get(checked.me) != Some(&rows_at_most(dataset.rows())) {
-        let what = "the data set has changed since the plan; plan again";
-        return Err(NodeError::Refused(what.to_owned()));
+        return Err(NodeError::Stale("the data set has changed since the plan"));
     }
     let consenting = node.consenting(dataset, &checked.study.study.purpose)?;
     let dataset = node.scored(consenting.clone(), &checked.study)?;

@@ -3,7 +3,30 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+
+/// The media type of problems.
+const PROBLEM: &str = "application/problem+json";
+
+/// A description as it is served: with this program's version, and problems under their media type.
+pub(crate) fn described(mut interface: OpenApi) -> Value {
+    interface.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let mut value = serde_json::to_value(interface).unwrap_or_default();
+    let paths = value["paths"].as_object_mut().into_iter().flat_map(|it| it.values_mut());
+    let operations = paths.filter_map(Value::as_object_mut).flat_map(|it| it.values_mut());
+    let responses = operations.filter_map(|it| it.get_mut("responses")?.as_object_mut()).flatten();
+    for (_, response) in responses.filter(|(status, _)| status.starts_with(['4', '5'])) {
+        let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else {
+            continue;
+        };
+        if let Some(body) = content.remove("application/json") {
+            content.insert(PROBLEM.to_owned(), body);
+        }
+    }
+    value
+}
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -110,6 +110,7 @@ fn routes(desk: Shared) -> Router {
         .route("/jobs/{id}/progress", get(run::progress))
         .route("/jobs/{id}/cancel", post(run::cancel))
         .route("/jobs/{id}/files/{name}", get(run::file))
+        .route("/jobs/{id}/bundle", get(run::bundle))
         .merge(api::routes())
         .layer(DefaultBodyLimit::max(BODY_MOST))
         .fallback(pages::nothing)

@@ -1,7 +1,17 @@
-//! Codes of the pages and of the interface for programs.
+//! Codes of results' folders, of the pages and of the interface for programs.
 
 /// Code, meaning, remedy.
 pub(super) const CODES: &[(&str, &str, &str)] = &[
+    (
+        "K0803",
+        "A result's folder is not as it was written: a file is missing or another, or its description cannot be read.",
+        "The text names the file. Take the folder from whoever has it as it was written; the numbers in this one may be anybody's.",
+    ),
+    (
+        "K0804",
+        "A study that was run again gave other numbers.",
+        "The text names them. Patients were added or corrected since, or the centres' rules have changed: compare  konsil plan  with plan.json of the old folder.",
+    ),
     (
         "K0901",
         "The pages cannot be served at this address.",
@@ -41,6 +51,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "K0908",
         "A call cannot be read.",
         "The text says what is wrong; the interface is described at /api/openapi.json.",
+    ),
+    (
+        "K0910",
+        "The idempotency key of a call was used for another study.",
+        "Choose a new key for each new question.",
     ),
     ("K0909", "A study cannot be withdrawn any more.", "What centres compute goes to its end."),
 ];

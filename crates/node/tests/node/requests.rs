@@ -111,7 +111,7 @@ fn wrong_parties(network: &Network) -> Vec<Case> {
         ("K0601", "list of the network", members(&|it| it[2]["name"] = json!("../../x"))),
         ("K0601", "dealer", with("dealer", json!({"name": "dealer", "key": key}))),
         ("K0601", "sizes", with("rows_at_most", json!([64, 64]))),
-        ("K0601", "plan again", with("rows_at_most", json!([128, 64, 64]))),
+        ("K0629", "plan again", with("rows_at_most", json!([128, 64, 64]))),
         ("K0430", "session", with("session", json!("zz"))),
         ("K0430", "session", with("session", json!("'; drop table runs; --"))),
         ("K0430", "result key", with("result_key", json!("ü"))),

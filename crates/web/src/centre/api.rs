@@ -2,7 +2,7 @@
 
 use crate::centre::Shared;
 use crate::centre::steward::{Signed, waited};
-use crate::problem::Problem;
+use crate::problem::{Problem, described};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -50,9 +50,7 @@ pub(crate) fn routes() -> Router<Shared> {
 struct Interface;
 
 async fn description() -> Response {
-    let mut interface = Interface::openapi();
-    interface.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    Json(interface).into_response()
+    Json(described(Interface::openapi())).into_response()
 }
 
 fn problem((code, text): (String, String)) -> Problem {
@@ -213,7 +211,7 @@ struct EntryView {
 #[derive(serde::Deserialize)]
 struct Of {
     study: Option<String>,
-    after: Option<u64>,
+    after: Option<i64>,
 }
 
 /// Entries of a page.
@@ -222,7 +220,7 @@ const PAGE: usize = 500;
 /// The log, 500 entries at a time. For stewards and administrators.
 #[utoipa::path(get, path = "/api/v1/audit", params(
     ("study" = Option<String>, Query, description = "Only what concerns this study."),
-    ("after" = Option<u64>, Query, description = "Only entries with a larger number.")),
+    ("after" = Option<i64>, Query, description = "Only entries with a larger number.")),
     responses((status = 200, body = [EntryView]), (status = 400, body = Problem),
     (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn audit(
@@ -235,7 +233,8 @@ async fn audit(
     let study = of.study.clone();
     let read = waited(&office, move |office| audit_entries(&office.folder, study.as_deref(), None));
     let entries = read.await.map_err(problem)?;
-    let later = entries.iter().filter(|(record, _)| record.seq > of.after.unwrap_or(0));
+    let after = of.after.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    let later = entries.iter().filter(|(record, _)| record.seq > after);
     let entry =
         |(record, event): &(konsil_governance::audit::Record, konsil_governance::audit::Event)| {
             let time = Timestamp::from_second(record.time).map(|it| it.to_string());

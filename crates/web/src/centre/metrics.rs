@@ -51,7 +51,7 @@ fn numbers(office: &Shared) -> Result<String, NodeError> {
     head(&mut text, ("konsil_requests_pending", "gauge"), "Requests that wait for a steward.");
     let waiting = requests.iter().filter(|it| it.state == RequestState::Waiting).count();
     let _written = writeln!(text, "konsil_requests_pending {waiting}");
-    head(&mut text, ("konsil_audit_sequence", "counter"), "Entries of the audit log.");
+    head(&mut text, ("konsil_audit_sequence", "gauge"), "Entries of the audit log.");
     let entries = audit_entries(&office.folder, None, None)?.len();
     let _written = writeln!(text, "konsil_audit_sequence {entries}");
     let findings = examine(&office.folder, Patient::Centre, &office.clock);

@@ -128,6 +128,7 @@ impl Workbench {
 
     /// The same, for people to read.
     pub(crate) fn plan_view(&self, study: Study) -> Result<PlanView, Words> {
-        Ok(PlanView::from(&self.plan(study)?.1.plan))
+        let (researcher, run) = self.plan(study)?;
+        Ok(PlanView::of(&researcher, &run))
     }
 }

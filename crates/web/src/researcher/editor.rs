@@ -77,6 +77,9 @@ struct PlanPage {
     sent: String,
     sent_exact: String,
     dealt: String,
+    /// Seconds at least and at most.
+    from: String,
+    to: String,
 }
 
 /// Lines that end as on this system: browsers send them otherwise.
@@ -388,6 +391,10 @@ async fn plan(desk: &Shared, f: Frame, (study, known): (Study, &Known)) -> Respo
             sent: view::bytes(plan.sent_bytes),
             sent_exact: view::bytes_exact(plan.sent_bytes),
             dealt: view::bytes(plan.dealt_bytes),
+            from: view::seconds(
+                plan.forecast.as_ref().map_or(0.0, |it| it.seconds_from.max(1.0).floor()),
+            ),
+            to: view::seconds(plan.forecast.as_ref().map_or(0.0, |it| it.seconds_to.ceil())),
             toml,
             plan,
         }),

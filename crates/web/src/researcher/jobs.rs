@@ -17,12 +17,15 @@ use tokio::sync::broadcast;
 
 /// How often centres that have not decided are asked.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// The code of a plan that others' results have made old, and how often one plans anew.
+const STALE: &str = "K0629";
+const PLANS_MOST: usize = 10;
 /// How codes of links and of parties that are away begin.
 const AWAY: &str = "K04";
 /// Changes that a slow listener may fall behind.
 const BEHIND_MOST: usize = 256;
 /// Files of a job that are not part of its result.
-const OWN_FILES: [&str; 3] = ["job.json", "study.toml", "body.html"];
+const OWN_FILES: [&str; 2] = ["job.json", "body.html"];
 
 /// All jobs of a folder.
 pub(crate) struct Board {
@@ -127,10 +130,10 @@ impl Workbench {
     /// Begins a job: its study is asked for at all centres, and runs when all have said yes.
     pub(crate) fn start(self: &Arc<Self>, text: &str) -> Result<Job, Words> {
         let study = self.read(text)?;
-        let run = self.plan(study.clone())?.1;
+        let (researcher, run) = self.plan(study.clone())?;
         let internal = |error: WebError| (error.code().to_owned(), error.to_string());
         let id = token().map_err(internal)?.get(..8).unwrap_or_default().to_owned();
-        let plan = PlanView::from(&run.plan);
+        let plan = PlanView::of(&researcher, &run);
         let job = Job::new(&id, &study, plan);
         self.board.put(job.clone()).map_err(internal)?;
         if let Some(folder) = self.board.folder_of(&id) {
@@ -141,7 +144,7 @@ impl Workbench {
         Ok(job)
     }
 
-    /// The same, once for each key; an empty key is none.
+    /// The same, once for each key; an empty key is none, and one of another study is refused.
     pub(crate) fn start_once(self: &Arc<Self>, text: &str, key: &str) -> Result<Job, Words> {
         if key.is_empty() {
             return self.start(text);
@@ -149,7 +152,12 @@ impl Workbench {
         // held while the job begins, so that a second call waits for the first
         let mut keys = self.board.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(job) = keys.get(key).and_then(|id| self.board.job(id)) {
-            return Ok(job);
+            let kept = self.board.folder_of(&job.id).unwrap_or_default().join("study.toml");
+            if fs::read_to_string(kept).is_ok_and(|it| it == text) {
+                return Ok(job);
+            }
+            let what = "this idempotency key was used for another study; choose a new one";
+            return Err(("K0910".to_owned(), what.to_owned()));
         }
         let job = self.start(text)?;
         keys.insert(key.to_owned(), job.id.clone());
@@ -214,7 +222,21 @@ impl Workbench {
         });
     }
 
+    /// Waits for all centres' yes, and runs. What was released by others meanwhile belongs to the plan:
+    /// then it is made anew.
     fn ask_and_run(&self, id: &str) -> Result<(), Words> {
+        for _ in 1..PLANS_MOST {
+            match self.ask_and_run_once(id) {
+                Err((code, _)) if code == STALE => {
+                    self.board.change(id, |job| job.state = JobState::Waiting);
+                }
+                ended => return ended,
+            }
+        }
+        self.ask_and_run_once(id)
+    }
+
+    fn ask_and_run_once(&self, id: &str) -> Result<(), Words> {
         let folder = self.board.folder_of(id).unwrap_or_default();
         let path = folder.join("study.toml");
         let text = fs::read_to_string(&path)

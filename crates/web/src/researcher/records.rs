@@ -1,7 +1,7 @@
 //! What is kept of a job: a file of the researcher's folder, written anew at each step.
 
 use konsil_governance::{Plan, Study};
-use konsil_node::{Clock, RequestStatus, rfc_3339};
+use konsil_node::{BudgetForecast, Clock, Forecast, RequestStatus, Researcher, StudyRun, rfc_3339};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -88,6 +88,37 @@ pub(crate) struct PlanView {
     pub(crate) rules: String,
     pub(crate) guarantee: String,
     pub(crate) noise: Option<String>,
+    /// How long it will take about; absent in jobs of earlier versions.
+    #[serde(default)]
+    pub(crate) forecast: Option<ForecastView>,
+    /// What it spends of budgets that have a limit.
+    #[serde(default)]
+    pub(crate) budgets: Vec<BudgetView>,
+}
+
+/// How long a run will take about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ForecastView {
+    pub(crate) seconds_from: f64,
+    pub(crate) seconds_to: f64,
+    /// How long the slowest centre took to answer this computer.
+    pub(crate) round_trip_milliseconds: f64,
+    /// The line that is taken between centres, in megabits a second.
+    pub(crate) megabits_taken: f64,
+}
+
+/// A centre's budget for its data set in this year.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct BudgetView {
+    pub(crate) centre: String,
+    /// `rho` of results with noise, or `exposure` by exact results.
+    pub(crate) currency: String,
+    /// Decimal numbers.
+    pub(crate) spent: String,
+    pub(crate) asked: String,
+    pub(crate) left_after: String,
+    pub(crate) limit: String,
+    pub(crate) fits: bool,
 }
 
 /// One analysis of a plan.
@@ -135,6 +166,35 @@ impl From<&Plan> for PlanView {
             rules: plan.rules.in_words(),
             guarantee: plan.guarantee.clone(),
             noise: plan.noise.clone(),
+            forecast: None,
+            budgets: Vec::new(),
+        }
+    }
+}
+
+impl PlanView {
+    /// A plan, with what the centres answer now.
+    pub(crate) fn of(researcher: &Researcher, run: &StudyRun) -> Self {
+        let Forecast { seconds_from, seconds_to, round_trip_milliseconds, megabits_taken } =
+            researcher.forecast(run);
+        let budget = |it: BudgetForecast| BudgetView {
+            fits: it.fits(),
+            currency: it.currency.to_string(),
+            spent: it.spent.to_string(),
+            asked: it.asked.to_string(),
+            left_after: it.limit.minus(it.spent).minus(it.asked).to_string(),
+            limit: it.limit.to_string(),
+            centre: it.centre,
+        };
+        Self {
+            forecast: Some(ForecastView {
+                seconds_from,
+                seconds_to,
+                round_trip_milliseconds,
+                megabits_taken,
+            }),
+            budgets: researcher.budgets(run).into_iter().map(budget).collect(),
+            ..Self::from(&run.plan)
         }
     }
 }

@@ -12,6 +12,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fs;
+use std::io::{self, Cursor};
+use zip::write::SimpleFileOptions;
 
 /// The steps of a job, by the messages that name them.
 const STEPS: [&str; 6] =
@@ -230,6 +232,41 @@ pub(crate) fn file_of(desk: &Shared, id: &str, name: &str) -> Option<Response> {
         }
     }
     Some(response)
+}
+
+/// All files of a result as one zip.
+pub(crate) fn bundle_of(desk: &Shared, id: &str) -> Option<Response> {
+    let job = desk.bench.board.job(id).filter(|it| !it.files.is_empty())?;
+    let folder = desk.bench.board.folder_of(id)?;
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    // results are the researcher's own, as their files are
+    let options = SimpleFileOptions::default().unix_permissions(0o600).large_file(true);
+    for name in &job.files {
+        let mut file = fs::File::open(folder.join(name)).ok()?;
+        writer.start_file(format!("{id}/{name}"), options).ok()?;
+        io::copy(&mut file, &mut writer).ok()?;
+    }
+    let bytes = writer.finish().ok()?.into_inner();
+    let name = format!("attachment; filename=\"konsil-{id}.zip\"");
+    let head =
+        [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Some((head, bytes).into_response())
+}
+
+/// `GET /jobs/{id}/bundle`.
+pub(crate) async fn bundle(
+    State(desk): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let (_, f) = match signed_in(&desk, &headers, &format!("/jobs/{id}")) {
+        Ok(it) => it,
+        Err(page) => return *page,
+    };
+    bundle_of(&desk, &id).unwrap_or_else(|| {
+        let text = f.t("error-no-file");
+        failed(f, StatusCode::NOT_FOUND, ("K0906", &text))
+    })
 }
 
 /// `GET /jobs/{id}/files/{name}`.

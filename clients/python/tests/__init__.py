@@ -1,0 +1,1 @@
+"""Tests, by the standard library alone: ``KONSIL_PROGRAM=konsil python -m unittest`` in clients/python."""

@@ -1,0 +1,3 @@
+library(testthat)
+library(konsil)
+test_check("konsil")
