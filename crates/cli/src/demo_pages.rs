@@ -9,7 +9,7 @@ use konsil_mpc::Topology;
 use konsil_net::Identity;
 use konsil_node::{Clock, Desk, NodeError, Outcome, RequestStatus, Researcher, StudyRun};
 use konsil_web::{
-    CentreOptions, Links, ResearcherOptions, Role, Serving, Workbench, add_account,
+    CentreOptions, Links, NewAccount, ResearcherOptions, Role, Serving, Workbench, add_account,
     serve_centre_pages, serve_researcher,
 };
 use serde_json::{Value, json};
@@ -59,8 +59,16 @@ pub(crate) fn serve(
     for centre in lab.centres() {
         let folder = lab.centre_folder(centre);
         let key = Path::new("steward.key");
-        add_account(&folder, ("steward", PASSWORD), (&[Role::Steward], Some(key)))?;
-        add_account(&folder, ("admin", PASSWORD), (&[Role::Admin], None))?;
+        let admin = NewAccount {
+            name: "admin",
+            password: Some(PASSWORD),
+            roles: &[Role::Admin],
+            key: None,
+            oidc: None,
+        };
+        add_account(&folder, &admin)?;
+        let roles = &[Role::Steward];
+        add_account(&folder, &NewAccount { name: "steward", roles, key: Some(key), ..admin })?;
         let options = CentreOptions {
             listen: "127.0.0.1:0".to_owned(),
             hosts: Vec::new(),

@@ -7,7 +7,7 @@ use crate::screen::Screen;
 use clap::{Args, Subcommand};
 use konsil_node::{ask_passphrase, read_passphrase};
 use konsil_web::{
-    CentreOptions, Role, add_account, read_accounts, remove_account, serve_centre_pages,
+    CentreOptions, NewAccount, Role, add_account, read_accounts, remove_account, serve_centre_pages,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -40,6 +40,12 @@ pub(crate) enum AccountCommand {
         /// The steward's key with which decisions are signed, from the centre's folder on.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// What the centre's sign-in server (oidc.toml) calls the person, who may then sign in there.
+        #[arg(long, value_name = "NAME")]
+        oidc: Option<String>,
+        /// No password: the person signs in by --oidc only, and decides nothing.
+        #[arg(long, requires = "oidc", conflicts_with_all = ["key", "password_file"])]
+        no_password: bool,
         /// A file of mode 600 with the password; otherwise it is asked for.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
@@ -85,18 +91,27 @@ pub(crate) fn pages(options: &PagesOptions, screen: &Screen) -> Result<(), Failu
 
 pub(crate) fn account(command: AccountCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
-        AccountCommand::Add { name, role, key, password_file, dir } => {
+        AccountCommand::Add { name, role, key, oidc, no_password, password_file, dir } => {
             desk(&dir)?;
             let password = match password_file {
-                Some(path) => read_passphrase(&path)?,
-                None => ask_passphrase(&format!("Password of {name}"))?,
+                _ if no_password => None,
+                Some(path) => Some(read_passphrase(&path)?),
+                None => Some(ask_passphrase(&format!("Password of {name}"))?),
             };
-            let password = str::from_utf8(&password)
-                .map_err(|_| Failure::usage("the password is no text in UTF-8"))?;
+            let password = password.as_ref().map(|it| str::from_utf8(it)).transpose();
+            let password =
+                password.map_err(|_| Failure::usage("the password is no text in UTF-8"))?;
             if let Some(key) = &key {
                 crate::request::open_key(&dir.join(key))?;
             }
-            add_account(&dir, (&name, password), (&role, key.as_deref()))?;
+            let new = NewAccount {
+                name: &name,
+                password,
+                roles: &role,
+                key: key.as_deref(),
+                oidc: oidc.as_deref(),
+            };
+            add_account(&dir, &new)?;
             screen.note(&format!("✓ {name} can sign in"));
             screen.json_line(&json!({"schema": "konsil.account.v1", "name": name, "roles": role}));
             Ok(())

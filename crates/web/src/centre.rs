@@ -9,13 +9,15 @@ mod admin;
 mod api;
 mod doors;
 mod metrics;
+mod oidc;
 mod patient;
 mod steward;
 
-pub use accounts::{Account, Role, add_account, read_accounts, remove_account};
+pub use accounts::{Account, NewAccount, Role, add_account, read_accounts, remove_account};
 
 use crate::assets::asset;
 use crate::centre::accounts::Who;
+use crate::centre::oidc::Oidc;
 use crate::error::WebError;
 use crate::page::Links;
 use crate::researcher::language_of;
@@ -55,6 +57,8 @@ pub(crate) struct Office {
     pub(crate) demo_token: Option<String>,
     pub(crate) metrics_token: String,
     pub(crate) links: Links,
+    /// The centre's own sign-in server.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 pub(crate) type Shared = Arc<Office>;
@@ -91,6 +95,7 @@ pub fn serve_centre_pages(folder: &Path, options: &CentreOptions) -> Result<Serv
         demo_token,
         metrics_token,
         links: options.demo.clone().unwrap_or_default(),
+        oidc: Oidc::read(folder, (address.port(), options.secure))?,
     };
     serve(listening, routes(Arc::new(office)), (&options.hosts, url))
 }
@@ -101,6 +106,8 @@ fn routes(office: Shared) -> Router {
         .route("/login", get(doors::login).post(doors::sign_in))
         .route("/logout", post(doors::leave))
         .route("/demo", get(doors::demo))
+        .route("/oidc/start", get(oidc::start))
+        .route("/oidc/back", get(oidc::back))
         .route("/language/{tag}", get(language_of))
         .route("/inbox", get(steward::inbox))
         .route("/requests/{number}", get(steward::request).post(steward::decide))

@@ -24,7 +24,8 @@ mod texts;
 mod view;
 
 pub use centre::{
-    Account, CentreOptions, Role, add_account, read_accounts, remove_account, serve_centre_pages,
+    Account, CentreOptions, NewAccount, Role, add_account, read_accounts, remove_account,
+    serve_centre_pages,
 };
 pub use error::WebError;
 pub use page::Links;

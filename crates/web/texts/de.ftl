@@ -175,6 +175,10 @@ login-name = Name
 login-password = Passwort
 login-wrong = Name und Passwort passen nicht.
 login-wait = Zu viele Versuche. Warten Sie { $seconds } Sekunden.
+login-elsewhere = Mit der Anmeldung Ihrer Einrichtung
+login-elsewhere-failed = Die Anmeldung ist nicht gelungen: { $what }
+login-done = Angemeldet
+login-on = Weiter
 login-says = Konten legt die Verwaltung des Zentrums an: konsil node account add
 
 inbox-title = Anfragen an { $centre }

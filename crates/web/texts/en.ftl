@@ -175,6 +175,10 @@ login-name = Name
 login-password = Password
 login-wrong = Name and password do not fit.
 login-wait = Too many tries. Wait { $seconds } seconds.
+login-elsewhere = Sign in with your institution
+login-elsewhere-failed = Signing in did not work: { $what }
+login-done = Signed in
+login-on = Go on
 login-says = Accounts are made by the centre's administrator: konsil node account add
 
 inbox-title = Requests to { $centre }

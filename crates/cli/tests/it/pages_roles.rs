@@ -10,6 +10,8 @@ const PATHS: [&str; 20] = [
     "/",
     "/login",
     "/demo",
+    "/oidc/start",
+    "/oidc/back",
     "/inbox",
     "/requests/1",
     "/datasets",

@@ -45,8 +45,33 @@ pub struct Account {
     /// The steward's key with which decisions are signed: a file, from the centre's folder on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
-    /// What is kept of the password.
+    /// What the centre's sign-in server calls the person; without it only the password lets in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<String>,
+    /// What is kept of the password; nothing for an account without.
+    #[serde(default)]
     password: String,
+}
+
+/// An account to be made.
+#[derive(Clone, Copy)]
+pub struct NewAccount<'a> {
+    /// The name to sign in with: letters, digits and `-_.@`.
+    pub name: &'a str,
+    /// `None` for somebody who signs in elsewhere and decides nothing.
+    pub password: Option<&'a str>,
+    /// What the person may do.
+    pub roles: &'a [Role],
+    /// The steward's key, from the centre's folder on.
+    pub key: Option<&'a Path>,
+    /// What the centre's sign-in server calls the person.
+    pub oidc: Option<&'a str>,
+}
+
+impl std::fmt::Debug for NewAccount<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewAccount[{} {:?}]", self.name, self.roles)
+    }
 }
 
 impl std::fmt::Debug for Account {
@@ -93,11 +118,8 @@ pub fn read_accounts(folder: &Path) -> Result<Vec<Account>, WebError> {
 ///
 /// # Errors
 /// [`WebError::Account`] for a name or password that cannot be taken, [`WebError::Node`].
-pub fn add_account(
-    folder: &Path,
-    (name, password): (&str, &str),
-    (roles, key): (&[Role], Option<&Path>),
-) -> Result<(), WebError> {
+pub fn add_account(folder: &Path, new: &NewAccount<'_>) -> Result<(), WebError> {
+    let NewAccount { name, password, roles, key, oidc } = *new;
     let plain = |c: char| c.is_alphanumeric() || "-_.@".contains(c);
     if name.is_empty() || name.chars().count() > NAME_MOST || !name.chars().all(plain) {
         let what = "a name has 1 to 64 letters, digits and -_.@";
@@ -106,10 +128,21 @@ pub fn add_account(
     if roles.is_empty() {
         return Err(WebError::Account("give a role: --role steward or --role admin".to_owned()));
     }
+    if password.is_none() && (oidc.is_none() || key.is_some()) {
+        let what = "who has no password signs in elsewhere (--oidc) and decides nothing (no --key)";
+        return Err(WebError::Account(what.to_owned()));
+    }
     let mut accounts = read(folder)?;
     accounts.account.retain(|it| it.name != name);
-    let (password, key) = (keep(password)?, key.map(Path::to_owned));
-    accounts.account.push(Account { name: name.to_owned(), roles: roles.to_vec(), key, password });
+    if let Some(other) =
+        accounts.account.iter().find(|it| oidc.is_some() && it.oidc.as_deref() == oidc)
+    {
+        return Err(WebError::Account(format!("`{}` has this name of --oidc already", other.name)));
+    }
+    let password = password.map(keep).transpose()?.unwrap_or_default();
+    let (key, oidc) = (key.map(Path::to_owned), oidc.map(str::to_owned));
+    let (name, roles) = (name.to_owned(), roles.to_vec());
+    accounts.account.push(Account { name, roles, key, oidc, password });
     Ok(write_toml(&folder.join(FILE), &accounts)?)
 }
 
@@ -137,6 +170,13 @@ pub(crate) fn check(folder: &Path, name: &str, password: &str) -> Option<Who> {
     account.filter(|_| fits).map(|it| Who { name: it.name, roles: it.roles, key: it.key })
 }
 
+/// Whose account has this name at the centre's sign-in server.
+pub(crate) fn of_oidc(folder: &Path, name: &str) -> Option<Who> {
+    let accounts = read(folder).ok()?.account;
+    let account = accounts.into_iter().find(|it| it.oidc.as_deref() == Some(name))?;
+    Some(Who { name: account.name, roles: account.roles, key: account.key })
+}
+
 /// The same as it is now: an account that was taken away has no rights left.
 pub(crate) fn current(folder: &Path, name: &str) -> Option<Who> {
     let account = read(folder).ok()?.account.into_iter().find(|it| it.name == name)?;
@@ -152,14 +192,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let words = "correct horse battery";
-        add_account(at, ("anna", words), (&[Role::Steward], Some(Path::new("k")))).unwrap();
-        add_account(at, ("bert", words), (&[Role::Admin], None)).unwrap();
+        let new =
+            |name, password, roles| NewAccount { name, password, roles, key: None, oidc: None };
+        let add = |name, password, roles| add_account(at, &new(name, Some(password), roles));
+        let steward = new("anna", Some(words), &[Role::Steward]);
+        add_account(at, &NewAccount { key: Some(Path::new("k")), ..steward }).unwrap();
+        add("bert", words, &[Role::Admin]).unwrap();
         assert!(check(at, "anna", words).is_some_and(|it| it.is(Role::Steward)));
         assert!(
             check(at, "anna", "wrong horse battery").is_none()
                 && check(at, "carl", words).is_none()
         );
-        add_account(at, ("anna", "another horse here"), (&[Role::Admin], None)).unwrap();
+        add("anna", "another horse here", &[Role::Admin]).unwrap();
         assert!(check(at, "anna", words).is_none());
         assert_eq!(read_accounts(at).unwrap().len(), 2);
         let shown = format!("{:?}", read_accounts(at).unwrap());
@@ -167,12 +211,29 @@ mod tests {
         assert!(remove_account(at, "bert").unwrap() && !remove_account(at, "bert").unwrap());
         assert!(current(at, "bert").is_none() && current(at, "anna").is_some());
         for (name, password) in [("", words), ("an na", words), ("anna", "short")] {
-            assert!(add_account(at, (name, password), (&[Role::Admin], None)).is_err());
+            assert!(add(name, password, &[Role::Admin]).is_err());
         }
-        assert!(add_account(at, ("carl", words), (&[], None)).is_err());
+        assert!(add("carl", words, &[]).is_err());
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &std::fs::metadata(at.join(FILE)).unwrap().permissions(),
         );
         assert_eq!(mode & 0o077, 0);
+    }
+    // Who signs in elsewhere has no password here, and none lets in.
+    #[test]
+    fn an_account_of_a_sign_in_server_needs_no_password_and_decides_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let roles = &[Role::Admin];
+        let dora =
+            NewAccount { name: "dora", password: None, roles, key: None, oidc: Some("dora@a") };
+        add_account(at, &dora).unwrap();
+        assert!(of_oidc(at, "dora@a").is_some_and(|it| it.name == "dora"));
+        assert!(of_oidc(at, "dora").is_none() && of_oidc(at, "").is_none());
+        assert!(check(at, "dora", "").is_none());
+        let key = Some(Path::new("k"));
+        assert!(add_account(at, &NewAccount { key, ..dora }).is_err());
+        assert!(add_account(at, &NewAccount { oidc: None, ..dora }).is_err());
+        assert!(add_account(at, &NewAccount { name: "eva", ..dora }).is_err());
     }
 }

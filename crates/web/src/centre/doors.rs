@@ -17,10 +17,12 @@ use konsil_governance::audit::Event;
 use tokio::task::spawn_blocking;
 
 /// What everybody may see.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 11] = [
     "/",
     "/login",
     "/demo",
+    "/oidc/start",
+    "/oidc/back",
     "/transparency",
     "/healthz",
     "/readyz",
@@ -177,13 +179,26 @@ struct Login {
     centre: String,
     name: String,
     trouble: String,
+    /// Whether people may sign in at the centre's sign-in server.
+    elsewhere: bool,
+}
+
+fn login_page(office: &Shared, f: Frame, (name, trouble): (String, String)) -> Login {
+    let elsewhere = office.oidc.is_some();
+    Login { f, centre: office.desk.centre().to_owned(), name, trouble, elsewhere }
+}
+
+/// The page of signing in, with why signing in elsewhere did not.
+pub(crate) fn sign_in_failed(office: &Shared, headers: &HeaderMap, what: &str) -> Response {
+    let f = frame(office, headers, (None, "/login"));
+    let trouble = f.t1("login-elsewhere-failed", "what", what);
+    show_as(StatusCode::UNAUTHORIZED, &login_page(office, f, (String::new(), trouble)))
 }
 
 /// `GET /login`.
 pub(crate) async fn login(State(office): State<Shared>, headers: HeaderMap) -> Response {
     let f = frame(&office, &headers, (None, "/login"));
-    let centre = office.desk.centre().to_owned();
-    show(&Login { f, centre, name: String::new(), trouble: String::new() })
+    show(&login_page(&office, f, (String::new(), String::new())))
 }
 
 /// `POST /login`.
@@ -212,12 +227,11 @@ pub(crate) async fn sign_in(
             }
         }
     };
-    let centre = office.desk.centre().to_owned();
-    show_as(StatusCode::UNAUTHORIZED, &Login { f, centre, name, trouble })
+    show_as(StatusCode::UNAUTHORIZED, &login_page(&office, f, (name, trouble)))
 }
 
 /// Says in the log who signed in, or that somebody could not.
-fn log(office: &Shared, signed_in: bool, name: &str) {
+pub(crate) fn log(office: &Shared, signed_in: bool, name: &str) {
     let kind = if signed_in { "sign-in" } else { "sign-in-refused" };
     let known = current(&office.folder, name).is_some();
     // what is no account's name may be a password that went into the wrong field
