@@ -6,7 +6,7 @@ use crate::process::konsil;
 use std::fmt::Write;
 
 /// Everything that can be asked for, besides what is not there.
-const PATHS: [&str; 20] = [
+const PATHS: [&str; 22] = [
     "/",
     "/login",
     "/demo",
