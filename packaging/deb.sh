@@ -9,7 +9,7 @@ mkdir -p "$out"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-if ! readelf --file-header "$program" | grep -q 'Machine:.*X86-64'; then
+if ! readelf --file-header "$program" | grep 'Machine:.*X86-64' >/dev/null; then
   echo "$program is no program for x86-64" >&2
   exit 1
 fi
@@ -67,8 +67,8 @@ case "$libraries" in *libgcc_s*) depends="$depends, libgcc-s1 (>= $(newest GCC))
 depends="$depends, systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles"
 
 size="$(find "$root" -path "$root/DEBIAN" -prune -o -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }')"
-sed -e "s|@VERSION@|$version|" -e "s|@DEPENDS@|$depends|" -e "s|@SIZE@|$size|" \
-  -e "s|@MAINTAINER@|$maintainer|" "$packaging/deb/control" >"$root/DEBIAN/control"
+sed -e "s#@VERSION@#$version#" -e "s#@DEPENDS@#$depends#" -e "s#@SIZE@#$size#" \
+  -e "s#@MAINTAINER@#$maintainer#" "$packaging/deb/control" >"$root/DEBIAN/control"
 echo /etc/default/konsil >"$root/DEBIAN/conffiles"
 install -m 755 "$packaging"/deb/{postinst,prerm,postrm} "$root/DEBIAN/"
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by deb.sh and tarball.sh: what both are made from, and how both come out the same twice.
 set -euo pipefail
 # Other languages sort differently, another umask gives other modes: both would be other bytes.
@@ -19,7 +20,10 @@ export SOURCE_DATE_EPOCH
 # release's SHA-256 is of.
 put_program() { # PROGRAM TO
   install -m 755 "$1" "$2"
-  if readelf --section-headers --wide "$2" | grep -q ' \.symtab '; then strip --strip-unneeded "$2"; fi
+  # not `grep -q`: it ends readelf early, which pipefail takes for a failure now and then
+  if readelf --section-headers --wide "$2" | grep ' \.symtab ' >/dev/null; then
+    strip --strip-unneeded "$2"
+  fi
 }
 
 version_of() { # PROGRAM

@@ -58,11 +58,10 @@ as_steward() { # as runuser -u konsil -- on a centre's machine
 
 # What systemd would listen to: the daemon says READY=1.
 hear() { # SOCKET FILE
-  $python -c '
-import socket, sys
+  exec $python -c '
+import os, socket, sys
 heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 heard.bind(sys.argv[1])
-import os
 os.chmod(sys.argv[1], 0o777)
 open(sys.argv[2], "w").close()
 while True:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Signing in by a real OpenID Connect server, the package oidc-provider, in a headless browser. Needs Node.js
-# and Chromium. No part of the tests.
+# and Chromium.
 #   bash scripts/judges/oidc.sh PROGRAM
 set -euo pipefail
 program=$(realpath "${1:?name the program: bash scripts/judges/oidc.sh target/debug/konsil}")
@@ -13,7 +13,8 @@ end() {
 }
 trap end EXIT
 cp "$here/package.json" "$here/oidc.mjs" "$work"
-(cd "$work" && npm install --no-audit --no-fund --silent)
+source "$here/browser.sh"
+browser "signing in by OpenID Connect" "$work"
 
 free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 server=$(free)

@@ -47,7 +47,7 @@ pub(crate) fn plan(path: &Path, network: &NetworkOptions, screen: &Screen) -> Re
 fn show_forecast(researcher: &Researcher, run: &StudyRun, screen: &Screen) {
     let it = researcher.forecast(run);
     screen.table(&format!(
-        "Forecast   {:.0} to {:.0} s, with {} exchanges, answers within {:.1} ms and lines of {:.0} Mbit/s",
+        "Forecast   {:.0} to {:.0} s, with {} exchanges, {:.1} ms there and back and lines of {:.0} Mbit/s",
         it.seconds_from.max(1.0).floor(),
         it.seconds_to.ceil(),
         run.plan.rounds,

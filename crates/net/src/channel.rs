@@ -38,12 +38,14 @@ pub(crate) struct Peer {
     round: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// Microseconds in which the peer's computer took the connection; 0 where it was not asked.
+    dialled: AtomicU64,
 }
 
 impl Peer {
     pub(crate) fn new(party: usize) -> Self {
         let zero = AtomicU64::default;
-        Self { party, round: zero(), messages: zero(), bytes: zero() }
+        Self { party, round: zero(), messages: zero(), bytes: zero(), dialled: zero() }
     }
 
     pub(crate) fn lost(&self) -> WireError {
@@ -90,6 +92,18 @@ impl Channel {
     #[must_use]
     pub fn party(&self) -> usize {
         self.link.peer().party
+    }
+
+    /// How long the peer's computer took to take the connection, about one way there and back; nothing
+    /// where the peer has dialled.
+    #[must_use]
+    pub fn dialled(&self) -> Duration {
+        Duration::from_micros(self.link.peer().dialled.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn note_dialled(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.link.peer().dialled.store(micros, Ordering::Relaxed);
     }
 
     /// Sends one frame. Returns when it is handed to the link, not when it has arrived; waits

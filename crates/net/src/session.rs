@@ -195,7 +195,9 @@ impl Target<'_> {
     fn try_connect(&self, options: &Options, wait: Wait<'_>) -> Result<Channel, WireError> {
         let party = self.hello.to.index();
         let limit = options.handshake_deadline;
+        let begin = Instant::now();
         let socket = dial(self.address, wait.at_most(limit))?;
+        let dialled = begin.elapsed();
         socket.set_nodelay(true).map_err(|error| WireError::Io(error.kind()))?;
         let tls = tls::client(self.identity, self.key)?;
         let version = self.hello.binding.version;
@@ -213,7 +215,9 @@ impl Target<'_> {
         if !answer.is_some_and(|answer| self.hello.matches(&answer)) {
             return Err(WireError::SessionMismatch { party });
         }
-        secure::open(stream, sender, party, options)
+        let channel = secure::open(stream, sender, party, options)?;
+        channel.note_dialled(dialled);
+        Ok(channel)
     }
 }
 

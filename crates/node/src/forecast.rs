@@ -24,8 +24,8 @@ pub struct Forecast {
     pub seconds_from: f64,
     /// Seconds at most, as a rule.
     pub seconds_to: f64,
-    /// How long the slowest centre took to answer this computer; the lines between centres are not
-    /// measured.
+    /// How long the farthest centre's computer took to take a connection of this one; the lines between
+    /// centres are not measured.
     pub round_trip_milliseconds: f64,
     /// The line that is taken between centres.
     pub megabits_taken: f64,
@@ -64,7 +64,7 @@ fn seconds((rounds, bytes): (u64, u64), round_trip: Duration, topology: Topology
 
 impl Researcher {
     /// How long a planned run will take about: from its exchanges and bytes, which are known exactly,
-    /// and the time in which centres answer now.
+    /// and the way to the farthest centre.
     #[must_use]
     pub fn forecast(&self, run: &StudyRun) -> Forecast {
         let bytes = run.plan.sent_bytes_by_centre.iter().copied().max().unwrap_or(0);

@@ -11,7 +11,7 @@ use crate::error::NodeError;
 use crate::process::held;
 use konsil_cohort::{CohortError, Key, KeyFile};
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{IsTerminal, Read};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -52,13 +52,27 @@ pub fn open_key(folder: &Path) -> Result<CentreKey, NodeError> {
 /// As [`open_key`]; makes a key where there is none yet.
 ///
 /// # Errors
-/// As [`open_key`].
+/// As [`open_key`]; [`NodeError::File`] where a key is missing that data are sealed with: a new one
+/// would open none of them.
 pub fn open_or_make_key(folder: &Path) -> Result<CentreKey, NodeError> {
     let (path, is_credential) = key_path(folder);
     if !is_credential && !path.exists() {
+        if has_sealed(folder) {
+            let what = "it is missing, while data sealed with it are here: bring it back from where it \
+                        is kept apart, or move the folder data away and import all anew";
+            return Err(NodeError::File { path, what: what.to_owned() });
+        }
         Key::create(&path)?;
     }
     open_key(folder)
+}
+
+/// Whether a centre's folder has data sets or genotypes.
+fn has_sealed(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder.join("data")).into_iter().flatten().flatten();
+    entries
+        .map(|it| it.path())
+        .any(|it| it.extension().is_some_and(|it| it == "konsil" || it == "geno"))
 }
 
 /// Whether it takes a passphrase to open the key. A key that cannot be read takes none.
@@ -99,7 +113,10 @@ pub fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, NodeError> {
     let failed = |error: std::io::Error| NodeError::io(path, &error);
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    // systemd guards what it hands over by a list of its own, which shows as rights of the group
+    let handed = env::var_os(CREDENTIALS).is_some_and(|folder| path.starts_with(folder));
+    let others = if handed { 0o007 } else { 0o077 };
+    if mode & others != 0 {
         return Err(CohortError::KeyFileMode { path: path.to_owned(), mode }.into());
     }
     let mut text = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX));

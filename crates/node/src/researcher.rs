@@ -31,7 +31,7 @@ pub struct Researcher {
     pub(crate) channels: Vec<Channel>,
     descriptions: Vec<Description>,
     dictionary: Dictionary,
-    /// How long the slowest centre took to answer.
+    /// How long the farthest centre's computer took to take a connection.
     pub(crate) round_trip: Duration,
 }
 
@@ -115,8 +115,8 @@ impl Outcome {
     }
 }
 
-/// A link to each centre, what it says of itself, and how long it took to say so.
-type Answered = Vec<((Channel, Description), Duration)>;
+/// A link to each centre, and what it says of itself.
+type Answered = Vec<(Channel, Description)>;
 
 impl Researcher {
     /// Connects to every centre of a network file and asks for their descriptions.
@@ -125,10 +125,9 @@ impl Researcher {
     /// [`NodeError`] when a centre cannot be reached, or the dictionaries differ.
     pub fn connect(file: &Path) -> Result<Self, NodeError> {
         let (network, identity, answers) = Self::call(file)?;
-        let (answers, times): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let (channels, descriptions): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let dictionary = common_dictionary(&descriptions)?;
-        let round_trip = times.into_iter().max().unwrap_or_default();
+        let round_trip = channels.iter().map(Channel::dialled).max().unwrap_or_default();
         Ok(Self { network, identity, channels, descriptions, dictionary, round_trip })
     }
 
@@ -137,7 +136,7 @@ impl Researcher {
     /// # Errors
     /// [`NodeError`] when a centre cannot be reached.
     pub fn describe(file: &Path) -> Result<Vec<Description>, NodeError> {
-        Ok(Self::call(file)?.2.into_iter().map(|((_, description), _)| description).collect())
+        Ok(Self::call(file)?.2.into_iter().map(|(_, description)| description).collect())
     }
 
     /// Connects to every centre and asks for its description.
@@ -157,10 +156,9 @@ impl Researcher {
             let hello = Hello { binding, from: PartyId::RESEARCHER, to, role: Role::Researcher };
             let options = Options { connect_tries: CONNECT_TRIES, ..Options::default() };
             let channel = connect(&peer.address, &identity, key, &hello, &options).map_err(fail)?;
-            let begin = Instant::now();
             send(&channel, &Ask::Describe).map_err(|error| unreachable(peer, error))?;
             match receive::<Answer>(&channel).map_err(|error| unreachable(peer, error))? {
-                Answer::Description(description) => Ok(((channel, description), begin.elapsed())),
+                Answer::Description(description) => Ok((channel, description)),
                 Answer::Failed { code, text } => {
                     Err(NodeError::Centre { centre: peer.name.clone(), code, text })
                 }

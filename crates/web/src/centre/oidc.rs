@@ -2,7 +2,7 @@
 //! Connect Core 1.0, section 3.1; RFC 7636). Signatures and claims of tokens are checked by `jsonwebtoken`.
 //!
 //! It says who somebody is, nothing else: rights are those of the account, and a decision needs the password
-//! that only this centre keeps. Whoever rules the hospital's sign-in server can read, and decide nothing.
+//! that only this centre keeps. Whoever rules the centre's sign-in server can read, and decide nothing.
 
 mod provider;
 mod token;

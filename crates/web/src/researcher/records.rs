@@ -101,7 +101,7 @@ pub(crate) struct PlanView {
 pub(crate) struct ForecastView {
     pub(crate) seconds_from: f64,
     pub(crate) seconds_to: f64,
-    /// How long the slowest centre took to answer this computer.
+    /// How long the farthest centre's computer took to take a connection of this one.
     pub(crate) round_trip_milliseconds: f64,
     /// The line that is taken between centres, in megabits a second.
     pub(crate) megabits_taken: f64,
