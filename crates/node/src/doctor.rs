@@ -286,14 +286,15 @@ fn check_peer(
         let fix = "its address is told with each run; nothing to do in a lab";
         return look(format!("{name}: no address listed"), fix);
     }
-    let presence = match knock(identity, &settings.network, (peer, dealer)) {
-        Ok(presence) => presence,
+    let (presence, away) = match knock(identity, &settings.network, (peer, dealer)) {
+        Ok(reached) => reached,
         Err(error) => {
             let fix = format!("is its node up, and is {} open between you?", peer.address);
             return wrong(format!("{name} at {}: {error}", peer.address), fix);
         }
     };
     let skew = presence.time.saturating_sub(clock.now().as_second());
+    let away = 1000.0 * away.as_secs_f64();
     let text = format!("{name} at {}: reached, key as listed", peer.address);
     if presence.version != env!("CARGO_PKG_VERSION") {
         let (theirs, ours) = (presence.version, env!("CARGO_PKG_VERSION"));
@@ -302,7 +303,9 @@ fn check_peer(
     }
     let fix = "set the clocks right (NTP)";
     match skew.abs() {
-        ..=CLOCK_WARN => fine(format!("{text}, same version, clock {skew} s off")),
+        ..=CLOCK_WARN => {
+            fine(format!("{text}, same version, clock {skew} s off, {away:.1} ms there and back"))
+        }
         CLOCK_LATE..=CLOCK_MAX => look(format!("{text}, clock {skew} s off"), fix),
         _ => wrong(format!("{name}: clock-skew: {skew} s off"), fix),
     }

@@ -8,6 +8,7 @@ use crate::dealer::key_of;
 use crate::error::NodeError;
 use konsil_mpc::WireError;
 use konsil_net::{Binding, Hello, Identity, Incoming, Options, PartyId, Role, connect};
+use std::time::Duration;
 
 /// How often a silent address is tried.
 const TRIES: u32 = 2;
@@ -48,7 +49,8 @@ pub(crate) fn answer(
     }
 }
 
-/// Asks a peer whether it is there: a full handshake with the key that the network lists.
+/// Asks a peer whether it is there: a full handshake with the key that the network lists. Gives also how
+/// far its computer is, there and back.
 ///
 /// # Errors
 /// [`NodeError::Wire`] with what hindered it, [`NodeError::Message`].
@@ -56,7 +58,7 @@ pub fn knock(
     identity: &Identity,
     network: &str,
     (peer, dealer): (&Peer, bool),
-) -> Result<Presence, NodeError> {
+) -> Result<(Presence, Duration), NodeError> {
     let key = key_of(&peer.key).ok_or(NodeError::Message("a peer's key"))?;
     let binding = Binding::new(network_id(network), NO_STUDY, NO_SESSION);
     let to = if dealer { PartyId::DEALER } else { PartyId(1) };
@@ -67,7 +69,7 @@ pub fn knock(
     let channel = connect(&peer.address, identity, key, &hello, &options).map_err(named)?;
     send(&channel, &Ask::Presence)?;
     match receive::<Answer>(&channel)? {
-        Answer::Presence(presence) => Ok(presence),
+        Answer::Presence(presence) => Ok((presence, channel.dialled())),
         _ => Err(NodeError::Message("presence")),
     }
 }
