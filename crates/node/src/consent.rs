@@ -150,6 +150,12 @@ type Decide = fn(&[Statement], &str, Date) -> Decision;
 type Register = BTreeMap<Vec<u8>, Vec<Statement>>;
 
 impl State {
+    /// Whether anybody has said anything.
+    fn has_statements(&self) -> Result<bool, NodeError> {
+        let any = "SELECT EXISTS (SELECT 1 FROM consent_sealed)";
+        Ok(self.lock().query_row(any, [], |row| row.get(0))?)
+    }
+
     /// All that is known, by the names of patients in the register.
     fn consent(&self, key: &Key) -> Result<Register, NodeError> {
         let connection = self.lock();
@@ -266,11 +272,13 @@ impl Desk {
         Ok(ids.iter().map(|id| pseudonym_of(&key, id)).collect())
     }
 
-    /// The patients whose data may be used for a purpose today.
+    /// The patients whose data may be used for a purpose today. Who has said no is left out whatever the
+    /// policy says; where it asks for consent, so is who has said nothing.
     pub(crate) fn consenting(&self, dataset: Dataset, purpose: &str) -> Result<Dataset, NodeError> {
         let opted_out = self.opted_out()?;
         let required = self.policy_file()?.consent_required;
-        if !required && opted_out.is_empty() {
+        let any_said = self.state.has_statements()?;
+        if !required && !any_said && opted_out.is_empty() {
             return Ok(dataset);
         }
         let Some(patients) = dataset.pseudonyms() else {
@@ -279,12 +287,16 @@ impl Desk {
             return Err(NodeError::Consent(what.to_owned()));
         };
         let (key, today, decide) = (self.key()?, self.today(), self.decider()?);
-        let said = if required { self.state.consent(&key)? } else { Register::new() };
+        let said = if any_said { self.state.consent(&key)? } else { Register::new() };
         let may = |patient: &Pseudonym| {
             let own = said.get(name_of(patient, &key).as_slice());
             let own = own.map(Vec::as_slice).unwrap_or_default();
-            let given = !required || decide(own, purpose, today) == Decision::Permitted;
-            given && !opted_out.contains(patient)
+            let in_use = match decide(own, purpose, today) {
+                Decision::Permitted => true,
+                Decision::NotGiven => !required,
+                _ => false,
+            };
+            in_use && !opted_out.contains(patient)
         };
         Ok(dataset.keep(&patients.iter().map(may).collect::<Vec<_>>())?)
     }

@@ -212,7 +212,7 @@ impl Researcher {
             })
             .collect();
         let rules = members.iter().filter_map(|at| Some(&self.descriptions.get(*at)?.rules));
-        let study = study.under(rules);
+        let study = study.under(rules).settled();
         let lineage = self.lineage(&study, &members);
         let extended = study.extended(&self.dictionary)?;
         let dictionary = extended.as_ref().unwrap_or(&self.dictionary);

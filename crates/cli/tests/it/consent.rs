@@ -64,6 +64,16 @@ fn only_who_consents_is_in_a_run_and_withdrawal_works_from_the_next() {
     assert_eq!(patients_of(&run(&lab, "out").exits(0)), 360 - 41 - 50);
 }
 
+// Who has withdrawn is out of the next run, also where a centre's policy does not ask for consent.
+#[test]
+fn a_withdrawal_holds_whatever_the_policy_asks_for() {
+    let lab = Lab::with_patients(360, 67);
+    let dir = lab.centre(CENTRES[1]).to_string_lossy().into_owned();
+    lab.write("ids.txt", &of_centre(CENTRES[1])[10..35].join("\n"));
+    lab.konsil(&["consent", "withdraw", "--id-file", "ids.txt", "-C", &dir]).exits(0);
+    assert_eq!(patients_of(&run(&lab, "fewer").exits(0)), 335);
+}
+
 // Case 50 through files: a newer export is the truth. Who no longer permits, by a missing row or a
 // resource that is no longer active, is out from the next run on; what was forbidden stays forbidden.
 // Case 51: contradictions are counted at the centre. Files that may hide anybody's withdrawal, and

@@ -10,6 +10,7 @@
 mod approvals;
 mod at_rest;
 mod audit;
+mod book;
 mod bundles;
 mod canary;
 mod consent;

@@ -37,13 +37,14 @@ fn variable(table: &Table, index: usize, name: &str, header: &str) -> Variable {
     let cells: Vec<&str> =
         table.cells(index).map(str::trim).filter(|cell| !cell.is_empty()).collect();
     let lower = name.to_lowercase();
-    let mut variable = if matches!(lower.as_str(), "id" | "patient_id" | "patientid" | "pid") {
-        identifier(name)
-    } else {
-        numeric(&cells, name, table.decimal_comma)
-            .or_else(|| boolean(&cells, name))
-            .unwrap_or_else(|| category(&cells, name))
-    };
+    let mut variable =
+        if matches!(lower.as_str(), "id" | "patient_id" | "patientid" | "pid" | "record_id") {
+            identifier(name)
+        } else {
+            numeric(&cells, name, table.decimal_comma)
+                .or_else(|| boolean(&cells, name))
+                .unwrap_or_else(|| category(&cells, name))
+        };
     if header.trim() != name {
         header.trim().clone_into(&mut variable.label);
     }
