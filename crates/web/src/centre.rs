@@ -97,7 +97,7 @@ pub fn serve_centre_pages(folder: &Path, options: &CentreOptions) -> Result<Serv
         links: options.demo.clone().unwrap_or_default(),
         oidc: Oidc::read(folder, (address.port(), options.secure))?,
     };
-    serve(listening, routes(Arc::new(office)), (&options.hosts, url))
+    serve(listening, routes(Arc::new(office)), (&options.hosts, url, options.secure))
 }
 
 fn routes(office: Shared) -> Router {

@@ -18,15 +18,19 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 's
 /// Hosts by which a server may be called: who names another one was led here by a name that was turned
 /// to this address.
 #[derive(Clone, Debug)]
-pub(crate) struct Hosts(Arc<Vec<String>>);
+pub(crate) struct Hosts {
+    names: Arc<Vec<String>>,
+    /// Whether browsers come over TLS only.
+    secure: bool,
+}
 
 impl Hosts {
-    pub(crate) fn new(names: Vec<String>) -> Self {
-        Self(Arc::new(names))
+    pub(crate) fn new(names: Vec<String>, secure: bool) -> Self {
+        Self { names: Arc::new(names), secure }
     }
 
     fn knows(&self, host: &str) -> bool {
-        self.0.iter().any(|it| it.eq_ignore_ascii_case(host))
+        self.names.iter().any(|it| it.eq_ignore_ascii_case(host))
     }
 }
 
@@ -60,6 +64,10 @@ pub(crate) async fn guarded(State(hosts): State<Hosts>, request: Request, next: 
     ];
     for (name, value) in fixed {
         own.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if hosts.secure {
+        let year = HeaderValue::from_static("max-age=31536000");
+        own.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     own.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -124,6 +124,14 @@ pub(crate) fn show_as(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
+/// A path of this server that a request names, or the first page. What a browser could take for another
+/// host is none: two slashes, also with a blank or a turned one between.
+pub(crate) fn own_path(path: &str) -> &str {
+    let begins = path.starts_with('/') && !path.starts_with("//");
+    let plain = |c: char| c.is_ascii_graphic() && c != '\\';
+    if begins && path.chars().all(plain) { path } else { "/" }
+}
+
 /// To another page, after something was done.
 pub(crate) fn go(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, path.to_owned())]).into_response()
@@ -148,4 +156,19 @@ pub(crate) fn failed(f: Frame, status: StatusCode, (code, text): (&str, &str)) -
     };
     let heading = f.t(name);
     show_as(status, &ErrorPage { f, heading, code: code.to_owned(), text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn no_path_leads_to_another_host() {
+        assert_eq!(own_path("/jobs/1?x=y#z"), "/jobs/1?x=y#z");
+        let others =
+            ["", "a", "//a", "/\\a", "/\t/a", "/ /a", "https://a", "/a\r\nb: c", "/\u{7f}/a"];
+        for other in others {
+            assert_eq!(own_path(other), "/", "{other:?}");
+        }
+    }
 }

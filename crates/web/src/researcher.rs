@@ -85,7 +85,7 @@ pub fn serve_researcher(
     bench.take_up();
     let desk = Desk { bench, sessions, token, links: options.links.clone() };
     let routes = routes(Arc::new(desk));
-    serve(listening, routes, (&[], url))
+    serve(listening, routes, (&[], url, false))
 }
 
 /// Address and token, a line each.

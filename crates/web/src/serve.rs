@@ -49,11 +49,12 @@ pub(crate) fn listen(address: &str) -> Result<(std::net::TcpListener, SocketAddr
     Ok((listener, local))
 }
 
-/// Serves `routes`; `hosts` are the names by which browsers may call the server besides its address.
+/// Serves `routes`; `hosts` are the names by which browsers may call the server besides its address, `secure`
+/// whether over TLS only.
 pub(crate) fn serve(
     (listener, address): (std::net::TcpListener, SocketAddr),
     routes: Router,
-    (hosts, url): (&[String], String),
+    (hosts, url, secure): (&[String], String, bool),
 ) -> Result<Serving, WebError> {
     let port = address.port();
     let mut names = vec![address.to_string()];
@@ -63,8 +64,9 @@ pub(crate) fn serve(
     for host in hosts {
         names.extend([host.clone(), format!("{host}:{port}")]);
     }
-    let routes =
-        routes.layer(CompressionLayer::new()).layer(from_fn_with_state(Hosts::new(names), guarded));
+    let routes = routes
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(Hosts::new(names, secure), guarded));
     let fail = |source| WebError::Listen { address: address.to_string(), source };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().map_err(fail)?;

@@ -89,6 +89,12 @@ impl<T: Clone> Sessions<T> {
         Ok(self.set_cookie(&id, WHOLE.as_secs()))
     }
 
+    /// The same in place of the request's own session, which ends.
+    pub(crate) fn renew(&self, headers: &HeaderMap, who: T) -> Result<String, WebError> {
+        self.end(headers);
+        self.begin(who)
+    }
+
     fn set_cookie(&self, value: &str, seconds: u64) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
         format!(
@@ -144,6 +150,11 @@ impl<T: Clone> Sessions<T> {
         }
         if tries.len() >= NAMES_MAX {
             tries.retain(|_, (_, last)| last.elapsed() < WAIT_MOST);
+            let oldest =
+                tries.iter().min_by_key(|(_, (_, last))| *last).map(|(name, _)| name.clone());
+            if let Some(oldest) = oldest.filter(|_| tries.len() >= NAMES_MAX) {
+                tries.remove(&oldest);
+            }
         }
         let entry = tries.entry(name.to_owned()).or_insert((0, Instant::now()));
         *entry = (entry.0.saturating_add(1), Instant::now());

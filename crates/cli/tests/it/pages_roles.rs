@@ -6,7 +6,7 @@ use crate::process::konsil;
 use std::fmt::Write;
 
 /// Everything that can be asked for, besides what is not there.
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 24] = [
     "/",
     "/login",
     "/demo",
@@ -21,6 +21,7 @@ const PATHS: [&str; 22] = [
     "/audit",
     "/transparency",
     "/healthz",
+    "/readyz",
     "/metrics",
     "/api/openapi.json",
     "/api/v1/studies",
@@ -29,6 +30,7 @@ const PATHS: [&str; 22] = [
     "/api/v1/budgets",
     "/api/v1/node",
     "/api/v1/audit",
+    "/api/v1/audit/verification",
 ];
 
 #[test]
@@ -88,6 +90,27 @@ fn signing_in_and_out() {
     let session = pages.sign_in("jon");
     konsil(&folder, &["node", "account", "remove", "jon"]).exits(0);
     assert_eq!(pages.get("/node", &session).status, 303);
+    // a new password ends the sessions of the old one, a new sign-in that before it
+    let session = pages.sign_in("ida");
+    let again = pages.form("/login", &session, &format!("name=ida&{right}"));
+    assert_eq!(pages.get("/inbox", &session).status, 303);
+    let session = cookie(&again);
+    assert_eq!(pages.get("/inbox", &session).status, 200);
+    let file = lab.path("password").display().to_string();
+    let words = ["node", "account", "add", "ida", "--role", "steward", "--password-file", &file];
+    konsil(&folder, &words).exits(0);
+    assert_eq!(pages.get("/inbox", &session).status, 303);
+    // wrong passwords at the policy count as those at the door
+    let session = pages.sign_in("eva");
+    let csrf = pages.get("/policy", &session).csrf();
+    let policy = |password: &str| {
+        let body = format!("csrf={csrf}&do=file&text=&password={password}");
+        pages.form("/policy", &session, &body).body
+    };
+    for _ in 0..5 {
+        assert!(policy("wrong+horse+battery").contains("is not the one"));
+    }
+    assert!(policy(&PASSWORD.replace(' ', "+")).contains("wrong too often"));
     for _ in 0..5 {
         pages.form("/login", "", "name=ida&password=wrong+horse+battery");
     }

@@ -105,3 +105,25 @@ fn machine_words_and_codes_are_found() {
     let found: Vec<String> = codes("\"K0217\", K0114: xK0300 K03 K02171").into_iter().collect();
     assert_eq!(found, ["K0114", "K0217"]);
 }
+
+/// A table of requirements is worth what its last column shows.
+#[test]
+fn tests_that_the_asvs_table_names_are_there() {
+    let table = fs::read_to_string(root().join("docs/asvs.csv")).expect("docs/asvs.csv");
+    let code: String = sources().iter().map(|it| it.text.as_str()).collect();
+    let mut violations = Vec::new();
+    for (line, text) in (1..).zip(table.lines()).skip(1) {
+        let tests = text.rsplit(',').next().unwrap_or_default();
+        for test in tests.split_whitespace() {
+            let there = if test.contains('/') {
+                root().join(test).exists()
+            } else {
+                code.contains(&format!("fn {test}("))
+            };
+            if !there {
+                violations.push(format!("docs/asvs.csv:{line}: {test}"));
+            }
+        }
+    }
+    assert_none("every test that the table names is there", &violations);
+}

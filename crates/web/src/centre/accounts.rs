@@ -4,13 +4,14 @@ use crate::error::WebError;
 use crate::passwords::{fits, keep};
 use konsil_node::{read_toml, write_toml};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The file.
 const FILE: &str = "accounts.toml";
 /// Letters of the longest name.
-const NAME_MOST: usize = 64;
+pub(crate) const NAME_MOST: usize = 64;
 
 /// What somebody may do at a centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,16 @@ pub(crate) struct Who {
     pub(crate) name: String,
     pub(crate) roles: Vec<Role>,
     pub(crate) key: Option<PathBuf>,
+    /// What the account was made of: sessions of an earlier password end with it.
+    pub(crate) mark: Option<[u8; 32]>,
+}
+
+impl Account {
+    fn who(self) -> Who {
+        let kept = [self.password.as_str(), self.oidc.as_deref().unwrap_or_default()].join("\n");
+        let mark = Some(Sha256::digest(kept).into());
+        Who { name: self.name, roles: self.roles, key: self.key, mark }
+    }
 }
 
 impl Who {
@@ -167,20 +178,18 @@ pub(crate) fn check(folder: &Path, name: &str, password: &str) -> Option<Who> {
     let account = accounts.account.into_iter().find(|it| it.name == name);
     let kept = account.as_ref().map(|it| it.password.as_str());
     let fits = fits(password, kept);
-    account.filter(|_| fits).map(|it| Who { name: it.name, roles: it.roles, key: it.key })
+    account.filter(|_| fits).map(Account::who)
 }
 
 /// Whose account has this name at the centre's sign-in server.
 pub(crate) fn of_oidc(folder: &Path, name: &str) -> Option<Who> {
     let accounts = read(folder).ok()?.account;
-    let account = accounts.into_iter().find(|it| it.oidc.as_deref() == Some(name))?;
-    Some(Who { name: account.name, roles: account.roles, key: account.key })
+    accounts.into_iter().find(|it| it.oidc.as_deref() == Some(name)).map(Account::who)
 }
 
 /// The same as it is now: an account that was taken away has no rights left.
 pub(crate) fn current(folder: &Path, name: &str) -> Option<Who> {
-    let account = read(folder).ok()?.account.into_iter().find(|it| it.name == name)?;
-    Some(Who { name: account.name, roles: account.roles, key: account.key })
+    read(folder).ok()?.account.into_iter().find(|it| it.name == name).map(Account::who)
 }
 
 #[cfg(test)]

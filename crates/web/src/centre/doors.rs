@@ -1,7 +1,7 @@
 //! Who may enter: signing in and out, and which path belongs to whom.
 
 use crate::centre::Shared;
-use crate::centre::accounts::{Role, Who, check, current};
+use crate::centre::accounts::{NAME_MOST, Role, Who, check, current};
 use crate::forms::{Fields, bearer, field, is_own};
 use crate::page::{Frame, Way, failed, go, language, show, show_as};
 use crate::problem::Problem;
@@ -9,12 +9,16 @@ use crate::sessions::{Session, same};
 use askama::Template;
 use axum::Form;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use konsil_governance::RequestState;
 use konsil_governance::audit::Event;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+
+/// Passwords that are looked at in one moment: each takes 19 MiB.
+static HASHES: Semaphore = Semaphore::const_new(4);
 
 /// What everybody may see.
 const PUBLIC: [&str; 11] = [
@@ -71,10 +75,10 @@ pub(crate) async fn guarded(
     if let Some(held) = &mut session {
         // rights as they are now, not as they were at signing in
         match current(&office.folder, &held.who.name) {
-            Some(who) => held.who = who,
+            Some(who) if who.mark == held.who.mark => held.who = who,
             // a demo's patient has no account and no rights
             None if office.demo_token.is_some() && held.who.roles.is_empty() => {}
-            None => session = None,
+            _ => session = None,
         }
     }
     let wanted = roles_of(&path);
@@ -214,14 +218,20 @@ pub(crate) async fn sign_in(
     let trouble = match office.sessions.waits(&name) {
         _ if foreign => f.t("form-old"),
         Some(seconds) => f.t1("login-wait", "seconds", seconds),
+        None if name.chars().count() > NAME_MOST => f.t("login-wrong"),
         None => {
+            // counted before it is looked at: tries at the same moment count too
+            office.sessions.tried(&name, false);
+            let _turn = HASHES.acquire().await;
             let password = fields.get("password").cloned().unwrap_or_default();
             let (folder, tried) = (office.folder.clone(), name.clone());
             let checked = spawn_blocking(move || check(&folder, &tried, &password)).await;
             let who = checked.ok().flatten();
-            office.sessions.tried(&name, who.is_some());
+            if who.is_some() {
+                office.sessions.tried(&name, true);
+            }
             log(&office, who.is_some(), &name);
-            match who.and_then(|who| office.sessions.begin(who).ok()) {
+            match who.and_then(|who| office.sessions.renew(&headers, who).ok()) {
                 Some(cookie) => return ([(header::SET_COOKIE, cookie)], go("/")).into_response(),
                 None => f.t("login-wrong"),
             }
@@ -253,7 +263,8 @@ pub(crate) async fn leave(
         return go("/");
     }
     let cookie = office.sessions.end(&headers);
-    ([(header::SET_COOKIE, cookie)], go("/login")).into_response()
+    let forget = (HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"".to_owned());
+    ([(header::SET_COOKIE, cookie), forget], go("/login")).into_response()
 }
 
 #[derive(serde::Deserialize)]
@@ -265,17 +276,23 @@ pub(crate) struct Demo {
 }
 
 /// `GET /demo?token=&as=`: in a demo, signs in as steward or administrator, or out as a patient.
-pub(crate) async fn demo(State(office): State<Shared>, Query(asked): Query<Demo>) -> Response {
+pub(crate) async fn demo(
+    State(office): State<Shared>,
+    headers: HeaderMap,
+    Query(asked): Query<Demo>,
+) -> Response {
     let fits = office.demo_token.as_ref().is_some_and(|it| same(it, &asked.token));
     if !fits {
         return go("/login");
     }
     let who = match asked.role.as_str() {
-        "patient" => Some(Who { name: "patient".to_owned(), roles: Vec::new(), key: None }),
+        "patient" => {
+            Some(Who { name: "patient".to_owned(), roles: Vec::new(), key: None, mark: None })
+        }
         "admin" => current(&office.folder, "admin"),
         _ => current(&office.folder, "steward"),
     };
-    match who.and_then(|who| office.sessions.begin(who).ok()) {
+    match who.and_then(|who| office.sessions.renew(&headers, who).ok()) {
         Some(cookie) => ([(header::SET_COOKIE, cookie)], go("/")).into_response(),
         None => go("/login"),
     }

@@ -115,7 +115,7 @@ impl Oidc {
             settings,
             provider,
             pending: Mutex::default(),
-            cookie: format!("konsil-oidc-{port}"),
+            cookie: format!("{}konsil-oidc-{port}", if secure { "__Secure-" } else { "" }),
             secure,
         }))
     }
@@ -199,7 +199,9 @@ pub(crate) fn encoded(text: &str) -> String {
 
 /// `GET /oidc/start`: to the centre's sign-in server.
 pub(crate) async fn start(State(office): State<Shared>, headers: HeaderMap) -> Response {
-    if office.oidc.is_none() {
+    let sender = headers.get("sec-fetch-site").and_then(|it| it.to_str().ok());
+    // nobody is signed in because another page wants it
+    if office.oidc.is_none() || sender == Some("cross-site") {
         return go("/login");
     }
     let worker = std::sync::Arc::clone(&office);
@@ -263,7 +265,7 @@ pub(crate) async fn back(
     let what = match ended.ok().flatten() {
         Some(Ok(Some(who))) => {
             log(&office, true, &who.name);
-            match office.sessions.begin(who) {
+            match office.sessions.renew(&headers, who) {
                 Ok(session) => {
                     let f = frame(&office, &headers, (None, "/"));
                     let mut response = show(&SignedIn { f }).into_response();

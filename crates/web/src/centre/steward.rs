@@ -2,7 +2,7 @@
 
 use crate::centre::Shared;
 use crate::centre::accounts::{Who, check};
-use crate::centre::doors::frame;
+use crate::centre::doors::{frame, log};
 use crate::forms::{Fields, field, is_own};
 use crate::page::{Frame, failed, go, show};
 use crate::researcher::unix_lines;
@@ -227,6 +227,20 @@ struct Decision {
     who: Who,
 }
 
+/// Whether the password that was given again is the account's. Wrong ones are counted, and in the log.
+fn trusted(office: &Shared, who: &Who, password: &str) -> bool {
+    if office.demo_token.is_some() {
+        return true;
+    }
+    let trusted = office.sessions.waits(&who.name).is_none()
+        && check(&office.folder, &who.name, password).is_some();
+    office.sessions.tried(&who.name, trusted);
+    if !trusted {
+        log(office, false, &who.name);
+    }
+    trusted
+}
+
 /// Signs a decision with the steward's key, once the password was given again.
 fn decided(office: &Shared, decision: &Decision) -> Result<(), NodeError> {
     let refuse = |what: &str| Err(NodeError::Refused(what.to_owned()));
@@ -236,12 +250,8 @@ fn decided(office: &Shared, decision: &Decision) -> Result<(), NodeError> {
             "this account has no steward's key; konsil node account add NAME --key FILE",
         );
     };
-    let trusted = office.demo_token.is_some()
-        || (office.sessions.waits(&who.name).is_none()
-            && check(&office.folder, &who.name, password).is_some());
-    office.sessions.tried(&who.name, trusted);
-    if !trusted {
-        return refuse("the password is not the one of this account");
+    if !trusted(office, who, password) {
+        return refuse("the password is not the one of this account, or was wrong too often");
     }
     let path = office.folder.join(key);
     let key =
@@ -401,10 +411,9 @@ fn policy_text(policy: &CentrePolicy, before: &CentrePolicy) -> String {
 
 /// Puts a policy in force that can be used here, and says so in the log.
 fn put_policy(office: &Shared, (text, who, password): (&str, &Who, &str)) -> Result<(), NodeError> {
-    let trusted =
-        office.demo_token.is_some() || check(&office.folder, &who.name, password).is_some();
-    if !trusted {
-        let what = "the password is not the one of this account; the policy stays as it was";
+    if !trusted(office, who, password) {
+        let what = "the password is not the one of this account, or was wrong too often; the policy \
+                    stays as it was";
         return Err(NodeError::Refused(what.to_owned()));
     }
     let policy = office.desk.parse_policy(text)?;
@@ -419,8 +428,9 @@ fn put_policy(office: &Shared, (text, who, password): (&str, &Who, &str)) -> Res
     let path = office.desk.policy_path();
     let earlier = std::fs::read(&path).ok();
     write_private(&path, text.as_bytes())?;
-    // a policy that does not go with the centre's configuration would stop every study
-    if let Err(error) = office.desk.policy() {
+    // a policy that does not go with the centre's configuration would stop every study, and one that is
+    // in no log would be nobody's
+    if let Err(error) = office.desk.policy().and_then(|_| office.desk.log(&event)) {
         match earlier {
             Some(earlier) => write_private(&path, &earlier)?,
             None => std::fs::remove_file(&path)
@@ -428,7 +438,7 @@ fn put_policy(office: &Shared, (text, who, password): (&str, &Who, &str)) -> Res
         }
         return Err(error);
     }
-    office.desk.log(&event)
+    Ok(())
 }
 
 /// `POST /policy`: by the form's fields, or as a file.

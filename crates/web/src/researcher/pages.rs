@@ -1,6 +1,6 @@
 //! Home, dictionary, signing in.
 
-use crate::page::{Frame, Way, failed, go, language, show};
+use crate::page::{Frame, Way, failed, go, language, own_path, show};
 use crate::researcher::Shared;
 use crate::researcher::bench::{Known, Words, Workbench};
 use crate::researcher::records::Job;
@@ -113,10 +113,7 @@ pub(crate) async fn enter(
         let text = f.t("enter-wrong");
         return failed(f, StatusCode::UNAUTHORIZED, ("K0905", &text));
     };
-    // to a page of this server only
-    let own = asked.to.starts_with('/') && !asked.to.starts_with("//") && !asked.to.contains('\\');
-    let to = if own { asked.to.as_str() } else { "/" };
-    ([(header::SET_COOKIE, cookie)], go(to)).into_response()
+    ([(header::SET_COOKIE, cookie)], go(own_path(&asked.to))).into_response()
 }
 
 #[derive(serde::Deserialize)]
@@ -133,10 +130,7 @@ pub(crate) async fn language_of(Path(tag): Path<String>, Query(back): Query<Back
     let year = 365 * 24 * 60 * 60;
     let cookie =
         format!("konsil-language={}; Path=/; SameSite=Lax; Max-Age={year}", language.tag());
-    let own =
-        back.back.starts_with('/') && !back.back.starts_with("//") && !back.back.contains('\\');
-    let to = if own { back.back.as_str() } else { "/" };
-    ([(header::SET_COOKIE, cookie)], go(to)).into_response()
+    ([(header::SET_COOKIE, cookie)], go(own_path(&back.back))).into_response()
 }
 
 /// A job in the list.

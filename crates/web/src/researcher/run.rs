@@ -203,7 +203,7 @@ pub(crate) async fn cancel(
 fn kind_of(name: &str) -> &'static str {
     let ends = [
         (".html", "text/html; charset=utf-8"),
-        (".svg", "image/svg+xml"),
+        (".svg", "image/svg+xml; charset=utf-8"),
         (".json", "application/json"),
         (".csv", "text/csv; charset=utf-8"),
         (".gz", "application/gzip"),
@@ -222,7 +222,7 @@ pub(crate) fn file_of(desk: &Shared, id: &str, name: &str) -> Option<Response> {
     if known == "report.html" {
         // the report is one page with its own style inside, and nothing else
         let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
-                      frame-ancestors 'self'";
+                      base-uri 'none'; frame-ancestors 'self'";
         let value = header::HeaderValue::from_static(policy);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, value);
     } else if !known.ends_with(".svg") {

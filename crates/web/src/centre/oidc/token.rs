@@ -114,6 +114,43 @@ mod tests {
         assert!(name_of("", &set, &expected()).is_err());
     }
 
+    /// A server's key, and the set that it shows.
+    fn server(id: &str) -> (EncodingKey, JwkSet) {
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let pair = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8v1(&random).unwrap();
+        let key = EncodingKey::from_ed_der(pair.as_ref());
+        let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+        jwk.common.key_id = Some(id.to_owned());
+        (key, JwkSet { keys: vec![jwk] })
+    }
+
+    #[test]
+    fn a_token_is_of_the_servers_key_for_this_program_and_now() {
+        let (key, set) = server("one");
+        let (other, _) = server("one");
+        let head = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let said = |change, key: &EncodingKey| {
+            name_of(&encode(&head, &claims(change), key).unwrap(), &set, &expected())
+        };
+        assert_eq!(said(("sub", json!("1")), &key), Ok("eva@a".to_owned()));
+        assert!(said(("sub", json!("1")), &other).is_err(), "another key of the same name");
+        let past = jsonwebtoken::get_current_timestamp() - 3600;
+        for change in [
+            ("aud", json!("mail")),
+            ("aud", json!(["mail", "calendar"])),
+            ("iss", json!("https://other")),
+            ("exp", json!(past)),
+            ("nbf", json!(past + 7200)),
+            ("sub", json!(null)),
+        ] {
+            let name = change.0;
+            assert!(said(change, &key).is_err(), "{name}");
+        }
+        let unknown = Header { kid: Some("two".to_owned()), ..head.clone() };
+        let token = encode(&unknown, &claims(("sub", json!("1"))), &key).unwrap();
+        assert!(name_of(&token, &set, &expected()).unwrap_err().contains("not one of"));
+    }
+
     #[test]
     fn a_person_is_of_this_sign_in_and_this_program() {
         let of = |name, value| person(&claims((name, value)), &expected());
