@@ -202,6 +202,10 @@ fn check_data(folder: &Path, (dataset, unfrozen): (&str, bool), findings: &mut V
 /// Whether the policy can be used, and is strict enough for the network.
 fn check_rules(folder: &Path) -> Finding {
     let policy = read_toml(&folder.join("konsil.toml")).and_then(|it| own_policy(folder, &it));
+    if policy.as_ref().is_ok_and(|it| it.steward.is_empty() && it.standing.is_empty()) {
+        let what = "nobody is named who may approve: every study waits here";
+        return look(what, "konsil steward init --name NAME");
+    }
     let kept =
         policy.and_then(|policy| check_floor(folder, &policy)).and_then(|()| demanded(folder));
     match kept {
